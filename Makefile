@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# ascope. `make help` lists targets and options; everything built goes to $(OUT).
+
+OUT    ?= out
+CC     ?= cc
+CLANG  ?= clang
+# Ubuntu keeps bpftool beside the kernel it was built for
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool /usr/lib/linux-tools-*/bpftool) bpftool)
+PKG_CONFIG ?= pkg-config
+PREFIX ?= /usr/local
+RECORD ?= 1
+V      ?= 0
+WERROR ?= $(if $(CI),1,0)
+
+VERSION := 0.1.0
+GIT_ID  := $(shell git describe --always --dirty 2>/dev/null)
+
+Q   := $(if $(filter 1,$(V)),,@)
+msg  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(patsubst $(OUT)/%,%,$(2)))
+
+WARN := -Wall -Wextra -Wshadow -Wvla -Wwrite-strings -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wformat=2
+# only gcc knows this one
+WARN += $(if $(findstring clang,$(CC)),,-Wstack-usage=16384)
+WARN += $(if $(filter 1,$(WERROR)),-Werror)
+
+comma := ,
+SAN_FLAGS :=
+ifneq ($(SAN),)
+ifneq ($(filter-out address undefined address$(comma)undefined,$(SAN)),)
+$(error SAN=$(SAN): use address, undefined or address,undefined)
+endif
+SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+
+CFLAGS  ?= -O2 -g
+CPPFLAGS_ALL := -I. -I$(OUT)/gen -D_GNU_SOURCE -MMD -MP $(CPPFLAGS)
+CFLAGS_ALL   := -std=gnu11 $(WARN) $(CFLAGS) $(SAN_FLAGS) $(if $(filter 1,$(DEBUG)),-O0)
+
+LIBS_READ   := libzstd libxxhash libdw libelf sqlite3
+LIBS_RECORD := libbpf
+ifeq ($(RECORD),1)
+CPPFLAGS_ALL += -DASCOPE_RECORD=1
+PKGS := $(LIBS_READ) $(LIBS_RECORD)
+else
+PKGS := $(LIBS_READ)
+endif
+# libiberty has no .pc file
+LIBS         = $(shell $(PKG_CONFIG) --libs $(PKGS)) -liberty
+LIBS_STATIC  = $(shell $(PKG_CONFIG) --static --libs $(PKGS)) -liberty -lz -llzma -lbz2 -ldl -lpthread -lm
+
+SRC := $(wildcard base/*.c format/*.c report/*.c) $(if $(filter 1,$(RECORD)),$(wildcard record/*.c))
+OBJ := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/schema_sql.o
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_HELPERS := $(patsubst tests/unit/%.c,$(OUT)/obj/tests/unit/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
+SKEL := $(OUT)/gen/ascope.skel.h
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help deps demo check check-fast check-unit check-live check-san static lint format format-check fuzz man install uninstall clean bench
+
+all: $(OUT)/ascope ## build ascope
+
+help: ## list targets and options
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
+	@printf '%s\n' '' 'options:' '  RECORD=0        build only what reads captures (no clang, bpftool, libbpf)' '  SAN=address,undefined  with sanitizers' \
+	  '  WERROR=1        warnings are errors (the default in CI)' '  V=1 DEBUG=1 OUT=dir CC=clang PREFIX=/usr/local'
+
+deps: ## install what building and testing needs, through the system's package manager
+	@.ci/deps build check demo
+
+# ---- the two commands of the README: each does its own set-up ----
+
+demo: ## install what is missing, build, record the demo service, print the blocking report
+	@.ci/deps build demo
+	@$(MAKE) --no-print-directory all
+	@fixtures/demo.sh $(OUT)
+
+check: ## install what is missing, build, run all tests
+	@.ci/deps build check
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS)
+	@tests/run.sh $(OUT) lint unit cli live
+
+check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel
+	@tests/run.sh $(OUT) lint unit cli
+
+check-unit: $(UNIT_TESTS) ## unit tests only
+	@tests/run.sh $(OUT) unit
+
+check-live: all ## tests against live programs only (root, BTF)
+	@tests/run.sh $(OUT) live
+
+check-san: ## unit and command-line tests under ASan and UBSan
+	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined check-fast
+
+# ---- build ----
+
+$(OUT)/ascope: $(OUT)/obj/ascope.o $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+static: ## one file for any x86-64 Linux, to copy to a production host: $(OUT)/ascope-static
+	@$(MAKE) --no-print-directory $(OUT)/ascope-static
+
+# glibc warns that dlopen in a static program needs the same glibc at run time: libdw wants it for debuginfod and sqlite3 for extensions, and ascope uses neither
+$(OUT)/ascope-static: $(OUT)/obj/ascope.o $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -static -o $@ $^ $(LIBS_STATIC) 2>$(OUT)/static.log || { cat $(OUT)/static.log >&2; exit 1; }
+
+$(OUT)/libascope.a: $(OBJ)
+	$(call msg,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/obj/%.o: %.c $(OUT)/gen/version.h
+	$(call msg,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+ifeq ($(RECORD),1)
+$(patsubst %.c,$(OUT)/obj/%.o,$(wildcard record/*.c)): $(SKEL)
+endif
+
+$(OUT)/obj/gen/%.o: $(OUT)/gen/%.c
+	$(call msg,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+# the schema as a C string
+$(OUT)/gen/schema_sql.c: report/schema.sql
+	$(call msg,GEN,$@)
+	$(Q)mkdir -p $(@D) && { echo '#include "report/schema_sql.h"'; echo 'const char schema_sql[] ='; \
+	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
+
+# rewritten only when it changes
+$(OUT)/gen/version.h: FORCE
+	@mkdir -p $(@D); printf '#pragma once\n#define ASCOPE_VERSION "%s"\n#define ASCOPE_GIT_ID "%s"\n' '$(VERSION)' '$(GIT_ID)' >$@.tmp; \
+	  if cmp -s $@.tmp $@; then rm $@.tmp; else mv $@.tmp $@; fi
+FORCE:
+
+$(OUT)/gen/%.bpf.o: bpf/%.bpf.c
+	$(call msg,BPF,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Wno-unused-parameter -MMD -MP \
+	  -I/usr/include/$(shell uname -m)-linux-gnu -Ibpf -c -o $@ $<
+
+$(OUT)/gen/%.skel.h: $(OUT)/gen/%.bpf.o
+	$(call msg,SKEL,$@)
+	$(Q)$(BPFTOOL) gen object $(OUT)/gen/$*.linked.o $< && $(BPFTOOL) gen skeleton $(OUT)/gen/$*.linked.o name ascope_bpf >$@
+
+$(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(UNIT_HELPERS) $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+
+# ---- care ----
+
+lint: ## layering, bans, headers, man pages, shell scripts, formatting
+	@tests/run.sh $(OUT) lint
+	@$(MAKE) --no-print-directory format-check
+
+C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.c)
+
+format: ## run clang-format on all C
+	clang-format -i $(C_FILES)
+
+format-check:
+	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(C_FILES); else echo 'format-check: no clang-format here, skipped'; fi
+
+install: all ## install to $(PREFIX)
+	install -D -m 755 $(OUT)/ascope $(DESTDIR)$(PREFIX)/bin/ascope
+	for m in doc/*.1; do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$m); done
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/ascope $(patsubst doc/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard doc/*.1))
+
+clean: ## remove $(OUT)
+	rm -rf $(OUT)

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# run.sh: runs groups of tests and ends with 'N passed, N failed, N skipped'.
+#
+# usage: tests/run.sh OUT GROUP...        groups: lint unit cli live
+#
+# Every test is one line: 'ok NAME', 'not ok NAME' (its output follows), 'ok NAME # SKIP reason'. The exit status is 1 when one failed or none ran.
+set -u
+cd "$(dirname "$0")/.."
+out=$(realpath "$1")
+shift
+export ASCOPE=$out/ascope ASCOPE_OUT=$out
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+passed=0 failed=0 skipped=0
+
+ok() { passed=$((passed + 1)); echo "ok $1"; }
+skip() { skipped=$((skipped + 1)); echo "ok $1 # SKIP $2"; }
+not_ok() { failed=$((failed + 1)); echo "not ok $1"; sed 's/^/    /' "$2" | tail -n 60; }
+
+# One script or program is one test: 0 passed, 77 skipped (last line says why), anything else failed.
+single() { # NAME COMMAND...
+	local name=$1 code=0
+	shift
+	"$@" >"$log/out" 2>&1 </dev/null || code=$?
+	case $code in
+	0) ok "$name" ;;
+	77) skip "$name" "$(tail -n 1 "$log/out")" ;;
+	*) not_ok "$name" "$log/out" ;;
+	esac
+}
+
+# A program that prints TAP: each of its lines is a test.
+tap() { # PREFIX COMMAND...
+	local prefix=$1 code=0 p0=$passed f0=$failed s0=$skipped line
+	shift
+	"$@" >"$log/tap" 2>"$log/err" </dev/null || code=$?
+	while IFS= read -r line; do
+		case $line in
+		'ok '*'# SKIP'* | 'ok '*'# skip'*) skip "$prefix: $(name_of "${line%%#*}")" "${line#*[Ss][Kk][Ii][Pp] }" ;;
+		'not ok '*) cat "$log/err" "$log/tap" >"$log/both"; not_ok "$prefix: $(name_of "${line#not }")" "$log/both" ;;
+		'ok '*) ok "$prefix: $(name_of "$line")" ;;
+		esac
+	done <"$log/tap"
+	if [ $code != 0 ] && [ $failed = "$f0" ]; then
+		cat "$log/err" "$log/tap" >"$log/both"
+		not_ok "$prefix (exit $code)" "$log/both"
+	elif [ "$((passed + failed + skipped))" = "$((p0 + f0 + s0))" ]; then
+		cat "$log/err" "$log/tap" >"$log/both"
+		not_ok "$prefix ran no test" "$log/both"
+	fi
+}
+name_of() { sed -E 's/^ok [0-9]* *-? *//; s/ *$//' <<<"$1"; }
+
+for group in "$@"; do
+	case $group in
+	lint) for t in tests/lint/*.sh; do single "lint: $(basename "$t" .sh)" "$t"; done ;;
+	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
+	cli) for t in tests/cli/*.sh; do single "cli: $(basename "$t" .sh)" "$t"; done ;;
+	live)
+		single 'live: the scorer itself' tests/live/score.py --self-test
+		tap live tests/live/run.sh all
+		;;
+	*) echo "run.sh: no group '$group'" >&2; exit 2 ;;
+	esac
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ] && [ $((passed + skipped)) -gt 0 ]
