@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * fmt_def.h: every number of the capture file, and the one table of record kinds.
+ *
+ * The normative text is FORMAT.md; this header is its C form. Ids are append-only: a kind or a column is never renumbered or reused,
+ * to retire one leave its id as a hole. Id 0 means "none" everywhere (string 0, thread 0, stack 0, ...).
+ *
+ * A record kind is a list of columns, each a u64. COLS(X) lists them once; from it come the C struct (one u64 member per
+ * column, in order), the codec's schema (fmt_schema.c), `ascope dump` and the check that FORMAT.md names each of them.
+ * A column's id in the file is its position here plus 1. A kind may carry one payload per row besides: bytes or a list of u64.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define FMT_VERSION	 0 /* grows freely until 1 is declared */
+#define FMT_HEADER_SIZE	 64
+#define FMT_BLOCK_HEADER 80
+#define FMT_TRAILER_SIZE 32
+
+/* PNG's trick: a high bit, CR LF, ^Z and LF, so that a text-mode transfer is noticed in the first 8 bytes. */
+#define FMT_MAGIC	  "\x89" "ASC\r\n\x1a\n"
+#define FMT_BLOCK_MAGIC	  0x4b4c4241u /* "ABLK", little-endian */
+#define FMT_TRAILER_MAGIC "ASCOPEND"
+
+/* Limits: part of the format; a writer stays below them and a reader refuses above them. */
+enum fmt_limit {
+	FMT_MAX_PAYLOAD = 1 << 24,     /* bytes of a block's compressed payload */
+	FMT_MAX_RAW = 1 << 24,	       /* bytes of a block's payload after decompression */
+	FMT_MAX_ROWS = 1 << 18,	       /* rows of one kind in one block */
+	FMT_MAX_SECTIONS = 64,	       /* kinds in one block */
+	FMT_MAX_COLUMNS = 64,	       /* columns of one kind */
+	FMT_MAX_CELLS = 1 << 23,       /* rows x columns of one block, payload elements included */
+	FMT_MAX_STRING = 4096,	       /* bytes of a string */
+	FMT_MAX_FRAMES = 512,	       /* frames of a stack */
+	FMT_MAX_DICT = 256,	       /* distinct values of a dictionary-coded column in one block */
+	FMT_MAX_ID = 1 << 28,	       /* the largest dictionary index (strings, threads, stacks, ...) */
+};
+
+enum fmt_block_type {
+	FMT_BLOCK_DATA = 1,   /* records: dictionary entries and events */
+	FMT_BLOCK_FOOTER = 2, /* the index of blocks; last; redundant */
+};
+
+enum fmt_encoding {
+	FMT_ENC_CONST = 1,  /* one varint: the value of every row */
+	FMT_ENC_VARINT = 2, /* one varint a row */
+	FMT_ENC_DELTA = 3,  /* one zigzag varint a row: difference to the row before, the first to 0 */
+	FMT_ENC_DICT = 4,   /* varint n, n varints (values), then one byte a row (index) */
+	FMT_ENC_BYTES = 5,  /* payload column: one varint a row (length), then all bytes */
+	FMT_ENC_LIST = 6,   /* payload column: one varint a row (length), then zigzag varints: difference to the element before */
+};
+
+enum fmt_payload {
+	FMT_PAYLOAD_NONE,
+	FMT_PAYLOAD_BYTES,
+	FMT_PAYLOAD_LIST,
+};
+
+/* The payload column has this id in every kind that has one. */
+#define FMT_PAYLOAD_COLUMN 255
+
+/*
+ * What the kernel side could read of the Tokio context at one instant, the same columns wherever it is recorded.
+ * Offsets and meaning: tokio/src/runtime/context.rs and scheduler/{multi_thread/worker,current_thread}.rs, 1.29 - 1.54.
+ */
+#define FMT_CTX_COLS(X)                                                                                                          \
+	X(ctx_status, DICT, "0 no runtime layout known, 1 read, 2 unread (the read faulted)")                                    \
+	X(context, DICT, "context entry: the scheduler context this thread has entered; 0 none")                                 \
+	X(budget, DICT, "coop budget: 0 = None (outside a poll), else 1 + remaining units")                                      \
+	X(runtime, DICT, "EnterRuntime: 0 entered, 1 entered with block_in_place allowed, 2 not entered")                        \
+	X(core, DICT, "address of the worker's Core as read; 0 when it is handed off")                                           \
+	X(park, DICT, "multi-thread: 1 when core.park is present (not parking), 0 when taken; current-thread: always 0")         \
+	X(task, DELTA, "current task id; 0 none")                                                                                \
+	X(tick, DELTA, "Core.tick as read; its validity is the layout's tick_from_*")
+
+/* dictionary entries */
+#define FMT_STRING_COLS(X) X(idx, DELTA, "string index; the payload is its bytes")
+
+#define FMT_META_COLS(X)                                                                                                         \
+	X(key, VARINT, "string: name of a fact about host, options or recorder")                                                 \
+	X(value, VARINT, "string: its value")
+
+#define FMT_PROCESS_COLS(X)                                                                                                      \
+	X(idx, DELTA, "process index")                                                                                           \
+	X(pid, DELTA, "thread group id as the host sees it")                                                                     \
+	X(ns_pid, DELTA, "the same in the process's own pid namespace; 0 unknown")                                               \
+	X(ppid, VARINT, "parent's pid when first seen; 0 unknown")                                                               \
+	X(start, DELTA, "start of the thread group, ns of CLOCK_MONOTONIC")                                                      \
+	X(exec_gen, VARINT, "how many execs ascope saw before this image; 0 for the first")                                      \
+	X(comm, VARINT, "string: command name when first seen")                                                                  \
+	X(exe, VARINT, "string: path of the executable; 0 unknown")                                                              \
+	X(cmdline, VARINT, "string: command line, arguments joined by blanks; 0 unless --store-cmdline")
+
+#define FMT_THREAD_COLS(X)                                                                                                       \
+	X(idx, DELTA, "thread index")                                                                                            \
+	X(process, DICT, "process index")                                                                                        \
+	X(tid, DELTA, "thread id as the host sees it")                                                                           \
+	X(ns_tid, DELTA, "the same in its own pid namespace; 0 unknown")                                                         \
+	X(start, DELTA, "start of the thread, ns of CLOCK_MONOTONIC; 0 unknown")                                                 \
+	X(comm, VARINT, "string: name when first seen")
+
+#define FMT_MODULE_COLS(X)                                                                                                       \
+	X(idx, DELTA, "module index")                                                                                            \
+	X(path, VARINT, "string: path in the target's mount namespace, or [vdso]")                                               \
+	X(build_id, VARINT, "string: GNU build-id in hex; 0 none")                                                               \
+	X(file_id, VARINT, "string: xxh3-64 of the first 4096 bytes and the size, in hex; given when there is no build-id")      \
+	X(inode, VARINT, "inode number")                                                                                         \
+	X(size, VARINT, "file size, bytes")                                                                                      \
+	X(mtime, VARINT, "modification time, ns of CLOCK_REALTIME")
+
+#define FMT_MAPPING_COLS(X)                                                                                                      \
+	X(process, DICT, "process index")                                                                                        \
+	X(module, DICT, "module index")                                                                                          \
+	X(start, DELTA, "first address")                                                                                         \
+	X(end, DELTA, "address behind the last")                                                                                 \
+	X(file_off, VARINT, "file offset of start, bytes")                                                                       \
+	X(ts, DELTA, "first seen, ns of CLOCK_MONOTONIC; 0 = since before the capture")
+
+#define FMT_STACK_COLS(X)                                                                                                        \
+	X(idx, DELTA, "stack index; the payload lists the addresses, innermost first")                                           \
+	X(process, DICT, "process index; 0 for a kernel stack")                                                                  \
+	X(kind, DICT, "1 user, absolute addresses; 2 kernel, addresses relative to _stext (as two's complement)")                \
+	X(status, DICT, "how it ended: 1 whole, 2 truncated at the limit, 3 no unwind table, 4 fault, 5 unknown (frame pointers)")
+
+#define FMT_LAYOUT_COLS(X)                                                                                                       \
+	X(idx, DELTA, "layout index; a later entry of the same index replaces the earlier")                                      \
+	X(process, DICT, "process index")                                                                                        \
+	X(module, DICT, "module that holds this copy of tokio")                                                                  \
+	X(row, VARINT, "string: name of the context layout row")                                                                 \
+	X(version, VARINT, "string: tokio version found in the module's read-only data; 0 unknown")                              \
+	X(found_by, VARINT, "string: how the context was found and validated")                                                   \
+	X(tls_back, VARINT, "bytes from the context up to the thread pointer (fsbase)")                                          \
+	X(threads, VARINT, "threads on which the live scan saw a runtime with this layout")                                      \
+	X(ts, DELTA, "when this entry was made, ns of CLOCK_MONOTONIC")                                                          \
+	X(tick_off_mt, VARINT, "offset of tick in the multi-thread Core, as used from ts on")                                    \
+	X(tick_off_ct, VARINT, "offset of tick in the current-thread Core, as used from ts on")                                  \
+	X(tick_from_mt, VARINT, "ticks of multi-thread records from this time on are proven; 0 not (yet) proven")                \
+	X(tick_from_ct, VARINT, "the same for current-thread records")
+
+#define FMT_CONTEXT_COLS(X)                                                                                                      \
+	X(idx, DELTA, "context index; a later entry of the same index replaces the earlier")                                     \
+	X(thread, DELTA, "thread index")                                                                                         \
+	X(layout, DICT, "layout index")                                                                                          \
+	X(sched, DELTA, "address of the thread's scheduler::Context")                                                            \
+	X(flavor, DICT, "0 unknown, 1 current_thread, 2 multi_thread")                                                           \
+	X(handle, DICT, "address of the runtime's Handle (its identity within the process); 0 unknown")                          \
+	X(worker, VARINT, "1 + worker index; 0 unknown or none")
+
+#define FMT_KSYM_COLS(X)                                                                                                         \
+	X(addr, DELTA, "kernel address relative to _stext (as in kernel stacks)")                                                \
+	X(name, VARINT, "string: symbol that contains it")                                                                       \
+	X(off, VARINT, "offset into the symbol, bytes")                                                                          \
+	X(module, VARINT, "string: kernel module; 0 for the kernel itself")
+
+#define FMT_TOTAL_COLS(X)                                                                                                        \
+	X(key, VARINT, "string: name of a counter, e.g. lost.ring_full; the latest value counts")                                \
+	X(value, VARINT, "its value")
+
+/* events; ts is always CLOCK_MONOTONIC ns */
+#define FMT_SWITCH_OUT_COLS(X)                                                                                                   \
+	X(ts, DELTA, "when the thread left the cpu")                                                                             \
+	X(thread, DICT, "thread index")                                                                                          \
+	X(cpu, DICT, "cpu")                                                                                                      \
+	X(state, DICT, "prev_state bits of the kernel (0 running, 1 S, 2 D, ...)")                                               \
+	X(preempt, DICT, "1 preempted: wins over state")                                                                         \
+	FMT_CTX_COLS(X)                                                                                                          \
+	X(syscall, DICT, "1 + system call number; 0 when not in a system call")                                                  \
+	X(arg0, DICT, "first argument of the system call")                                                                       \
+	X(iowait, DICT, "1 when the kernel counts the wait as I/O")                                                              \
+	X(fd_type, DICT, "type of the file behind arg0 (or the first pollfd): S_IFMT >> 12; 0 none")                             \
+	X(fd_family, DICT, "address family + 1 when it is a socket; 0 none")                                                     \
+	X(ustack, VARINT, "user stack; 0 not taken")                                                                             \
+	X(kstack, VARINT, "kernel stack; 0 not taken")                                                                           \
+	X(lifo, DICT, "1 + whether the worker's LIFO slot holds a task; 0 not read")                                             \
+	X(queued, DICT, "1 + tasks in the worker's local run queue; 0 not read")
+
+#define FMT_SWITCH_IN_COLS(X)                                                                                                    \
+	X(ts, DELTA, "when the thread got a cpu")                                                                                \
+	X(thread, DICT, "thread index")                                                                                          \
+	X(cpu, DICT, "cpu")
+
+#define FMT_WAKING_COLS(X)                                                                                                       \
+	X(ts, DELTA, "when the thread was woken")                                                                                \
+	X(thread, DICT, "thread that is woken")                                                                                  \
+	X(cpu, DICT, "cpu on which the waker runs")                                                                              \
+	X(source, DICT, "0 the running thread, 1 an interrupt")                                                                  \
+	X(waker, DICT, "thread index of the waker; 0 when outside the target or an interrupt")                                   \
+	X(waker_pid, DICT, "pid of the waker; 0 an interrupt")                                                                   \
+	X(waker_tid, DICT, "tid of the waker; 0 an interrupt")                                                                   \
+	X(waker_context, DICT, "context entry of the waker; 0 none")                                                             \
+	X(waker_budget, DICT, "coop budget of the waker, as in the context columns")                                             \
+	X(waker_task, DELTA, "task id of the waker; 0 none")
+
+#define FMT_SAMPLE_COLS(X)                                                                                                       \
+	X(ts, DELTA, "when the cpu clock fired")                                                                                 \
+	X(thread, DICT, "thread index")                                                                                          \
+	X(cpu, DICT, "cpu")                                                                                                      \
+	X(mode, DICT, "1 user code was interrupted, 2 kernel code")                                                              \
+	FMT_CTX_COLS(X)                                                                                                          \
+	X(ustack, VARINT, "user stack; 0 not taken")                                                                             \
+	X(kstack, VARINT, "kernel stack; 0 not taken")
+
+/* one per thread at attach; as a switch-out without its instant */
+#define FMT_SNAPSHOT_COLS(X)                                                                                                     \
+	X(ts, DELTA, "when the thread was looked at")                                                                            \
+	X(thread, DICT, "thread index")                                                                                          \
+	X(on_cpu, DICT, "1 running or runnable, 0 waiting")                                                                      \
+	X(state, DICT, "state bits of the kernel")                                                                               \
+	X(coherent, DICT, "1 when the thread did not run while its memory was read")                                             \
+	FMT_CTX_COLS(X)                                                                                                          \
+	X(syscall, DICT, "1 + system call number; 0 when not in a system call")                                                  \
+	X(arg0, DICT, "first argument of the system call")                                                                       \
+	X(iowait, DICT, "1 when the kernel counts the wait as I/O")                                                              \
+	X(fd_type, DICT, "type of the file behind arg0: S_IFMT >> 12; 0 none")                                                   \
+	X(fd_family, DICT, "address family + 1 when it is a socket; 0 none")                                                     \
+	X(ustack, VARINT, "user stack; 0 not taken")
+
+#define FMT_THREAD_START_COLS(X)                                                                                                 \
+	X(ts, DELTA, "when it was created")                                                                                      \
+	X(thread, VARINT, "the new thread")                                                                                      \
+	X(parent, VARINT, "the thread that created it; 0 unknown")
+
+#define FMT_THREAD_EXIT_COLS(X)                                                                                                  \
+	X(ts, DELTA, "when it exited")                                                                                           \
+	X(thread, VARINT, "thread index")                                                                                        \
+	X(group_dead, DICT, "1 when it was the last thread of its process")
+
+#define FMT_RENAME_COLS(X)                                                                                                       \
+	X(ts, DELTA, "when")                                                                                                     \
+	X(thread, VARINT, "thread index")                                                                                        \
+	X(comm, VARINT, "string: the new name")
+
+#define FMT_EXEC_COLS(X)                                                                                                         \
+	X(ts, DELTA, "when")                                                                                                     \
+	X(thread, VARINT, "thread that called exec, as it was known before")                                                     \
+	X(process, VARINT, "process entry of the new image")
+
+#define FMT_CLOCK_COLS(X)                                                                                                        \
+	X(ts, DELTA, "CLOCK_MONOTONIC, ns")                                                                                      \
+	X(boottime, DELTA, "CLOCK_BOOTTIME at the same instant, ns")                                                             \
+	X(realtime, DELTA, "CLOCK_REALTIME at the same instant, ns")
+
+#define FMT_GAP_COLS(X)                                                                                                          \
+	X(ts, DELTA, "events may be missing from here")                                                                          \
+	X(ts_end, DELTA, "to here (exclusive)")                                                                                  \
+	X(cause, VARINT, "string: cause, the suffix of a lost.* counter")                                                        \
+	X(count, VARINT, "events lost")
+
+/* footer */
+#define FMT_INDEX_COLS(X)                                                                                                        \
+	X(offset, DELTA, "file offset of a block's header")                                                                      \
+	X(type, DICT, "its type")                                                                                                \
+	X(seq, DELTA, "its sequence number")                                                                                     \
+	X(ts_first, DELTA, "its first timestamp; 0 when it has no events")                                                       \
+	X(ts_last, DELTA, "its last timestamp")                                                                                  \
+	X(rows, VARINT, "records in it")
+
+/* X(NAME, lower-case name, id, payload, is it an event) */
+#define FMT_KINDS(X)                                                                                                             \
+	X(STRING, string, 1, BYTES, 0)                                                                                           \
+	X(META, meta, 2, NONE, 0)                                                                                                \
+	X(PROCESS, process, 3, NONE, 0)                                                                                          \
+	X(THREAD, thread, 4, NONE, 0)                                                                                            \
+	X(MODULE, module, 5, NONE, 0)                                                                                            \
+	X(MAPPING, mapping, 6, NONE, 0)                                                                                          \
+	X(STACK, stack, 7, LIST, 0)                                                                                              \
+	X(LAYOUT, layout, 8, NONE, 0)                                                                                            \
+	X(CONTEXT, context, 9, NONE, 0)                                                                                          \
+	X(KSYM, ksym, 10, NONE, 0)                                                                                               \
+	X(TOTAL, total, 11, NONE, 0)                                                                                             \
+	X(SWITCH_OUT, switch_out, 32, NONE, 1)                                                                                   \
+	X(SWITCH_IN, switch_in, 33, NONE, 1)                                                                                     \
+	X(WAKING, waking, 34, NONE, 1)                                                                                           \
+	X(SAMPLE, sample, 35, NONE, 1)                                                                                           \
+	X(SNAPSHOT, snapshot, 36, NONE, 1)                                                                                       \
+	X(THREAD_START, thread_start, 37, NONE, 1)                                                                               \
+	X(THREAD_EXIT, thread_exit, 38, NONE, 1)                                                                                 \
+	X(RENAME, rename, 39, NONE, 1)                                                                                           \
+	X(EXEC, exec, 40, NONE, 1)                                                                                               \
+	X(CLOCK, clock, 41, NONE, 1)                                                                                             \
+	X(GAP, gap, 42, NONE, 1)                                                                                                 \
+	X(INDEX, index, 64, NONE, 0)
+
+#define FMT_KIND_ENUM(NAME, name, id, payload, event) FMT_##NAME = (id),
+enum fmt_kind_id { FMT_KINDS(FMT_KIND_ENUM) };
+#undef FMT_KIND_ENUM
+
+/* struct fmt_switch_out { uint64_t ts; uint64_t thread; ... }; one for each kind, members in column order. */
+#define FMT_MEMBER(col, enc, doc)		   uint64_t col;
+#define FMT_KIND_STRUCT(NAME, name, id, payload, event) \
+	struct fmt_##name {                             \
+		FMT_##NAME##_COLS(FMT_MEMBER)           \
+	};
+FMT_KINDS(FMT_KIND_STRUCT)
+#undef FMT_KIND_STRUCT
+#undef FMT_MEMBER
+
+enum fmt_ctx_status { FMT_CTX_NO_LAYOUT = 0, FMT_CTX_READ = 1, FMT_CTX_UNREAD = 2 };
+enum fmt_flavor { FMT_FLAVOR_UNKNOWN = 0, FMT_FLAVOR_CURRENT_THREAD = 1, FMT_FLAVOR_MULTI_THREAD = 2 };
+enum fmt_stack_kind { FMT_STACK_USER = 1, FMT_STACK_KERNEL = 2 };
+enum fmt_stack_status {
+	FMT_STACK_WHOLE = 1,
+	FMT_STACK_TRUNCATED = 2,
+	FMT_STACK_NO_TABLE = 3,
+	FMT_STACK_FAULT = 4,
+	FMT_STACK_FP = 5,
+};

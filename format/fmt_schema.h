@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* fmt_schema.h: the record kinds of fmt_def.h as a table, for the codec, `ascope dump` and tests. */
+#pragma once
+
+#include "format/fmt_def.h"
+
+struct fmt_column {
+	const char *name;
+	enum fmt_encoding enc; /* the writer's choice; a reader takes what the file says */
+	const char *doc;       /* one line: meaning, unit, what 0 means */
+};
+
+struct fmt_kind {
+	enum fmt_kind_id id;
+	const char *name;
+	enum fmt_payload payload;
+	int is_event; /* its first column is a timestamp */
+	uint32_t n_cols;
+	const struct fmt_column *cols;
+};
+
+/* The kind with this id, or NULL when this version does not know it. */
+const struct fmt_kind *fmt_kind_by_id(uint64_t id);
+
+/* All kinds in id order; the count goes to *ret_n. */
+const struct fmt_kind *fmt_kinds(uint32_t *ret_n);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * fmt_writer.h: write a capture file, front to back: no seek, nothing back-patched, so a pipe is as good as a file.
+ *
+ *	fmt_writer_new(fd, uuid, level, &w)     header is written
+ *	fmt_writer_row(w, FMT_SWITCH_IN, &(struct fmt_switch_in){...}, NULL, 0)
+ *	fmt_writer_flush(w)                     what was added so far reaches the file as one block
+ *	fmt_writer_finish(w)                    last block, footer, trailer, fdatasync
+ *	fmt_writer_free(w)
+ *
+ * After a write error (full disk) the writer keeps the file valid up to the last whole block and every later call returns that error.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "format/fmt_def.h"
+
+struct fmt_writer;
+
+/* Counters since the writer was made. */
+struct fmt_writer_stats {
+	u64 bytes;  /* in the file */
+	u64 raw;    /* payload bytes before compression */
+	u64 rows;
+	u64 blocks;
+};
+
+/*
+ * Starts a capture on fd (borrowed, opened for writing, at its start). level is zstd's, 1..19. Writes the header at once: 0 or -errno of write(2).
+ */
+int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret) __must_check;
+struct fmt_writer *fmt_writer_free(struct fmt_writer *w); /* accepts NULL; does not finish, does not close fd; returns NULL */
+
+/*
+ * Adds one record: row is the struct fmt_<kind> of `kind`; payload is n bytes (strings) or n u64 (lists), NULL and 0 for kinds without one. Writes a
+ * block whenever enough has gathered. 0, -EFBIG over a limit of fmt_def.h (this row is refused, the writer goes on), or the sticky error.
+ */
+int fmt_writer_row(struct fmt_writer *w, enum fmt_kind_id kind, const void *row, const void *payload, size_t n) __must_check;
+
+int fmt_writer_flush(struct fmt_writer *w) __must_check; /* nothing to do is success */
+int fmt_writer_sync(struct fmt_writer *w) __must_check;	 /* flush and fdatasync; a pipe's EINVAL is no error */
+int fmt_writer_finish(struct fmt_writer *w) __must_check;
+
+const struct fmt_writer_stats *fmt_writer_stats(const struct fmt_writer *w);
