@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * ascope.bpf.c: the kernel side. Each program looks at a tracepoint, a cpu-clock tick or a task, asks whether it concerns a
+ * target, and sends raw facts. What they mean is decided offline; the one policy here is which switch-outs get stacks.
+ */
+#include "emit.bpf.h"
+#include "evidence.bpf.h"
+#include "stack.bpf.h"
+#include "tokio.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+const volatile bool all_stacks = false;	    /* --stacks=all */
+const volatile bool has_prev_state = false; /* sched_switch has a fourth argument (5.18): prev's state as the scheduler saw it */
+volatile u32 recording = 0;		    /* set once everything is attached: a capture begins at one instant */
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+enum { SLOT_SWITCH = 0, SLOT_SAMPLE = 1 };
+
+extern const int __preempt_count __ksym __weak;
+extern const struct pcpu_hot pcpu_hot __ksym __weak;
+
+/*
+ * Whether an interrupt (or its bottom half) runs, and not the current thread: include/linux/preempt.h. Kernels without
+ * CONFIG_KALLSYMS_ALL do not export the address of the counter; there user space loads the programs that guess.
+ */
+static __always_inline bool in_interrupt_exact(void)
+{
+	const u32 serving = 0x00000100 /* softirq */ | 0x000f0000 /* hardirq */ | 0x00f00000 /* nmi */;
+	u32 count = 0;
+
+	if (bpf_core_field_exists(struct pcpu_hot, preempt_count)) {
+		if (&pcpu_hot)
+			count = (u32)((const struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count;
+	} else if (&__preempt_count) {
+		count = *(const u32 *)bpf_this_cpu_ptr(&__preempt_count);
+	}
+	return count & serving;
+}
+
+/* A thread that wakes another does so from a system call; outside of one (orig_ax < 0), or on the idle task, it was interrupted. */
+static __always_inline bool in_interrupt_guess(struct task_struct *cur)
+{
+	struct pt_regs *regs;
+
+	if (!cur->pid)
+		return true;
+	if ((cur->flags & PF_KTHREAD) || !cur->mm)
+		return false;
+	regs = (struct pt_regs *)bpf_task_pt_regs(cur);
+	return (s64)regs->orig_ax < 0;
+}
+
+/* While the tick's place in Core is being calibrated, its raw bytes go along. record/calibrate.c */
+static __always_inline void send_core(const struct wire_target *t, const struct wire_ctx *x, bool waits, u32 tgid, u32 tid)
+{
+	struct wire_core *e;
+
+	if (!t->layout.want_core || x->status != WIRE_CTX_READ || !x->core || !(t->layout.want_core & (1u << (x->flavor - 1))))
+		return;
+	e = RESERVE(struct wire_core, WIRE_CORE);
+	if (!e)
+		return;
+	e->h.tgid = tgid;
+	e->h.tid = tid;
+	e->ctx = *x;
+	e->waits = waits;
+	if (bpf_probe_read_user(e->bytes, sizeof(e->bytes), (void *)x->core)) {
+		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+		return;
+	}
+	submit(e, WIRE_CORE);
+}
+
+static __always_inline void switch_out(void *ctx, bool preempt, struct task_struct *prev, u32 state)
+{
+	struct wire_target *t = target_of((u32)prev->tgid);
+	struct wire_switch_out *e;
+	struct wire_ctx x = {};
+	struct pt_regs *regs;
+	u64 ustack = 0, kstack = 0;
+	bool waits = !preempt && state != 0, wanted;
+
+	if (!t || (prev->flags & PF_KTHREAD))
+		return;
+	regs = (struct pt_regs *)bpf_task_pt_regs(prev);
+	if (prev->mm)
+		read_ctx(&t->layout, prev, &x);
+	wanted = all_stacks || (waits && !is_idle_wait(&x));
+	if (wanted && prev->mm) {
+		ustack = user_stack(ctx, SLOT_SWITCH, t, regs, (u32)prev->tgid);
+		kstack = kernel_stack(ctx, SLOT_SWITCH);
+	}
+	e = RESERVE(struct wire_switch_out, WIRE_SWITCH_OUT);
+	if (!e)
+		return;
+	e->h.tgid = (u32)prev->tgid;
+	e->h.tid = (u32)prev->pid;
+	e->ctx = x;
+	e->state = state;
+	e->preempt = preempt;
+	e->ustack = ustack;
+	e->kstack = kstack;
+	wait_evidence(prev, regs, true, wanted, &e->wait);
+	if (wanted && x.budget)
+		read_queues(&x, e);
+	submit(e, WIRE_SWITCH_OUT);
+	send_core(t, &x, waits, (u32)prev->tgid, (u32)prev->pid);
+}
+
+SEC("tp_btf/sched_switch")
+int on_sched_switch(u64 *ctx)
+{
+	bool preempt = ctx[0];
+	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
+	struct wire_switch_in *e;
+
+	if (!recording)
+		return 0;
+	if (prev->pid)
+		switch_out(ctx, preempt, prev, has_prev_state ? (u32)ctx[3] : prev->__state);
+	if (next->pid && target_of((u32)next->tgid)) {
+		e = RESERVE(struct wire_switch_in, WIRE_SWITCH_IN);
+		if (e) {
+			e->h.tgid = (u32)next->tgid;
+			e->h.tid = (u32)next->pid;
+			submit(e, WIRE_SWITCH_IN);
+		}
+	}
+	return 0;
+}
+
+static __always_inline int waking(struct task_struct *p, bool exact)
+{
+	struct task_struct *waker;
+	struct wire_target *t;
+	struct wire_waking *e;
+	struct wire_ctx x = {};
+	bool irq;
+
+	if (!recording || !target_of((u32)p->tgid))
+		return 0;
+	waker = bpf_get_current_task_btf();
+	irq = exact ? in_interrupt_exact() : in_interrupt_guess(waker);
+	if (!irq) {
+		t = target_of((u32)waker->tgid);
+		if (t && waker->mm)
+			read_ctx(&t->layout, waker, &x);
+	}
+	e = RESERVE(struct wire_waking, WIRE_WAKING);
+	if (!e)
+		return 0;
+	e->h.tgid = (u32)p->tgid;
+	e->h.tid = (u32)p->pid;
+	e->irq = irq;
+	if (!irq) {
+		e->waker_ctx = x;
+		e->waker_tgid = (u32)waker->tgid;
+		e->waker_tid = (u32)waker->pid;
+	}
+	submit(e, WIRE_WAKING);
+	return 0;
+}
+
+/* One pair of these is loaded: record/load.c. */
+SEC("tp_btf/sched_waking")
+int BPF_PROG(waking_exact, struct task_struct *p)
+{
+	return waking(p, true);
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(wakeup_new_exact, struct task_struct *p)
+{
+	return waking(p, true);
+}
+
+SEC("tp_btf/sched_waking")
+int BPF_PROG(waking_guess, struct task_struct *p)
+{
+	return waking(p, false);
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(wakeup_new_guess, struct task_struct *p)
+{
+	return waking(p, false);
+}
+
+/*
+ * ctx->regs is read by the UAPI layout (include/uapi/asm/ptrace.h: orig_ax 15, ip 16, cs 17, sp 19), without CO-RE: a vmlinux.h newer than 6.9 would
+ * make a 2-byte load of cs, which the verifier refuses.
+ */
+SEC("perf_event")
+int on_sample(struct bpf_perf_event_data *ctx)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+	volatile u64 *raw = (void *)ctx;
+	u64 cs = raw[17];
+	struct wire_target *t;
+	struct wire_sample *e;
+	struct wire_ctx x = {};
+	struct pt_regs *regs;
+	u64 ustack, kstack = 0;
+	bool user = (cs & 3) == 3;
+
+	if (!recording || (cur->flags & PF_KTHREAD) || !cur->mm)
+		return 0;
+	t = target_of((u32)cur->tgid);
+	if (!t)
+		return 0;
+	regs = (struct pt_regs *)bpf_task_pt_regs(cur);
+	read_ctx(&t->layout, cur, &x);
+	ustack = user_stack(ctx, SLOT_SAMPLE, t, regs, (u32)cur->tgid);
+	if (!user)
+		kstack = kernel_stack(ctx, SLOT_SAMPLE);
+	e = RESERVE(struct wire_sample, WIRE_SAMPLE);
+	if (!e)
+		return 0;
+	e->h.tgid = (u32)cur->tgid;
+	e->h.tid = (u32)cur->pid;
+	e->ctx = x;
+	e->user_mode = user;
+	e->ustack = ustack;
+	e->kstack = kstack;
+	submit(e, WIRE_SAMPLE);
+	send_core(t, &x, false, (u32)cur->tgid, (u32)cur->pid);
+	return 0;
+}
+
+/* A child process of a target is a target: it begins with its parent's image, so the layout holds for it until it execs. */
+static __always_inline void follow_child(struct wire_target *t, u32 tgid)
+{
+	if (bpf_map_update_elem(&targets, &tgid, t, BPF_NOEXIST))
+		stat_add(WIRE_STAT_TARGETS_FULL);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct wire_target *t = target_of((u32)parent->tgid);
+	struct wire_thread_start *e;
+
+	if (!recording || !t)
+		return 0;
+	if (child->tgid != parent->tgid)
+		follow_child(t, (u32)child->tgid);
+	e = RESERVE(struct wire_thread_start, WIRE_THREAD_START);
+	if (!e)
+		return 0;
+	e->h.tgid = (u32)child->tgid;
+	e->h.tid = (u32)child->pid;
+	e->parent_tgid = (u32)parent->tgid;
+	e->parent_tid = (u32)parent->pid;
+	e->start = child->start_time;
+	bpf_probe_read_kernel(e->comm, sizeof(e->comm), child->comm);
+	submit(e, WIRE_THREAD_START);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *p, int old_pid)
+{
+	struct wire_target *t = target_of((u32)p->tgid);
+	struct wire_exec *e;
+
+	if (!recording || !t)
+		return 0;
+	t->layout.valid = 0; /* another image: user space looks anew */
+	t->layout.want_core = 0;
+	t->layout.gen++;
+	t->text_start = t->text_end = 0;
+	e = RESERVE(struct wire_exec, WIRE_EXEC);
+	if (!e)
+		return 0;
+	e->h.tgid = (u32)p->tgid;
+	e->h.tid = (u32)p->pid;
+	e->old_tid = (u32)old_pid;
+	submit(e, WIRE_EXEC);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *p)
+{
+	struct wire_thread_exit *e;
+
+	if (!recording || !target_of((u32)p->tgid))
+		return 0;
+	e = RESERVE(struct wire_thread_exit, WIRE_THREAD_EXIT);
+	if (!e)
+		return 0;
+	e->h.tgid = (u32)p->tgid;
+	e->h.tid = (u32)p->pid;
+	e->group_dead = p->signal->live.counter == 0;
+	submit(e, WIRE_THREAD_EXIT);
+	return 0;
+}
+
+SEC("tp_btf/task_rename")
+int BPF_PROG(on_rename, struct task_struct *p, const char *comm)
+{
+	struct wire_rename *e;
+
+	if (!recording || !target_of((u32)p->tgid))
+		return 0;
+	e = RESERVE(struct wire_rename, WIRE_RENAME);
+	if (!e)
+		return 0;
+	e->h.tgid = (u32)p->tgid;
+	e->h.tid = (u32)p->pid;
+	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
+	submit(e, WIRE_RENAME);
+	return 0;
+}
+
+/* Every thread of every target as it is now; read by record/threads.c through the iterator's file. */
+SEC("iter/task")
+int list_threads(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct wire_task row = {};
+	struct pt_regs *regs;
+
+	if (!t || (t->flags & PF_KTHREAD) || !target_of((u32)t->tgid))
+		return 0;
+	regs = (struct pt_regs *)bpf_task_pt_regs(t);
+	row.tgid = (u32)t->tgid;
+	row.tid = (u32)t->pid;
+	row.state = t->__state;
+	row.flags = t->flags;
+	row.fsbase = t->thread.fsbase;
+	row.ip = BPF_CORE_READ(regs, ip);
+	row.sp = BPF_CORE_READ(regs, sp);
+	row.bp = BPF_CORE_READ(regs, bp);
+	row.nvcsw = t->nvcsw;
+	row.nivcsw = t->nivcsw;
+	row.start = t->start_time;
+	bpf_probe_read_kernel(row.comm, sizeof(row.comm), t->comm);
+	row.wait.iowait = BPF_CORE_READ_BITFIELD_PROBED(t, in_iowait);
+	row.wait.syscall = (s32)BPF_CORE_READ(regs, orig_ax);
+	row.wait.arg0 = BPF_CORE_READ(regs, di);
+	if (row.wait.syscall >= 0 && arg0_is_fd(row.wait.syscall))
+		file_evidence(t, (u32)row.wait.arg0, &row.wait);
+	bpf_seq_write(ctx->meta->seq, &row, sizeof(row));
+	return 0;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * ascope_wire.h: what the kernel side sends and what user space tells it. The only header both sides include; fixed sizes,
+ * same machine, never written to disk as is (record/convert.c turns it into format rows).
+ */
+#pragma once
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define WIRE_MAX_FRAMES	 128 /* frames of one stack */
+#define WIRE_COMM_LEN	 16
+#define WIRE_CORE_BYTES	 256 /* of a scheduler Core, for tick calibration */
+#define WIRE_MAX_TARGETS 4096
+#define WIRE_CTX_MAX_OFF 88 /* largest offset a layout may have: the context is read as 96 bytes */
+
+enum wire_kind {
+	WIRE_SWITCH_OUT = 1,
+	WIRE_SWITCH_IN,
+	WIRE_WAKING,
+	WIRE_SAMPLE,
+	WIRE_STACK,
+	WIRE_THREAD_START,
+	WIRE_THREAD_EXIT,
+	WIRE_RENAME,
+	WIRE_EXEC,
+	WIRE_CORE, /* raw bytes of a scheduler Core, while the tick is being calibrated */
+	WIRE_KINDS,
+};
+
+/* Every record begins with this. */
+struct wire_hdr {
+	__u32 kind;
+	__u32 cpu;
+	__u64 ts; /* CLOCK_MONOTONIC ns, read after the ring slot was reserved */
+	__u32 tgid;
+	__u32 tid;
+};
+
+enum wire_ctx_status { WIRE_CTX_NO_LAYOUT = 0, WIRE_CTX_READ = 1, WIRE_CTX_UNREAD = 2 };
+enum wire_flavor { WIRE_FLAVOR_UNKNOWN = 0, WIRE_FLAVOR_CURRENT_THREAD = 1, WIRE_FLAVOR_MULTI_THREAD = 2 };
+
+/* The Tokio context of a thread at one instant; tokio/src/runtime/context.rs. */
+struct wire_ctx {
+	__u64 sched; /* CONTEXT.scheduler: address of the entered scheduler::Context; 0 none */
+	__u64 core;  /* its Core; 0 handed off */
+	__u64 task;  /* current task id; 0 none */
+	__u32 tick;
+	__u16 budget; /* 0 None, else 1 + remaining */
+	__u8 status;  /* enum wire_ctx_status */
+	__u8 runtime; /* EnterRuntime: 0, 1, 2 */
+	__u8 flavor;  /* enum wire_flavor; 0 when sched is 0 */
+	__u8 park;    /* multi-thread: core.park is present */
+	__u16 pad;
+	__u32 gen; /* generation of the layout it was read with */
+};
+
+/* Evidence for the class of a wait. */
+struct wire_wait {
+	__u64 arg0;
+	__s32 syscall; /* -1 none */
+	__u8 iowait;
+	__u8 fd_type;	/* S_IFMT >> 12 of the file behind arg0 or the first pollfd; 0 none */
+	__u16 fd_family; /* 1 + address family; 0 no socket */
+};
+
+struct wire_switch_out {
+	struct wire_hdr h;
+	struct wire_ctx ctx;
+	struct wire_wait wait;
+	__u64 ustack, kstack; /* hashes; 0 not taken */
+	__u32 state;
+	__u8 preempt;
+	__u8 lifo;    /* 1 + occupied; 0 not read */
+	__u16 queued; /* 1 + length; 0 not read */
+};
+
+struct wire_switch_in {
+	struct wire_hdr h;
+};
+
+struct wire_waking {
+	struct wire_hdr h; /* the thread that is woken */
+	struct wire_ctx waker_ctx;
+	__u32 waker_tgid, waker_tid;
+	__u32 irq; /* 1: an interrupt woke it, the running thread is not the cause */
+	__u32 pad;
+};
+
+struct wire_sample {
+	struct wire_hdr h;
+	struct wire_ctx ctx;
+	__u64 ustack, kstack;
+	__u32 user_mode;
+	__u32 pad;
+};
+
+struct wire_stack {
+	struct wire_hdr h;
+	__u64 hash;
+	__u32 kernel;
+	__u32 n;
+	__u32 truncated;
+	__u32 in_syscall; /* the innermost user address is behind a syscall instruction */
+	__u64 frames[WIRE_MAX_FRAMES + 1]; /* innermost first; user stacks: [1] is the leaf fix-up, 0 = none */
+};
+
+struct wire_thread_start {
+	struct wire_hdr h; /* the new thread */
+	__u64 start;	   /* CLOCK_MONOTONIC ns */
+	__u32 parent_tgid, parent_tid;
+	char comm[WIRE_COMM_LEN];
+};
+
+struct wire_thread_exit {
+	struct wire_hdr h;
+	__u32 group_dead;
+	__u32 pad;
+};
+
+struct wire_rename {
+	struct wire_hdr h;
+	char comm[WIRE_COMM_LEN];
+};
+
+struct wire_exec {
+	struct wire_hdr h;
+	__u32 old_tid; /* the thread that called exec; it is now the leader */
+	__u32 pad;
+};
+
+struct wire_core {
+	struct wire_hdr h;
+	struct wire_ctx ctx;
+	__u32 waits; /* 1: the thread is about to wait, 0: preempted or sampled */
+	__u32 pad;
+	__u8 bytes[WIRE_CORE_BYTES];
+};
+
+/* One row of the task iterator: a thread as it is now. */
+struct wire_task {
+	__u32 tgid, tid;
+	__u32 state;
+	__u32 flags;
+	__u64 fsbase, ip, sp, bp;
+	__u64 nvcsw, nivcsw; /* switches so far: equal before and after a look means that it did not run */
+	__u64 start;
+	struct wire_wait wait;
+	char comm[WIRE_COMM_LEN];
+};
+
+/*
+ * Where the Tokio context lies and what its fields' offsets are: record/layout.c fills it. Offsets in bytes from the start of CONTEXT.
+ */
+struct wire_layout {
+	__u64 tls_back; /* CONTEXT is at fsbase - tls_back */
+	__u32 valid;
+	__u32 gen;	 /* counts changes, so that user space knows which layout a record was read with */
+	__u16 off_sched;
+	__u16 off_id;	 /* of the value */
+	__u16 off_id_tag; /* 0xffff: no tag (1.40 and later); else of the u64 that is 1 for Some */
+	__u16 off_budget;
+	__u16 off_runtime;
+	__u16 has_flavor_tag; /* scheduler::Context starts with a u64 tag: 1 multi-thread, 0 current-thread */
+	__u16 tick_mt, tick_ct; /* offset of tick in Core */
+	__u32 want_core;	/* send WIRE_CORE: bit 0 current-thread, bit 1 multi-thread */
+	__u32 pad;
+};
+
+/* One per target process (tgid). */
+struct wire_target {
+	struct wire_layout layout;
+	__u64 text_start, text_end; /* executable mapping of the main program, for the leaf fix-up of frame-pointer stacks */
+};
+
+/* Per-cpu counters, index = enum wire_stat. */
+enum wire_stat {
+	WIRE_STAT_SENT = 0,			/* + enum wire_kind */
+	WIRE_STAT_LOST = WIRE_KINDS,		/* + enum wire_kind: no room in the ring */
+	WIRE_STAT_UNREAD = 2 * WIRE_KINDS,	/* context reads that faulted */
+	WIRE_STAT_STACK_FAILED,			/* stacks the kernel could not take */
+	WIRE_STAT_TARGETS_FULL,			/* a child process could not be followed */
+	WIRE_STATS,
+};

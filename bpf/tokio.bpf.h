@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * tokio.bpf.h: reads the Tokio context of the current thread. Offsets come from user space (struct wire_layout); what the fields
+ * mean is decided offline.
+ *
+ * Sources: tokio/src/runtime/context.rs (Context), runtime/scheduler/mod.rs (scheduler::Context), multi_thread/worker.rs and
+ * current_thread/mod.rs (Core), tokio 1.29 - 1.54.
+ */
+#pragma once
+
+#include "emit.bpf.h"
+
+#define CTX_BYTES 96
+
+enum {
+	MT_CORE_LIFO = 0,
+	MT_CORE_PARK = 8,
+	MT_CORE_QUEUE = 24, /* Arc of the local run queue */
+	MT_QUEUE_HEAD = 24, /* in that Arc: u64, low half the real head */
+};
+
+/* Reads at an offset that the verifier can bound: the context is copied as a whole. */
+static __always_inline u64 ctx_u64(const u8 *c, u32 off)
+{
+	u64 v;
+
+	if (off > CTX_BYTES - 8)
+		return 0;
+	__builtin_memcpy(&v, c + off, 8);
+	return v;
+}
+
+static __always_inline u8 ctx_u8(const u8 *c, u32 off)
+{
+	return off < CTX_BYTES ? c[off] : 0;
+}
+
+static __always_inline int read_core(const struct wire_layout *l, struct wire_ctx *x)
+{
+	u64 v[2];
+
+	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD) {
+		if (bpf_probe_read_user(v, sizeof(v), (void *)x->core + MT_CORE_LIFO))
+			return -1;
+		x->park = v[1] != 0;
+		return bpf_probe_read_user(&x->tick, 4, (void *)x->core + l->tick_mt);
+	}
+	return bpf_probe_read_user(&x->tick, 4, (void *)x->core + l->tick_ct);
+}
+
+static __always_inline int read_sched(const struct wire_layout *l, struct wire_ctx *x)
+{
+	u64 s[4] = {}; /* tag, handle, borrow flag, core; without a tag: handle, borrow flag, core */
+
+	if (bpf_probe_read_user(s, sizeof(s), (void *)x->sched))
+		return -1;
+	if (l->has_flavor_tag) {
+		x->flavor = (u8)s[0] == 1 ? WIRE_FLAVOR_MULTI_THREAD : WIRE_FLAVOR_CURRENT_THREAD;
+		x->core = s[3];
+	} else {
+		x->flavor = WIRE_FLAVOR_CURRENT_THREAD;
+		x->core = s[2];
+	}
+	return x->core ? read_core(l, x) : 0;
+}
+
+/* Fills *x for task t, which must be the current one. A read that faults leaves status UNREAD: "unknown", never "not in a runtime". */
+static __always_inline void read_ctx(const struct wire_layout *l, struct task_struct *t, struct wire_ctx *x)
+{
+	u8 c[CTX_BYTES] = {};
+	u64 fs, budget;
+
+	x->status = WIRE_CTX_NO_LAYOUT;
+	x->gen = l->gen;
+	if (!l->valid)
+		return;
+	fs = t->thread.fsbase;
+	x->status = WIRE_CTX_UNREAD;
+	if (!fs || bpf_probe_read_user(c, sizeof(c), (void *)(fs - l->tls_back)))
+		goto unread;
+	x->sched = ctx_u64(c, l->off_sched);
+	x->task = ctx_u64(c, l->off_id);
+	if (l->off_id_tag != 0xffff && ctx_u64(c, l->off_id_tag) != 1)
+		x->task = 0;
+	budget = ctx_u8(c, l->off_budget);
+	x->budget = budget == 1 ? 1 + ctx_u8(c, l->off_budget + 1) : 0;
+	x->runtime = ctx_u8(c, l->off_runtime);
+	if (x->sched && read_sched(l, x))
+		goto unread;
+	x->status = WIRE_CTX_READ;
+	return;
+unread:
+	stat_add(WIRE_STAT_UNREAD);
+}
+
+/* The depth of the worker's own queues, for "who paid"; called in a poll only. Left 0 when it cannot be read or makes no sense. */
+static __always_inline void read_queues(const struct wire_ctx *x, struct wire_switch_out *e)
+{
+	u64 lifo, queue, q[2];
+	u32 depth;
+
+	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->core)
+		return;
+	if (bpf_probe_read_user(&lifo, 8, (void *)x->core + MT_CORE_LIFO) || bpf_probe_read_user(&queue, 8, (void *)x->core + MT_CORE_QUEUE) ||
+	    bpf_probe_read_user(q, sizeof(q), (void *)queue + MT_QUEUE_HEAD))
+		return;
+	depth = (u32)q[1] - (u32)q[0];
+	if (depth > 256)
+		return;
+	e->lifo = 1 + (lifo != 0);
+	e->queued = (u16)(1 + depth);
+}
+
+/* Policy (the only one in the kernel): which switch-outs deserve a stack. 35-blocking.md section 7. */
+static __always_inline bool is_idle_wait(const struct wire_ctx *x)
+{
+	if (x->status != WIRE_CTX_READ || x->budget)
+		return false;
+	if (!x->sched)
+		return x->runtime == 2 && !x->task; /* idle pool thread, or not Tokio's */
+	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD)
+		return x->core && !x->park;
+	return x->core != 0; /* current-thread: no poll, so it parks */
+}
