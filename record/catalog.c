@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * catalog.c: see catalog.h. Indices are dense and start at 1. A row is written before any event that names its index, because the writer keeps
+ * dictionary kinds in front of events within a block and blocks in order.
+ */
+#include "record/catalog.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/elfid.h"
+#include "base/strtab.h"
+#include "base/u64map.h"
+#include "format/fmt_file_id.h"
+#include "record/layout.h"
+#include "record/procfs.h"
+
+enum {
+	MAX_KERNEL_ADDRS = 1 << 16,
+	MAX_CONTEXTS = 1 << 16, /* entries; a wrong layout must not fill the file with nonsense */
+	MAX_MAPPINGS = 1 << 16,
+};
+#define RESCAN_INTERVAL (50 * NSEC_PER_MSEC)
+
+struct catalog {
+	struct fmt_writer *w;
+	struct catalog_opts opts;
+	int err;
+	struct strtab *strings;
+	struct cat_process **procs; /* all images, by idx - 1 */
+	u32 n_procs, cap_procs;
+	struct u64map proc_by_pid;    /* pid -> index of its current image */
+	struct u64map thread_by_tid;  /* pid << 32 | tid -> thread index */
+	struct u64map module_by_file; /* inode and path -> module index */
+	struct u64map stack_by_hash;
+	struct u64map context_by_key;
+	struct u64map kernel_seen;
+	u64 *kernel_addrs;
+	u32 n_kernel_addrs, cap_kernel_addrs;
+	u32 n_threads, n_modules, n_stacks, n_contexts, n_layouts;
+};
+
+static void note_err(struct catalog *c, int err)
+{
+	if (err && !c->err)
+		c->err = err;
+}
+
+static void put_row(struct catalog *c, enum fmt_kind_id kind, const void *row, const void *payload, size_t n)
+{
+	note_err(c, fmt_writer_row(c->w, kind, row, payload, n));
+}
+
+int catalog_new(struct fmt_writer *w, const struct catalog_opts *o, struct catalog **ret)
+{
+	struct catalog *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->w = w;
+	c->opts = *o;
+	c->strings = strtab_new();
+	if (!c->strings) {
+		free(c);
+		return -ENOMEM;
+	}
+	*ret = c;
+	return 0;
+}
+
+struct catalog *catalog_free(struct catalog *c)
+{
+	if (!c)
+		return NULL;
+	for (u32 i = 0; i < c->n_procs; i++) {
+		if (c->procs[i]->mem_fd >= 0)
+			(void)close(c->procs[i]->mem_fd);
+		free(c->procs[i]->maps);
+		free(c->procs[i]);
+	}
+	free(c->procs);
+	free(c->kernel_addrs);
+	u64map_release(&c->proc_by_pid);
+	u64map_release(&c->thread_by_tid);
+	u64map_release(&c->module_by_file);
+	u64map_release(&c->stack_by_hash);
+	u64map_release(&c->context_by_key);
+	u64map_release(&c->kernel_seen);
+	strtab_free(c->strings);
+	free(c);
+	return NULL;
+}
+
+int catalog_err(const struct catalog *c)
+{
+	return c->err;
+}
+
+u32 catalog_string(struct catalog *c, const char *s)
+{
+	size_t n = s ? strnlen(s, FMT_MAX_STRING) : 0;
+	bool is_new = false;
+	u32 idx = 0;
+	int err;
+
+	if (!n)
+		return 0;
+	err = strtab_intern(c->strings, s, n, &idx, &is_new);
+	note_err(c, err);
+	if (!err && is_new)
+		put_row(c, FMT_STRING, &(struct fmt_string){.idx = idx}, s, n);
+	return idx;
+}
+
+/* ---- processes ---- */
+
+static struct cat_process *process_add(struct catalog *c, u32 pid, u32 exec_gen)
+{
+	struct cat_process *p;
+	struct cat_process **procs;
+
+	if (c->n_procs == c->cap_procs) {
+		u32 cap = c->cap_procs ? c->cap_procs * 2 : 16;
+
+		procs = reallocarray(c->procs, cap, sizeof(*procs));
+		if (!procs) {
+			note_err(c, -ENOMEM);
+			return NULL;
+		}
+		c->procs = procs;
+		c->cap_procs = cap;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p || u64map_put(&c->proc_by_pid, pid, c->n_procs) < 0) {
+		note_err(c, -ENOMEM);
+		free(p);
+		return NULL;
+	}
+	p->idx = c->n_procs + 1;
+	p->pid = pid;
+	p->exec_gen = exec_gen;
+	p->mem_fd = -1;
+	c->procs[c->n_procs++] = p;
+	return p;
+}
+
+static void process_write(struct catalog *c, struct cat_process *p)
+{
+	struct proc_status st = {0};
+	struct fmt_process row = {.idx = p->idx, .pid = p->pid, .exec_gen = p->exec_gen};
+	char text[FMT_MAX_STRING] = "";
+
+	if (proc_status(p->pid, &st) == 0) {
+		row.ppid = st.ppid;
+		row.ns_pid = p->ns_pid = st.ns_pid;
+		row.comm = catalog_string(c, st.comm);
+	}
+	if (proc_start_time(p->pid, &row.start) < 0)
+		row.start = 0;
+	if (proc_exe(p->pid, text, sizeof(text)) == 0)
+		row.exe = catalog_string(c, text);
+	if (c->opts.store_cmdline && proc_cmdline(p->pid, text, sizeof(text)) == 0)
+		row.cmdline = catalog_string(c, text);
+	put_row(c, FMT_PROCESS, &row, NULL, 0);
+}
+
+static struct cat_process *process_known(const struct catalog *c, u32 pid)
+{
+	u64 i;
+
+	return u64map_get(&c->proc_by_pid, pid, &i) ? c->procs[i] : NULL;
+}
+
+struct cat_process *catalog_process(struct catalog *c, u32 pid)
+{
+	struct cat_process *p = process_known(c, pid);
+
+	if (p)
+		return p;
+	p = process_add(c, pid, 0);
+	if (p)
+		process_write(c, p);
+	return p;
+}
+
+struct cat_process *catalog_process_exec(struct catalog *c, u32 pid)
+{
+	struct cat_process *old = process_known(c, pid), *p;
+
+	if (old)
+		old->gone = true;
+	p = process_add(c, pid, old ? old->exec_gen + 1 : 0);
+	if (p) {
+		p->layout.gen = old ? old->layout.gen + 1 : 0; /* the kernel side counted the exec, too */
+		process_write(c, p);
+	}
+	return p;
+}
+
+void catalog_process_exit(struct catalog *c, u32 pid)
+{
+	struct cat_process *p = process_known(c, pid);
+
+	if (p)
+		p->gone = true;
+}
+
+void catalog_each_image(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx)
+{
+	for (u32 i = 0; i < c->n_procs; i++)
+		fn(ctx, c->procs[i]);
+}
+
+void catalog_each_process(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx)
+{
+	for (u32 i = 0; i < c->n_procs; i++)
+		if (!c->procs[i]->gone)
+			fn(ctx, c->procs[i]);
+}
+
+u32 catalog_alive(const struct catalog *c)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < c->n_procs; i++)
+		n += !c->procs[i]->gone;
+	return n;
+}
+
+int cat_process_mem(struct cat_process *p)
+{
+	if (p->mem_fd < 0)
+		p->mem_fd = proc_open_mem(p->pid);
+	return p->mem_fd;
+}
+
+int cat_process_read(void *ctx, u64 addr, void *buf, size_t n)
+{
+	int fd = cat_process_mem(ctx);
+
+	return fd < 0 ? fd : proc_read_mem(fd, addr, buf, n);
+}
+
+/* ---- threads ---- */
+
+static u64 thread_key(u32 pid, u32 tid)
+{
+	return (u64)pid << 32 | tid;
+}
+
+u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start)
+{
+	struct cat_process *p = catalog_process(c, pid);
+	struct fmt_thread row = {.tid = tid, .start = start};
+	struct proc_status st;
+
+	if (!p)
+		return 0;
+	row.ns_tid = p->ns_pid == pid ? tid : 0;
+	if ((!comm || p->ns_pid != pid) && proc_status(tid, &st) == 0) {
+		comm = comm ? comm : st.comm;
+		row.ns_tid = st.ns_tid;
+	}
+	row.process = p->idx;
+	row.idx = ++c->n_threads;
+	row.comm = catalog_string(c, comm);
+	note_err(c, u64map_put(&c->thread_by_tid, thread_key(pid, tid), row.idx));
+	put_row(c, FMT_THREAD, &row, NULL, 0);
+	return (u32)row.idx;
+}
+
+u32 catalog_thread_known(const struct catalog *c, u32 pid, u32 tid)
+{
+	u64 idx;
+
+	return u64map_get(&c->thread_by_tid, thread_key(pid, tid), &idx) ? (u32)idx : 0;
+}
+
+u32 catalog_thread(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start)
+{
+	u32 idx = catalog_thread_known(c, pid, tid);
+
+	return idx ? idx : catalog_thread_start(c, pid, tid, comm, start);
+}
+
+/* ---- modules and mappings ---- */
+
+static u64 hash_str(u64 h, const char *s)
+{
+	for (; *s; s++)
+		h = (h ^ (u8)*s) * 0x100000001b3ULL;
+	return h;
+}
+
+static void strip_deleted(char *path)
+{
+	char *at = strstr(path, " (deleted)");
+
+	if (at && !at[10])
+		*at = 0;
+}
+
+static void module_ids(struct cat_process *p, const struct proc_map *m, struct catalog *c, struct fmt_module *row)
+{
+	char build_id[ELFID_HEX_LEN], file_id[FMT_FILE_ID_LEN];
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (m->path[0] == '[') { /* the vdso has no file: its image is in memory */
+		size_t size = (size_t)(m->end - m->start);
+		_cleanup_free_ u8 *image = malloc(size);
+
+		if (image && cat_process_read(p, m->start, image, size) == 0 && elf_build_id_mem(image, size, build_id) == 0)
+			row->build_id = catalog_string(c, build_id);
+		return;
+	}
+	fd = proc_open_mapped(p->pid, m);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	row->inode = st.st_ino;
+	row->size = (u64)st.st_size;
+	row->mtime = (u64)st.st_mtim.tv_sec * NSEC_PER_SEC + (u64)st.st_mtim.tv_nsec;
+	if (elf_build_id(fd, build_id) == 0)
+		row->build_id = catalog_string(c, build_id);
+	else if (fmt_file_id(fd, file_id) == 0)
+		row->file_id = catalog_string(c, file_id);
+}
+
+static u32 module_of(struct catalog *c, struct cat_process *p, const struct proc_map *m)
+{
+	u64 key = hash_str((m->inode + 1) * 0x9e3779b97f4a7c15ULL, m->path), idx;
+	struct fmt_module row = {0};
+	char path[FMT_MAX_STRING];
+
+	if (u64map_get(&c->module_by_file, key, &idx))
+		return (u32)idx;
+	(void)snprintf(path, sizeof(path), "%s", m->path);
+	strip_deleted(path);
+	row.path = catalog_string(c, path);
+	module_ids(p, m, c, &row);
+	row.idx = ++c->n_modules;
+	note_err(c, u64map_put(&c->module_by_file, key, row.idx));
+	put_row(c, FMT_MODULE, &row, NULL, 0);
+	return (u32)row.idx;
+}
+
+struct map_scan {
+	struct catalog *c;
+	struct cat_process *p;
+	u64 ts;
+	char exe[PATH_MAX];
+};
+
+static bool mapping_known(const struct cat_process *p, const struct proc_map *m)
+{
+	for (u32 i = 0; i < p->n_maps; i++)
+		if (p->maps[i].start == m->start && p->maps[i].end == m->end)
+			return true;
+	return false;
+}
+
+/* The path of a mapping is exe's, deleted or not. */
+static bool is_path(const char *path, const char *exe)
+{
+	size_t n = strlen(exe);
+
+	return n && !strncmp(path, exe, n) && (!path[n] || path[n] == ' ');
+}
+
+static int add_mapping(void *ctx, const struct proc_map *m)
+{
+	struct map_scan *s = ctx;
+	struct cat_process *p = s->p;
+	struct cat_mapping *maps;
+	u32 module;
+
+	if (!m->exec || (m->path[0] != '/' && strcmp(m->path, "[vdso]") != 0) || mapping_known(p, m))
+		return 0;
+	if (p->n_maps >= MAX_MAPPINGS)
+		return 0;
+	if (p->n_maps == p->cap_maps) {
+		u32 cap = p->cap_maps ? p->cap_maps * 2 : 16;
+
+		maps = reallocarray(p->maps, cap, sizeof(*maps));
+		if (!maps)
+			return -ENOMEM;
+		p->maps = maps;
+		p->cap_maps = cap;
+	}
+	module = module_of(s->c, p, m);
+	p->maps[p->n_maps++] = (struct cat_mapping){.start = m->start, .end = m->end, .module = module};
+	if (is_path(m->path, s->exe)) {
+		p->exe_module = module;
+		p->text_start = p->text_start ? min_u64(p->text_start, m->start) : m->start;
+		p->text_end = max_u64(p->text_end, m->end);
+	}
+	put_row(s->c, FMT_MAPPING,
+		&(struct fmt_mapping){
+			.process = p->idx,
+			.module = module,
+			.start = m->start,
+			.end = m->end,
+			.file_off = m->file_off,
+			.ts = s->ts,
+		},
+		NULL, 0);
+	return 0;
+}
+
+int catalog_scan_maps(struct catalog *c, struct cat_process *p, u64 ts)
+{
+	struct map_scan s = {.c = c, .p = p, .ts = ts};
+
+	if (proc_exe(p->pid, s.exe, sizeof(s.exe)) < 0)
+		s.exe[0] = 0;
+	return proc_maps(p->pid, add_mapping, &s);
+}
+
+/* ---- stacks ---- */
+
+static bool address_known(const struct cat_process *p, u64 addr)
+{
+	for (u32 i = 0; i < p->n_maps; i++)
+		if (addr >= p->maps[i].start && addr < p->maps[i].end)
+			return true;
+	return false;
+}
+
+static void note_kernel_addr(struct catalog *c, u64 addr)
+{
+	u64 seen;
+
+	if (c->n_kernel_addrs >= MAX_KERNEL_ADDRS || u64map_get(&c->kernel_seen, addr, &seen))
+		return;
+	if (c->n_kernel_addrs == c->cap_kernel_addrs) {
+		u32 cap = c->cap_kernel_addrs ? c->cap_kernel_addrs * 2 : 256;
+		u64 *addrs = reallocarray(c->kernel_addrs, cap, sizeof(*addrs));
+
+		if (!addrs)
+			return;
+		c->kernel_addrs = addrs;
+		c->cap_kernel_addrs = cap;
+	}
+	if (u64map_put(&c->kernel_seen, addr, 1) == 0)
+		c->kernel_addrs[c->n_kernel_addrs++] = addr;
+}
+
+/* A library that was mapped since the last look shows as an address in no known mapping. */
+static void look_for_new_maps(struct catalog *c, struct cat_process *p, const u64 *frames, u32 n, u64 ts)
+{
+	bool all_known = true;
+
+	for (u32 i = 0; i < n && all_known; i++)
+		all_known = address_known(p, frames[i]);
+	if (all_known || p->gone || ts < p->last_scan_ts + RESCAN_INTERVAL)
+		return;
+	p->last_scan_ts = ts;
+	if (catalog_scan_maps(c, p, ts) < 0)
+		return; /* it is gone: its frames stay addresses */
+}
+
+u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const u64 *frames, u32 n, enum fmt_stack_status status, u64 ts)
+{
+	struct fmt_stack row = {.kind = p ? FMT_STACK_USER : FMT_STACK_KERNEL, .process = p ? p->idx : 0, .status = status};
+	u64 relative[FMT_MAX_FRAMES];
+	u64 idx;
+
+	if (u64map_get(&c->stack_by_hash, hash, &idx))
+		return (u32)idx;
+	n = (u32)min_u64(n, FMT_MAX_FRAMES);
+	if (p) {
+		look_for_new_maps(c, p, frames, n, ts);
+	} else {
+		for (u32 i = 0; i < n; i++) {
+			relative[i] = frames[i] - c->opts.stext;
+			note_kernel_addr(c, frames[i]);
+		}
+		frames = relative;
+	}
+	row.idx = ++c->n_stacks;
+	put_row(c, FMT_STACK, &row, frames, n);
+	note_err(c, u64map_put(&c->stack_by_hash, hash, row.idx));
+	return (u32)row.idx;
+}
+
+u32 catalog_stack_known(const struct catalog *c, u64 hash)
+{
+	u64 idx;
+
+	return hash && u64map_get(&c->stack_by_hash, hash, &idx) ? (u32)idx : 0;
+}
+
+u32 catalog_kernel_addrs(const struct catalog *c, const u64 **ret)
+{
+	*ret = c->kernel_addrs;
+	return c->n_kernel_addrs;
+}
+
+/* ---- Tokio ---- */
+
+u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const struct wire_ctx *x)
+{
+	u64 key = x->sched * 0x9e3779b97f4a7c15ULL ^ ((u64)thread << 32 | x->gen), idx;
+	struct layout_owner owner = {0};
+	struct fmt_context row = {.thread = thread, .layout = p->layout_idx, .sched = x->sched, .flavor = x->flavor};
+
+	if (!x->sched)
+		return 0;
+	if (u64map_get(&c->context_by_key, key, &idx))
+		return (u32)idx;
+	if (c->n_contexts >= MAX_CONTEXTS)
+		return 0;
+	if (x->gen == p->layout.gen && layout_read_owner(&p->layout, x, cat_process_read, p, &owner) == 0) {
+		row.handle = owner.handle;
+		row.worker = owner.worker;
+	}
+	row.idx = ++c->n_contexts;
+	note_err(c, u64map_put(&c->context_by_key, key, row.idx));
+	put_row(c, FMT_CONTEXT, &row, NULL, 0);
+	return (u32)row.idx;
+}
+
+void catalog_layout(struct catalog *c, struct cat_process *p, u64 ts)
+{
+	if (!p->layout_idx)
+		p->layout_idx = ++c->n_layouts;
+	put_row(c, FMT_LAYOUT,
+		&(struct fmt_layout){
+			.idx = p->layout_idx,
+			.process = p->idx,
+			.module = p->exe_module,
+			.row = catalog_string(c, p->layout_row),
+			.version = catalog_string(c, p->elf.version),
+			.found_by = catalog_string(c, p->found_by),
+			.tls_back = p->layout.tls_back,
+			.threads = p->layout_threads,
+			.ts = ts,
+			.tick_off_mt = p->layout.tick_mt,
+			.tick_off_ct = p->layout.tick_ct,
+			.tick_from_mt = p->tick_from_mt,
+			.tick_from_ct = p->tick_from_ct,
+		},
+		NULL, 0);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * catalog.h: the processes, threads, modules, mappings, stacks and strings that a recording has met. Gives each an index and writes its
+ * dictionary row the first time, so that the rows of events can refer to it.
+ *
+ * Functions that need /proc tolerate that the process is gone: the entry is then made from what the event said.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "bpf/ascope_wire.h"
+#include "format/fmt_writer.h"
+#include "record/calibrate.h"
+#include "record/tokio_elf.h"
+
+struct catalog;
+
+/* A program image of a target process. Owned by the catalog. */
+struct cat_process {
+	u32 idx, pid;
+	u32 ns_pid; /* inside its pid namespace; 0 unknown */
+	u32 exec_gen;
+	bool gone;
+	u32 exe_module;		  /* module index of the main program; 0 unknown */
+	u64 exe_inode;
+	u64 text_start, text_end; /* its executable mapping */
+	struct cat_mapping *maps;
+	u32 n_maps, cap_maps;
+	u64 last_scan_ts;
+	/* Tokio, filled by record/discover.c */
+	struct tokio_elf elf;
+	bool elf_read;
+	struct wire_layout layout; /* as the kernel side has it */
+	u32 layout_idx;		   /* layout entry; 0 none yet */
+	bool layout_confirmed;	   /* seen on live threads, not only by symbol */
+	u32 layout_threads;
+	u64 layout_ts;
+	const char *layout_row, *found_by;
+	bool ambiguous;		   /* the last scan found several equally good places */
+	u64 tick_from_mt, tick_from_ct;
+	struct calibrate cal_mt, cal_ct;
+	u64 next_look_ns;	   /* when to look for a runtime again */
+	u64 look_interval_ns;
+	int mem_fd;		   /* /proc/PID/mem, opened at first use; -1 */
+};
+
+struct cat_mapping {
+	u64 start, end;
+	u32 module;
+};
+
+struct catalog_opts {
+	bool store_cmdline;
+	u64 stext; /* kernel addresses are stored relative to it */
+};
+
+/* The writer is borrowed and must outlive the catalog. */
+int catalog_new(struct fmt_writer *w, const struct catalog_opts *o, struct catalog **ret) __must_check;
+struct catalog *catalog_free(struct catalog *c); /* accepts NULL, returns NULL */
+
+/* First write error seen while adding entries; 0 when none. */
+int catalog_err(const struct catalog *c) __must_check;
+
+u32 catalog_string(struct catalog *c, const char *s); /* 0 for "" and when out of memory (sticky in catalog_err) */
+
+/* The current image of a process; made on first sight. NULL when out of memory. */
+struct cat_process *catalog_process(struct catalog *c, u32 pid);
+/* The process execed: a new image under the same pid. */
+struct cat_process *catalog_process_exec(struct catalog *c, u32 pid);
+void catalog_process_exit(struct catalog *c, u32 pid);
+
+/* Calls fn for every image, alive or not; for every one that is alive. */
+void catalog_each_image(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx);
+void catalog_each_process(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx);
+u32 catalog_alive(const struct catalog *c); /* processes that have not exited */
+
+/* The thread's index; made on first sight. comm and start (ns of CLOCK_MONOTONIC, 0 unknown) are used for a new one, comm may be NULL. */
+u32 catalog_thread(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start);
+/* A new thread with this tid began: an older one of the same tid is another thread. */
+u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start);
+/* Only if it is known already; 0 otherwise. */
+u32 catalog_thread_known(const struct catalog *c, u32 pid, u32 tid);
+
+/* Reads /proc/PID/maps and adds new modules and mappings, stamped ts (0 = since before the capture). Sets exe_module and text range. */
+int catalog_scan_maps(struct catalog *c, struct cat_process *p, u64 ts) __must_check;
+
+/*
+ * Adds a stack under a hash of the caller's (unique over the recording). Addresses innermost first; user addresses in no known mapping
+ * make the catalog look at the maps again. Returns its index, 0 on failure.
+ */
+u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const u64 *frames, u32 n, enum fmt_stack_status status, u64 ts);
+u32 catalog_stack_known(const struct catalog *c, u64 hash); /* 0 when it never arrived */
+
+/* The context entry for a thread inside a scheduler context; 0 when x has none. */
+u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const struct wire_ctx *x);
+
+/* Writes (again) the process's layout entry. */
+void catalog_layout(struct catalog *c, struct cat_process *p, u64 ts);
+
+/* Kernel addresses met in kernel stacks, for naming after the last event: count, and the i-th. */
+u32 catalog_kernel_addrs(const struct catalog *c, const u64 **ret);
+
+/* The process's memory: fd of /proc/PID/mem, or -errno. Borrowed. */
+int cat_process_mem(struct cat_process *p);
+/* A layout_read_fn over it; ctx is the struct cat_process. */
+int cat_process_read(void *ctx, u64 addr, void *buf, size_t n);

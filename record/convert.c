@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* convert.c: see convert.h. One function per kind of record. */
+#include "record/convert.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* convert_ctx() fills FMT_CTX_COLS as an array */
+#define CTX_COLUMNS 8
+_Static_assert(offsetof(struct fmt_switch_out, tick) - offsetof(struct fmt_switch_out, ctx_status) == (CTX_COLUMNS - 1) * sizeof(u64), "context columns");
+_Static_assert(offsetof(struct fmt_sample, tick) - offsetof(struct fmt_sample, ctx_status) == (CTX_COLUMNS - 1) * sizeof(u64), "context columns");
+_Static_assert((int)WIRE_CTX_READ == (int)FMT_CTX_READ && (int)WIRE_CTX_UNREAD == (int)FMT_CTX_UNREAD, "same numbers");
+_Static_assert((int)WIRE_FLAVOR_MULTI_THREAD == (int)FMT_FLAVOR_MULTI_THREAD, "same numbers");
+
+void convert_ctx(struct catalog *cat, struct cat_process *p, u32 thread, const struct wire_ctx *x, u64 *cols)
+{
+	u32 context = x->status == WIRE_CTX_READ ? catalog_context(cat, p, thread, x) : 0;
+	/* inside a scheduler context that cannot be told apart from others: say "unread" rather than "not in a runtime" */
+	u64 status = x->sched && !context ? FMT_CTX_UNREAD : x->status;
+	const u64 values[CTX_COLUMNS] = {status, context, x->budget, x->runtime, x->core, x->park, x->task, x->tick};
+
+	memcpy(cols, values, sizeof(values));
+}
+
+bool convert_is_idle(const struct wire_ctx *x)
+{
+	if (x->status != WIRE_CTX_READ || x->budget)
+		return false;
+	if (!x->sched)
+		return x->runtime == 2 && !x->task;
+	return x->core && (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->park);
+}
+
+static u32 stack_of(struct convert *cv, u64 hash)
+{
+	u32 idx = catalog_stack_known(cv->cat, hash);
+
+	cv->stacks_missing += hash && !idx;
+	return idx;
+}
+
+static int put_switch_out(struct convert *cv, const struct wire_switch_out *e)
+{
+	struct cat_process *p = catalog_process(cv->cat, e->h.tgid);
+	struct fmt_switch_out row = {
+		.ts = e->h.ts,
+		.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0),
+		.cpu = e->h.cpu,
+		.state = e->state,
+		.preempt = e->preempt,
+		.iowait = e->wait.iowait,
+		.fd_type = e->wait.fd_type,
+		.fd_family = e->wait.fd_family,
+		.ustack = stack_of(cv, e->ustack),
+		.kstack = stack_of(cv, e->kstack),
+		.lifo = e->lifo,
+		.queued = e->queued,
+	};
+
+	if (!p)
+		return -ENOMEM;
+	if (e->wait.syscall >= 0) {
+		row.syscall = (u64)e->wait.syscall + 1;
+		row.arg0 = e->wait.arg0;
+	}
+	convert_ctx(cv->cat, p, (u32)row.thread, &e->ctx, &row.ctx_status);
+	return fmt_writer_row(cv->w, FMT_SWITCH_OUT, &row, NULL, 0);
+}
+
+static int put_switch_in(struct convert *cv, const struct wire_switch_in *e)
+{
+	struct fmt_switch_in row = {.ts = e->h.ts, .cpu = e->h.cpu};
+
+	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);
+	return fmt_writer_row(cv->w, FMT_SWITCH_IN, &row, NULL, 0);
+}
+
+static int put_waking(struct convert *cv, const struct wire_waking *e)
+{
+	struct fmt_waking row = {.ts = e->h.ts, .cpu = e->h.cpu, .source = e->irq != 0, .waker_pid = e->waker_tgid, .waker_tid = e->waker_tid};
+	struct cat_process *p;
+
+	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);
+	row.waker = e->irq ? 0 : catalog_thread_known(cv->cat, e->waker_tgid, e->waker_tid);
+	if (row.waker && e->waker_ctx.status == WIRE_CTX_READ) {
+		p = catalog_process(cv->cat, e->waker_tgid);
+		if (!p)
+			return -ENOMEM;
+		row.waker_context = catalog_context(cv->cat, p, (u32)row.waker, &e->waker_ctx);
+		row.waker_budget = e->waker_ctx.budget;
+		row.waker_task = e->waker_ctx.task;
+	}
+	return fmt_writer_row(cv->w, FMT_WAKING, &row, NULL, 0);
+}
+
+static int put_sample(struct convert *cv, const struct wire_sample *e)
+{
+	struct cat_process *p = catalog_process(cv->cat, e->h.tgid);
+	struct fmt_sample row = {
+		.ts = e->h.ts,
+		.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0),
+		.cpu = e->h.cpu,
+		.mode = e->user_mode ? 1 : 2,
+		.ustack = stack_of(cv, e->ustack),
+		.kstack = stack_of(cv, e->kstack),
+	};
+
+	if (!p)
+		return -ENOMEM;
+	convert_ctx(cv->cat, p, (u32)row.thread, &e->ctx, &row.ctx_status);
+	return fmt_writer_row(cv->w, FMT_SAMPLE, &row, NULL, 0);
+}
+
+/* The kernel side leaves a hole (0) where a leaf fix-up found nothing. */
+static int put_stack(struct convert *cv, const struct wire_stack *e, size_t size)
+{
+	struct cat_process *p = NULL;
+	u64 frames[WIRE_MAX_FRAMES + 1];
+	enum fmt_stack_status status;
+	u32 n = 0;
+
+	if (e->n > WIRE_MAX_FRAMES + 1 || size < offsetof(struct wire_stack, frames) + e->n * sizeof(u64)) {
+		cv->bad_records++;
+		return 0;
+	}
+	for (u32 i = 0; i < e->n; i++)
+		if (e->frames[i])
+			frames[n++] = e->frames[i];
+	if (!e->kernel) {
+		p = catalog_process(cv->cat, e->h.tgid);
+		if (!p)
+			return -ENOMEM;
+	}
+	status = e->truncated ? FMT_STACK_TRUNCATED : e->kernel ? FMT_STACK_WHOLE : FMT_STACK_FP;
+	(void)catalog_stack(cv->cat, e->hash, p, frames, n, status, e->h.ts);
+	return catalog_err(cv->cat);
+}
+
+static int put_thread_start(struct convert *cv, const struct wire_thread_start *e)
+{
+	struct fmt_thread_start row = {.ts = e->h.ts};
+	char comm[WIRE_COMM_LEN + 1] = "";
+
+	memcpy(comm, e->comm, WIRE_COMM_LEN);
+	row.thread = catalog_thread_start(cv->cat, e->h.tgid, e->h.tid, comm, e->start);
+	row.parent = catalog_thread_known(cv->cat, e->parent_tgid, e->parent_tid);
+	return fmt_writer_row(cv->w, FMT_THREAD_START, &row, NULL, 0);
+}
+
+static int put_thread_exit(struct convert *cv, const struct wire_thread_exit *e)
+{
+	struct fmt_thread_exit row = {.ts = e->h.ts, .group_dead = e->group_dead != 0};
+
+	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);
+	if (e->group_dead)
+		catalog_process_exit(cv->cat, e->h.tgid);
+	return fmt_writer_row(cv->w, FMT_THREAD_EXIT, &row, NULL, 0);
+}
+
+static int put_rename(struct convert *cv, const struct wire_rename *e)
+{
+	struct fmt_rename row = {.ts = e->h.ts};
+	char comm[WIRE_COMM_LEN + 1] = "";
+
+	memcpy(comm, e->comm, WIRE_COMM_LEN);
+	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, comm, 0);
+	row.comm = catalog_string(cv->cat, comm);
+	return fmt_writer_row(cv->w, FMT_RENAME, &row, NULL, 0);
+}
+
+/* The new image is a process entry of its own; its one thread, too, for it has another stack and no runtime. */
+static int put_exec(struct convert *cv, const struct wire_exec *e)
+{
+	struct fmt_exec row = {.ts = e->h.ts};
+	struct cat_process *p;
+
+	row.thread = catalog_thread(cv->cat, e->h.tgid, e->old_tid, NULL, 0);
+	p = catalog_process_exec(cv->cat, e->h.tgid);
+	if (!p)
+		return -ENOMEM;
+	row.process = p->idx;
+	(void)catalog_thread_start(cv->cat, e->h.tgid, e->h.tid, NULL, 0);
+	return fmt_writer_row(cv->w, FMT_EXEC, &row, NULL, 0);
+}
+
+static const size_t wire_sizes[WIRE_KINDS] = {
+	[WIRE_SWITCH_OUT] = sizeof(struct wire_switch_out),
+	[WIRE_SWITCH_IN] = sizeof(struct wire_switch_in),
+	[WIRE_WAKING] = sizeof(struct wire_waking),
+	[WIRE_SAMPLE] = sizeof(struct wire_sample),
+	[WIRE_STACK] = offsetof(struct wire_stack, frames),
+	[WIRE_THREAD_START] = sizeof(struct wire_thread_start),
+	[WIRE_THREAD_EXIT] = sizeof(struct wire_thread_exit),
+	[WIRE_RENAME] = sizeof(struct wire_rename),
+	[WIRE_EXEC] = sizeof(struct wire_exec),
+	[WIRE_CORE] = sizeof(struct wire_core),
+};
+
+int convert_record(struct convert *cv, const struct wire_hdr *h, size_t size)
+{
+	const void *e = h;
+
+	if (h->kind == 0 || h->kind >= WIRE_KINDS || size < wire_sizes[h->kind]) {
+		cv->bad_records++;
+		return 0;
+	}
+	cv->last_ts = max_u64(cv->last_ts, h->ts);
+	switch ((enum wire_kind)h->kind) {
+	case WIRE_SWITCH_OUT:
+		return put_switch_out(cv, e);
+	case WIRE_SWITCH_IN:
+		return put_switch_in(cv, e);
+	case WIRE_WAKING:
+		return put_waking(cv, e);
+	case WIRE_SAMPLE:
+		return put_sample(cv, e);
+	case WIRE_STACK:
+		return put_stack(cv, e, size);
+	case WIRE_THREAD_START:
+		return put_thread_start(cv, e);
+	case WIRE_THREAD_EXIT:
+		return put_thread_exit(cv, e);
+	case WIRE_RENAME:
+		return put_rename(cv, e);
+	case WIRE_EXEC:
+		return put_exec(cv, e);
+	case WIRE_CORE:
+	case WIRE_KINDS:
+		break;
+	}
+	return 0;
+}

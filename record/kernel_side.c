@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * kernel_side.c: see kernel_side.h. What a kernel can do is probed (BTF, kallsyms, trying), never inferred from its version.
+ */
+#include "record/kernel_side.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "ascope.skel.h"
+#include "base/buf.h"
+#include "base/fdio.h"
+#include "base/log.h"
+
+enum { MAX_CPUS = 4096, VERIFIER_LOG = 4 << 20 };
+
+struct kernel_side {
+	struct kernel_side_opts opts;
+	struct ascope_bpf *skel;
+	struct ring_buffer *ring;
+	kernel_side_fn fn;
+	void *fn_ctx;
+	int cpus;
+	struct bpf_link **samplers; /* one per cpu */
+	u32 n_samplers;
+	bool irq_exact;
+	bool started;
+};
+
+/* The verifier's words are long: they go to a file, and the terminal gets one line. */
+static void say_refused(const char *verifier_log)
+{
+	char path[] = "/tmp/ascope-verifier-XXXXXX";
+	int fd = mkstemp(path);
+
+	if (fd >= 0 && fd_write_full(fd, verifier_log, strlen(verifier_log)) == 0)
+		log_error("the kernel refused ascope's BPF programs; the verifier's words are in %s (please send it with a report)", path);
+	else
+		log_error("the kernel refused ascope's BPF programs");
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+/* sched_switch passes prev_state as a fourth argument since 5.18 (commit fa2c3254d7cf). */
+static bool sched_switch_has_state(const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
+	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (u32)id) : NULL;
+
+	for (u32 depth = 0; t && depth < 8 && !btf_is_func_proto(t); depth++)
+		t = btf__type_by_id(btf, t->type);
+	return t && btf_is_func_proto(t) && btf_vlen(t) >= 5; /* the context pointer counts */
+}
+
+/* The preempt counter's address is only to be had with CONFIG_KALLSYMS_ALL. */
+static bool kernel_exports_preempt_count(void)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (file_read_all("/proc/kallsyms", &b, (size_t)256 << 20) < 0)
+		return false;
+	return strstr((const char *)b.data, " pcpu_hot\n") || strstr((const char *)b.data, " __preempt_count\n");
+}
+
+static int check_btf(struct btf **ret)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (libbpf_get_error(btf) || !btf) {
+		log_error("this kernel has no BTF (/sys/kernel/btf/vmlinux): ascope needs a kernel built with CONFIG_DEBUG_INFO_BTF, "
+			  "as those of Debian 11, Ubuntu 20.10, RHEL 8.2 and later are");
+		return -ENOTSUP;
+	}
+	*ret = btf;
+	return 0;
+}
+
+static void choose_programs(struct kernel_side *k)
+{
+	struct ascope_bpf *s = k->skel;
+
+	(void)bpf_program__set_autoload(s->progs.waking_exact, k->irq_exact);
+	(void)bpf_program__set_autoload(s->progs.wakeup_new_exact, k->irq_exact);
+	(void)bpf_program__set_autoload(s->progs.waking_guess, !k->irq_exact);
+	(void)bpf_program__set_autoload(s->progs.wakeup_new_guess, !k->irq_exact);
+}
+
+static void configure(struct kernel_side *k, const struct btf *btf)
+{
+	k->skel->rodata->all_stacks = k->opts.all_stacks;
+	k->skel->rodata->has_prev_state = sched_switch_has_state(btf);
+	k->skel->rodata->ring_wake_bytes = k->opts.ring_bytes / 4;
+	k->irq_exact = kernel_exports_preempt_count();
+	choose_programs(k);
+}
+
+static int load_programs(struct kernel_side *k, const char *verifier_log)
+{
+	int err = bpf_map__set_max_entries(k->skel->maps.ring, (u32)k->opts.ring_bytes);
+
+	if (!err)
+		err = ascope_bpf__load(k->skel);
+	if (err == -EPERM || err == -EACCES) {
+		log_error("not permitted to load BPF programs: needs root, or the capabilities CAP_BPF and CAP_PERFMON "
+			  "(sudo ascope record ..., or setcap cap_bpf,cap_perfmon,cap_sys_ptrace=ep)");
+		return err;
+	}
+	if (err)
+		say_refused(verifier_log);
+	return err;
+}
+
+static int open_and_load(struct kernel_side *k)
+{
+	_cleanup_free_ char *verifier_log = calloc(1, VERIFIER_LOG);
+	LIBBPF_OPTS(bpf_object_open_opts, oo, .kernel_log_buf = verifier_log, .kernel_log_size = VERIFIER_LOG);
+	struct btf *btf = NULL;
+	int err = verifier_log ? check_btf(&btf) : -ENOMEM;
+
+	if (err)
+		return err;
+	(void)libbpf_set_print(NULL);
+	k->skel = ascope_bpf__open_opts(&oo);
+	if (k->skel) {
+		configure(k, btf);
+		err = load_programs(k, verifier_log);
+	} else {
+		err = -errno;
+		log_error("cannot open the BPF programs: %s", strerror(-err));
+	}
+	btf__free(btf);
+	return err;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct kernel_side *k = ctx;
+
+	return size >= sizeof(struct wire_hdr) ? k->fn(k->fn_ctx, data, size) : 0;
+}
+
+int kernel_side_load(const struct kernel_side_opts *o, kernel_side_fn fn, void *ctx, struct kernel_side **ret)
+{
+	struct kernel_side *k = calloc(1, sizeof(*k));
+	int err;
+
+	if (!k)
+		return -ENOMEM;
+	k->opts = *o;
+	k->fn = fn;
+	k->fn_ctx = ctx;
+	k->cpus = libbpf_num_possible_cpus();
+	err = k->cpus > 0 && k->cpus <= MAX_CPUS ? open_and_load(k) : -ENOTSUP;
+	if (!err) {
+		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.ring), on_record, k, NULL);
+		k->samplers = calloc((size_t)k->cpus, sizeof(struct bpf_link *));
+		err = k->ring && k->samplers ? 0 : -ENOMEM;
+	}
+	if (err) {
+		kernel_side_free(k);
+		return err;
+	}
+	*ret = k;
+	return 0;
+}
+
+struct kernel_side *kernel_side_free(struct kernel_side *k)
+{
+	if (!k)
+		return NULL;
+	for (u32 i = 0; i < k->n_samplers; i++)
+		(void)bpf_link__destroy(k->samplers[i]);
+	free(k->samplers);
+	ring_buffer__free(k->ring);
+	ascope_bpf__destroy(k->skel);
+	free(k);
+	return NULL;
+}
+
+/* The cpu clock ticks while a cpu is not idle; the program drops ticks of other processes. Offline cpus answer ENODEV. */
+static int attach_samplers(struct kernel_side *k)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = k->opts.sample_freq ? NSEC_PER_SEC / k->opts.sample_freq : 0, /* ns of the clock */
+		.exclude_idle = 1,
+	};
+
+	for (int cpu = 0; cpu < k->cpus && k->opts.sample_freq; cpu++) {
+		int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+		struct bpf_link *link;
+
+		if (fd < 0 && errno == ENODEV)
+			continue;
+		if (fd < 0) {
+			int err = -errno;
+
+			log_error("cannot sample the cpu clock on cpu %d: %s (needs CAP_PERFMON; or record with --freq 0)", cpu, strerror(-err));
+			return err;
+		}
+		link = bpf_program__attach_perf_event(k->skel->progs.on_sample, fd);
+		if (!link) {
+			int err = -errno;
+
+			(void)close(fd);
+			log_error("cannot attach to the cpu clock: %s", strerror(-err));
+			return err;
+		}
+		k->samplers[k->n_samplers++] = link; /* owns fd */
+	}
+	return 0;
+}
+
+int kernel_side_attach(struct kernel_side *k)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, k->skel->obj) {
+		enum bpf_prog_type type = bpf_program__type(p);
+
+		/* the iterator is opened when it is read, the sampler per cpu */
+		if (!bpf_program__autoload(p) || type == BPF_PROG_TYPE_PERF_EVENT || bpf_program__expected_attach_type(p) == BPF_TRACE_ITER)
+			(void)bpf_program__set_autoattach(p, false);
+	}
+	if (ascope_bpf__attach(k->skel)) {
+		int err = -errno;
+
+		log_error("cannot attach to the kernel's tracepoints: %s (needs CAP_BPF and CAP_PERFMON)", strerror(-err));
+		return err ? err : -EINVAL;
+	}
+	return attach_samplers(k);
+}
+
+void kernel_side_start(struct kernel_side *k)
+{
+	k->skel->bss->recording = 1;
+	k->started = true;
+}
+
+void kernel_side_stop(struct kernel_side *k)
+{
+	if (!k->started)
+		return;
+	k->skel->bss->recording = 0;
+	ascope_bpf__detach(k->skel);
+	for (u32 i = 0; i < k->n_samplers; i++)
+		(void)bpf_link__destroy(k->samplers[i]);
+	k->n_samplers = 0;
+}
+
+int kernel_side_epoll_fd(const struct kernel_side *k)
+{
+	return ring_buffer__epoll_fd(k->ring);
+}
+
+int kernel_side_drain(struct kernel_side *k)
+{
+	return ring_buffer__consume(k->ring);
+}
+
+int kernel_side_set_target(struct kernel_side *k, u32 tgid, const struct wire_target *t)
+{
+	return bpf_map__update_elem(k->skel->maps.targets, &tgid, sizeof(tgid), t, sizeof(*t), BPF_ANY);
+}
+
+void kernel_side_remove_target(struct kernel_side *k, u32 tgid)
+{
+	(void)bpf_map__delete_elem(k->skel->maps.targets, &tgid, sizeof(tgid), 0);
+}
+
+int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS])
+{
+	_cleanup_free_ u64 *per_cpu = calloc((size_t)k->cpus, sizeof(u64));
+
+	if (!per_cpu)
+		return -ENOMEM;
+	for (u32 i = 0; i < WIRE_STATS; i++) {
+		int err = bpf_map__lookup_elem(k->skel->maps.stats, &i, sizeof(i), per_cpu, (size_t)k->cpus * sizeof(u64), 0);
+
+		if (err)
+			return err;
+		ret[i] = 0;
+		for (int cpu = 0; cpu < k->cpus; cpu++)
+			ret[i] += per_cpu[cpu];
+	}
+	return 0;
+}
+
+void kernel_side_cost(const struct kernel_side *k, u64 *ret_ns, u64 *ret_runs)
+{
+	struct bpf_program *p;
+
+	*ret_ns = *ret_runs = 0;
+	bpf_object__for_each_program(p, k->skel->obj) {
+		struct bpf_prog_info info = {0};
+		u32 len = sizeof(info);
+		int fd = bpf_program__fd(p);
+
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0) {
+			*ret_ns += info.run_time_ns;
+			*ret_runs += info.run_cnt;
+		}
+	}
+}
+
+int kernel_side_each_thread(struct kernel_side *k, kernel_side_task_fn fn, void *ctx)
+{
+	struct bpf_link *link = bpf_program__attach_iter(k->skel->progs.list_threads, NULL);
+	_cleanup_buf_ struct buf rows = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	int err;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	err = fd < 0 ? -errno : fd_read_all(fd, &rows, (size_t)64 << 20);
+	(void)bpf_link__destroy(link);
+	for (size_t off = 0; !err && off + sizeof(struct wire_task) <= rows.len; off += sizeof(struct wire_task)) {
+		struct wire_task t;
+
+		memcpy(&t, rows.data + off, sizeof(t));
+		err = fn(ctx, &t);
+	}
+	return err;
+}
+
+bool kernel_side_irq_exact(const struct kernel_side *k)
+{
+	return k->irq_exact;
+}

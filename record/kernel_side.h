@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * kernel_side.h: the BPF programs as an object: load, attach, drain, detach. Links only: when this process ends, however it
+ * ends, nothing stays behind in the kernel.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "bpf/ascope_wire.h"
+
+struct kernel_side;
+
+struct kernel_side_opts {
+	u64 sample_freq; /* Hz; 0 = no samples */
+	bool all_stacks;
+	u64 ring_bytes;	 /* a power of two times the page size */
+};
+
+/* Gets every record; returns non-zero to stop draining. */
+typedef int (*kernel_side_fn)(void *ctx, const struct wire_hdr *h, size_t size);
+
+/*
+ * Loads the programs. On failure a negative errno, and one line on stderr that says what the kernel lacks or which capability is missing; a
+ * verifier's refusal goes to a file that the line names.
+ */
+int kernel_side_load(const struct kernel_side_opts *o, kernel_side_fn fn, void *ctx, struct kernel_side **ret) __must_check;
+struct kernel_side *kernel_side_free(struct kernel_side *k); /* detaches; accepts NULL, returns NULL */
+
+int kernel_side_attach(struct kernel_side *k) __must_check; /* all links; records flow only after kernel_side_start() */
+void kernel_side_start(struct kernel_side *k);
+void kernel_side_stop(struct kernel_side *k);		     /* no record after this; what is in the ring can still be drained */
+
+int kernel_side_epoll_fd(const struct kernel_side *k);
+int kernel_side_drain(struct kernel_side *k) __must_check; /* records taken, or the negative error of fn */
+
+int kernel_side_set_target(struct kernel_side *k, u32 tgid, const struct wire_target *t) __must_check;
+void kernel_side_remove_target(struct kernel_side *k, u32 tgid);
+
+/* Sums of the per-cpu counters, index = enum wire_stat. */
+int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS]) __must_check;
+
+/* Time the programs ran and how often, where kernel.bpf_stats_enabled allows; zeros else. */
+void kernel_side_cost(const struct kernel_side *k, u64 *ret_ns, u64 *ret_runs);
+
+/* One pass of the task iterator over all threads of all targets. */
+typedef int (*kernel_side_task_fn)(void *ctx, const struct wire_task *t);
+int kernel_side_each_thread(struct kernel_side *k, kernel_side_task_fn fn, void *ctx) __must_check;
+
+/* True when wakers in interrupts are known exactly, false when guessed. */
+bool kernel_side_irq_exact(const struct kernel_side *k);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* ksyms.c: "ADDRESS TYPE NAME [MODULE]" a line, unsorted across modules; kallsyms(8). */
+#include "record/ksyms.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/fdio.h"
+
+struct ksym {
+	u64 addr;
+	char *name;
+	char *module; /* "" the kernel */
+};
+
+struct ksym_table {
+	struct buf text;
+	struct ksym *syms;
+	size_t n;
+};
+
+static int compare_syms(const void *a, const void *b)
+{
+	const struct ksym *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* Cuts one line into its fields in place; false when it is no text symbol. */
+static bool parse_line(char *line, struct ksym *ret)
+{
+	char *type, *name, *module;
+	u64 addr = strtoull(line, &type, 16);
+
+	if (!addr || type[0] != ' ' || !strchr("tTwW", type[1]) || type[2] != ' ')
+		return false;
+	name = type + 3;
+	module = strchr(name, '\t');
+	if (module) {
+		*module++ = 0;
+		module += *module == '[';
+		module[strcspn(module, "]")] = 0;
+	}
+	*ret = (struct ksym){.addr = addr, .name = name, .module = module ? module : name + strlen(name)};
+	return true;
+}
+
+static int table_read(struct ksym_table *t)
+{
+	size_t cap = 0;
+	char *line, *next;
+	int err = file_read_all("/proc/kallsyms", &t->text, (size_t)256 << 20);
+
+	if (err)
+		return err;
+	for (line = (char *)t->text.data; line && *line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
+		if (t->n == cap) {
+			struct ksym *syms = reallocarray(t->syms, cap ? cap * 2 : 1 << 16, sizeof(*syms));
+
+			if (!syms)
+				return -ENOMEM;
+			t->syms = syms;
+			cap = cap ? cap * 2 : 1 << 16;
+		}
+		t->n += parse_line(line, &t->syms[t->n]);
+	}
+	qsort(t->syms, t->n, sizeof(*t->syms), compare_syms);
+	return 0;
+}
+
+static void table_release(struct ksym_table *t)
+{
+	buf_release(&t->text);
+	free(t->syms);
+}
+
+u64 ksyms_stext(void)
+{
+	struct ksym_table t = {.n = 0};
+	u64 addr = 0;
+
+	if (table_read(&t) == 0)
+		for (size_t i = 0; i < t.n && !addr; i++)
+			if (!strcmp(t.syms[i].name, "_stext") && !t.syms[i].module[0])
+				addr = t.syms[i].addr;
+	table_release(&t);
+	return addr;
+}
+
+/* The last symbol at or below addr. */
+static const struct ksym *find(const struct ksym_table *t, u64 addr)
+{
+	size_t lo = 0, hi = t->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (t->syms[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo ? &t->syms[lo - 1] : NULL;
+}
+
+int ksyms_lookup(const u64 *addrs, u32 n, ksym_fn fn, void *ctx)
+{
+	struct ksym_table t = {.n = 0};
+	int err = n ? table_read(&t) : 0;
+
+	for (u32 i = 0; i < n && !err; i++) {
+		const struct ksym *s = find(&t, addrs[i]);
+
+		if (s && addrs[i] - s->addr < 1 << 20)
+			err = fn(ctx, addrs[i], s->name, addrs[i] - s->addr, s->module);
+	}
+	table_release(&t);
+	return err;
+}

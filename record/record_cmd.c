@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* record_cmd.c: options of `ascope record` to struct session_opts. */
+#include "record/record_cmd.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/opts.h"
+#include "record/session.h"
+
+enum { MAX_FREQ = 10000 };
+
+static int opt_pid(void *ctx, const char *value)
+{
+	return target_add_pids(ctx, value);
+}
+
+static int opt_comm(void *ctx, const char *value)
+{
+	return target_add_comm(ctx, value);
+}
+
+static int opt_stacks(void *ctx, const char *value)
+{
+	bool *all = ctx;
+
+	if (strcmp(value, "auto") != 0 && strcmp(value, "all") != 0) {
+		log_error("--stacks is auto or all, not '%s'", value);
+		return -EINVAL;
+	}
+	*all = !strcmp(value, "all");
+	return 0;
+}
+
+static const char epilog[] =
+	"Ends after --duration, when the target exits, or on SIGINT or SIGTERM; what was recorded is then complete.\n"
+	"\n"
+	"examples:\n"
+	"  sudo ascope record -p $(pgrep orders) --duration 30 -o orders.ascope\n"
+	"  sudo ascope record -o build.ascope -- cargo run --release\n"
+	"\n"
+	"exit codes: 0 done, 1 failed, 2 usage, 3 recorded, but events were lost or the disk was full\n";
+
+/* Cuts argv at "--"; what follows is the command. */
+static char **split_command(int *argc, char **argv)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (!strcmp(argv[i], "--")) {
+			argv[i] = NULL;
+			*argc = i;
+			return &argv[i + 1];
+		}
+	}
+	return NULL;
+}
+
+/* pids of another namespace than the host's would be taken for other processes. */
+static int check_pid_namespace(void)
+{
+	struct stat st;
+
+	/* PROC_PID_INIT_INO, include/uapi/linux/nsfs.h and proc_ns.h: the host's pid namespace */
+	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != 0xEFFFFFFCU) {
+		log_error("ascope runs inside a pid namespace (a container): the kernel reports the host's pids; record on the host, or with --pid=host");
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+static int check(const struct session_opts *o, bool has_pids, char **operands, int n)
+{
+	if (n && !has_pids) {
+		log_error("'%s'? say -p PID, --comm NAME or -- COMMAND; see ascope record --help", operands[0]);
+		return -EINVAL;
+	}
+	if (o->command && !o->command[0]) {
+		log_error("-- is followed by no command");
+		return -EINVAL;
+	}
+	if (!o->targets.n && !o->command) {
+		log_error("record what? -p PID..., --comm NAME or -- COMMAND; see ascope record --help");
+		return -EINVAL;
+	}
+	if (o->sample_freq > MAX_FREQ) {
+		log_error("--freq is at most %d Hz", MAX_FREQ);
+		return -EINVAL;
+	}
+	if (o->compress_level < 1 || o->compress_level > 19) {
+		log_error("--compress is 1 to 19");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int record_cmd(int argc, char **argv)
+{
+	struct session_opts o = {.output = "out.ascope", .sample_freq = 499, .ring_bytes = 16 << 20, .compress_level = 1};
+	u64 level = 1;
+	const struct opt table[] = {
+		{0, "what to record (one of)", OPT_HEADING, NULL, NULL, NULL, NULL},
+		{'p', "pid", OPT_CALLBACK, &o.targets, "PID...", "these processes, with their threads and the children they fork", opt_pid},
+		{0, "comm", OPT_CALLBACK, &o.targets, "NAME", "every process with this command name", opt_comm},
+		{0, "how", OPT_HEADING, NULL, NULL, NULL, NULL},
+		{'o', "output", OPT_STRING, &o.output, "FILE", "write the capture here (default out.ascope; - is standard output)", NULL},
+		{'f', "force", OPT_FLAG, &o.force, NULL, "overwrite FILE", NULL},
+		{'d', "duration", OPT_DURATION, &o.duration_ns, "TIME", "stop after this long, e.g. 30, 2.5s, 10m (default: until stopped)", NULL},
+		{'F', "freq", OPT_U64, &o.sample_freq, "HZ", "cpu-clock samples per second of running target threads (default 499; 0 none)", NULL},
+		{0, "stacks", OPT_CALLBACK, &o.all_stacks, "WHICH", "auto: stacks of waits inside tasks (default); all: of every switch", opt_stacks},
+		{0, "store-cmdline", OPT_FLAG, &o.store_cmdline, NULL, "store the targets' command lines, which may hold secrets", NULL},
+		{0, "compress", OPT_U64, &level, "LEVEL", "zstd level, 1 to 19 (default 1)", NULL},
+		{'q', "quiet", OPT_FLAG, &o.quiet, NULL, "no status line, no end line", NULL},
+	};
+	const struct opts opts = {
+		.command = "ascope record",
+		.synopsis = "-p PID... [OPTIONS]\n--comm NAME [OPTIONS]\n[OPTIONS] -- COMMAND [ARGS]",
+		.summary = "Records what the threads and async tasks of a program do, unmodified, into one capture file. Needs root.",
+		.table = table,
+		.n = ARRAY_SIZE(table),
+		.epilog = epilog,
+	};
+	int n, r;
+
+	o.command = split_command(&argc, argv);
+	r = opts_parse(&opts, argc, argv, &n);
+	if (r == OPTS_HELP)
+		return 0;
+	if (r < 0)
+		return r == -ESRCH ? 1 : 2;
+	o.compress_level = level <= 19 ? (int)level : 20;
+	for (int i = 0; i < n && o.targets.n; i++) /* -p 1 2 3 */
+		if (target_add_pids(&o.targets, argv[i]) < 0)
+			return 1;
+	if (check(&o, o.targets.n > 0, argv, n) < 0)
+		return 2;
+	log_set_quiet(o.quiet);
+	if (check_pid_namespace() < 0)
+		return 1;
+	return session_run(&o);
+}

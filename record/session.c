@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * session.c: see session.h.
+ *
+ *	open output -> load programs -> targets known, runtimes looked for -> attach -> start -> snapshot of all threads
+ *	  -> run: drain every DRAIN_MS; every second clocks, losses, flush
+ *	  -> stop: no more records -> drain the rest -> kernel symbols -> totals -> footer
+ *
+ * Invariants:
+ *  1. The output is opened, and a refused overwrite said, before anything is attached.
+ *  2. From `start` to `stop` the ring is drained without pause; nothing in between waits for the target.
+ *  3. However the run ends (time, signal, target's exit, full disk), everything the kernel sent is taken, and the file is closed as a whole.
+ */
+#include "record/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/human.h"
+#include "base/log.h"
+#include "format/fmt_writer.h"
+#include "record/catalog.h"
+#include "record/convert.h"
+#include "record/discover.h"
+#include "record/kernel_side.h"
+#include "record/ksyms.h"
+#include "record/procfs.h"
+#include "version.h"
+
+enum { DRAIN_MS = 20, SYNC_EVERY_S = 5 };
+
+enum stop_reason { STOP_NO, STOP_TIME, STOP_SIGNAL, STOP_TARGET, STOP_ERROR };
+
+struct session {
+	const struct session_opts *o;
+	int out_fd;
+	struct fmt_writer *w;
+	struct catalog *cat;
+	struct kernel_side *kernel;
+	struct discover discover;
+	struct convert convert;
+	struct target_child child;
+	int signal_fd, timer_fd, epoll_fd;
+	enum stop_reason stop;
+	int err;	  /* why it failed; 0 */
+	u64 start, end;	  /* CLOCK_MONOTONIC ns */
+	u64 next_second;  /* when the once-a-second work is due */
+	u32 seconds;
+	u64 lost_seen;	  /* lost events already told as a gap */
+	u64 gap_from;
+	u64 events_shown; /* for the rate on the status line */
+};
+
+/* ---- output ---- */
+
+/* Under sudo the file belongs to who asked, who will want to copy it. */
+static void give_to_invoker(int fd)
+{
+	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
+
+	if (uid && gid && geteuid() == 0)
+		(void)!fchown(fd, (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(gid, NULL, 10));
+}
+
+static int open_output(struct session *s)
+{
+	const char *path = s->o->output;
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (s->o->force ? O_TRUNC : O_EXCL);
+
+	if (!strcmp(path, "-")) {
+		if (isatty(STDOUT_FILENO)) {
+			log_error("will not write a capture to a terminal; use -o FILE, or a pipe");
+			return -EINVAL;
+		}
+		s->out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	} else {
+		s->out_fd = open(path, flags, 0600);
+	}
+	if (s->out_fd < 0) {
+		int err = -errno;
+
+		if (err == -EEXIST)
+			log_error("%s exists; choose another name with -o, or overwrite it with --force", path);
+		else if (err == -ELOOP)
+			log_error("%s is a symbolic link; ascope does not write through links", path);
+		else
+			log_error("cannot write %s: %s", path, strerror(-err));
+		return err;
+	}
+	give_to_invoker(s->out_fd);
+	return 0;
+}
+
+static int put_meta(struct session *s, const char *key, const char *value)
+{
+	struct fmt_meta row = {.key = catalog_string(s->cat, key), .value = catalog_string(s->cat, value)};
+
+	return fmt_writer_row(s->w, FMT_META, &row, NULL, 0);
+}
+
+static int put_meta_u64(struct session *s, const char *key, u64 value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64, value);
+	return put_meta(s, key, text);
+}
+
+static int put_total(struct session *s, const char *key, u64 value)
+{
+	struct fmt_total row = {.key = catalog_string(s->cat, key), .value = value};
+
+	return fmt_writer_row(s->w, FMT_TOTAL, &row, NULL, 0);
+}
+
+/* Facts about host and options; keys are listed in FORMAT.md section 6, meta. */
+static int put_host_facts(struct session *s)
+{
+	struct utsname u;
+	char version[128];
+	int err = 0;
+
+	(void)uname(&u);
+	(void)snprintf(version, sizeof(version), "%s%s%s", ASCOPE_VERSION, ASCOPE_GIT_ID[0] ? " " : "", ASCOPE_GIT_ID);
+	err = err ? err : put_meta(s, "ascope.version", version);
+	err = err ? err : put_meta(s, "host.name", u.nodename);
+	err = err ? err : put_meta(s, "host.kernel", u.release);
+	err = err ? err : put_meta(s, "host.machine", u.machine);
+	err = err ? err : put_meta_u64(s, "host.cpus", (u64)sysconf(_SC_NPROCESSORS_ONLN));
+	err = err ? err : put_meta_u64(s, "option.freq", s->o->sample_freq);
+	err = err ? err : put_meta_u64(s, "sample.period_ns", s->o->sample_freq ? NSEC_PER_SEC / s->o->sample_freq : 0);
+	err = err ? err : put_meta(s, "option.stacks", s->o->all_stacks ? "all" : "auto");
+	err = err ? err : put_meta(s, "stacks.user", "frame pointers");
+	err = err ? err : put_meta(s, "waker.interrupts", kernel_side_irq_exact(s->kernel) ? "exact" : "guessed");
+	err = err ? err : put_meta_u64(s, "recorder.uid", geteuid());
+	return err;
+}
+
+static int put_clocks(struct session *s)
+{
+	struct fmt_clock row = {.ts = clock_ns(CLOCK_MONOTONIC), .boottime = clock_ns(CLOCK_BOOTTIME), .realtime = clock_ns(CLOCK_REALTIME)};
+
+	return fmt_writer_row(s->w, FMT_CLOCK, &row, NULL, 0);
+}
+
+/* ---- records ---- */
+
+static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
+{
+	struct session *s = ctx;
+	struct cat_process *p;
+	int err;
+
+	if (h->kind == WIRE_CORE)
+		return size >= sizeof(struct wire_core) ? discover_core(&s->discover, (const void *)h) : 0;
+	err = convert_record(&s->convert, h, size);
+	if (err || (h->kind != WIRE_EXEC && h->kind != WIRE_THREAD_START))
+		return err;
+	p = catalog_process(s->cat, h->tgid);
+	if (!p)
+		return -ENOMEM;
+	/* a new image, or the first thread of a child process */
+	return p->elf_read ? 0 : discover_process(&s->discover, p, h->ts);
+}
+
+static int drain(struct session *s)
+{
+	int n = kernel_side_drain(s->kernel);
+
+	return n < 0 ? n : catalog_err(s->cat);
+}
+
+/* ---- set up ---- */
+
+static int note_thread(void *ctx, const struct wire_task *t)
+{
+	struct session *s = ctx;
+	char comm[WIRE_COMM_LEN + 1] = "";
+
+	memcpy(comm, t->comm, WIRE_COMM_LEN);
+	return catalog_thread(s->cat, t->tgid, t->tid, comm, t->start) ? 0 : catalog_err(s->cat);
+}
+
+static int add_target(struct session *s, u32 pid)
+{
+	struct cat_process *p = catalog_process(s->cat, pid);
+
+	return p ? discover_process(&s->discover, p, 0) : -ENOMEM;
+}
+
+static int open_writer(struct session *s)
+{
+	struct catalog_opts co = {.store_cmdline = s->o->store_cmdline, .stext = ksyms_stext()};
+	u8 uuid[16];
+	int err;
+
+	if (getrandom(uuid, sizeof(uuid), 0) != (ssize_t)sizeof(uuid))
+		return -EIO;
+	uuid[6] = (u8)((uuid[6] & 0x0f) | 0x40); /* RFC 9562 version 4 */
+	uuid[8] = (u8)((uuid[8] & 0x3f) | 0x80);
+	err = fmt_writer_new(s->out_fd, uuid, s->o->compress_level, &s->w);
+	if (!err)
+		err = catalog_new(s->w, &co, &s->cat);
+	return err;
+}
+
+static int prepare(struct session *s)
+{
+	struct kernel_side_opts ko = {.sample_freq = s->o->sample_freq, .all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes};
+	int err = kernel_side_load(&ko, on_record, s, &s->kernel); /* says why itself */
+
+	if (err)
+		return err;
+	err = open_output(s);
+	if (err)
+		return err;
+	err = open_writer(s);
+	if (!err) {
+		s->discover = (struct discover){.cat = s->cat, .kernel = s->kernel};
+		s->convert = (struct convert){.cat = s->cat, .w = s->w};
+		err = put_host_facts(s);
+	}
+	for (u32 i = 0; i < s->o->targets.n && !err; i++)
+		err = add_target(s, s->o->targets.pids[i]);
+	if (!err && s->o->command)
+		err = add_target(s, (u32)s->child.pid);
+	if (!err)
+		err = kernel_side_each_thread(s->kernel, note_thread, s);
+	if (err)
+		log_error("cannot begin recording: %s", strerror(-err));
+	return err;
+}
+
+static int start(struct session *s)
+{
+	int err = kernel_side_attach(s->kernel); /* says why itself */
+
+	if (err)
+		return err;
+	s->start = clock_ns(CLOCK_MONOTONIC);
+	s->gap_from = s->start;
+	s->next_second = s->start + NSEC_PER_SEC;
+	kernel_side_start(s->kernel);
+	err = put_clocks(s);
+	if (!err)
+		err = put_meta_u64(s, "recording.start_ns", s->start);
+	if (!err)
+		err = discover_snapshot(&s->discover, s->w);
+	if (!err)
+		err = fmt_writer_flush(s->w);
+	if (err)
+		log_error("cannot write %s: %s", s->o->output, strerror(-err));
+	return err;
+}
+
+static int watch(struct session *s, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+/* Signals are blocked before the command is forked, so that none is lost. */
+static int open_events(struct session *s)
+{
+	struct itimerspec every = {.it_interval.tv_nsec = DRAIN_MS * 1000000L, .it_value.tv_nsec = DRAIN_MS * 1000000L};
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	(void)signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->signal_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0 || timerfd_settime(s->timer_fd, 0, &every, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+/* ---- run ---- */
+
+static u64 lost_events(const u64 *stats)
+{
+	u64 n = 0;
+
+	for (u32 k = WIRE_SWITCH_OUT; k < WIRE_CORE; k++)
+		n += stats[WIRE_STAT_LOST + k];
+	return n;
+}
+
+static u64 sent_events(const u64 *stats)
+{
+	u64 n = 0;
+
+	for (u32 k = WIRE_SWITCH_OUT; k < WIRE_CORE; k++)
+		n += k == WIRE_STACK ? 0 : stats[WIRE_STAT_SENT + k];
+	return n;
+}
+
+static int put_gap(struct session *s, const u64 *stats, u64 now)
+{
+	u64 lost = lost_events(stats);
+	struct fmt_gap row = {.ts = s->gap_from, .ts_end = now, .count = lost - s->lost_seen};
+	int err = 0;
+
+	if (lost > s->lost_seen) {
+		row.cause = catalog_string(s->cat, "ring_full");
+		err = fmt_writer_row(s->w, FMT_GAP, &row, NULL, 0);
+	}
+	s->lost_seen = lost;
+	s->gap_from = now;
+	return err;
+}
+
+static void show_status(struct session *s, const u64 *stats, u64 now)
+{
+	u64 events = sent_events(stats);
+
+	if (s->o->quiet)
+		return;
+	log_status("recording %.0f s   %s   %s   lost %s", (double)(now - s->start) / 1e9, human_rate((double)(events - s->events_shown)).s,
+		   human_bytes(fmt_writer_stats(s->w)->bytes).s, human_count(lost_events(stats)).s);
+	s->events_shown = events;
+}
+
+static int each_second(struct session *s, u64 now)
+{
+	u64 stats[WIRE_STATS];
+	int err = kernel_side_stats(s->kernel, stats);
+
+	if (err)
+		return err;
+	s->next_second += NSEC_PER_SEC;
+	s->seconds++;
+	err = put_clocks(s);
+	if (!err)
+		err = put_gap(s, stats, now);
+	if (!err)
+		err = s->seconds % SYNC_EVERY_S ? fmt_writer_flush(s->w) : fmt_writer_sync(s->w);
+	show_status(s, stats, now);
+	return err;
+}
+
+/* Children of ours: the command. Its exit is not the end while processes it left behind still run. */
+static void reap(struct session *s)
+{
+	int status;
+
+	while (waitpid(-1, &status, WNOHANG) > 0)
+		continue;
+	(void)s;
+}
+
+static void take_signals(struct session *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			reap(s);
+		else
+			s->stop = STOP_SIGNAL;
+	}
+}
+
+/* A kill -9 of the last target leaves no doubt only in the exit records; a process whose exit record was lost is noticed here. */
+static void check_alive(void *ctx, struct cat_process *p)
+{
+	struct proc_status st;
+
+	(void)ctx;
+	if (proc_status(p->pid, &st) == -ESRCH)
+		p->gone = true;
+}
+
+static int turn(struct session *s)
+{
+	u64 now = clock_ns(CLOCK_MONOTONIC);
+	int err = drain(s);
+
+	if (!err)
+		err = discover_tick(&s->discover, now);
+	if (!err && now >= s->next_second) {
+		catalog_each_process(s->cat, check_alive, NULL);
+		err = each_second(s, now);
+	}
+	if (!catalog_alive(s->cat) && s->stop == STOP_NO)
+		s->stop = STOP_TARGET;
+	if (s->o->duration_ns && now - s->start >= s->o->duration_ns && s->stop == STOP_NO)
+		s->stop = STOP_TIME;
+	return err;
+}
+
+static void run(struct session *s)
+{
+	struct epoll_event ev[8];
+	int err = watch(s, s->signal_fd);
+
+	if (!err)
+		err = watch(s, s->timer_fd);
+	if (!err)
+		err = watch(s, kernel_side_epoll_fd(s->kernel));
+	while (!err && s->stop == STOP_NO) {
+		int n = epoll_wait(s->epoll_fd, ev, ARRAY_SIZE(ev), -1);
+		u64 ticks;
+
+		if (n < 0 && errno != EINTR)
+			err = -errno;
+		(void)!read(s->timer_fd, &ticks, sizeof(ticks));
+		take_signals(s);
+		if (!err)
+			err = turn(s);
+	}
+	if (err) {
+		s->stop = STOP_ERROR;
+		s->err = err;
+	}
+}
+
+/* ---- finish ---- */
+
+static int put_ksym(void *ctx, u64 addr, const char *name, u64 off, const char *module)
+{
+	struct session *s = ctx;
+	struct fmt_ksym row = {.addr = addr, .name = catalog_string(s->cat, name), .off = off, .module = catalog_string(s->cat, module)};
+
+	return fmt_writer_row(s->w, FMT_KSYM, &row, NULL, 0);
+}
+
+struct ksym_ctx {
+	struct session *s;
+	u64 stext;
+};
+
+static int put_relative_ksym(void *ctx, u64 addr, const char *name, u64 off, const char *module)
+{
+	const struct ksym_ctx *k = ctx;
+
+	return put_ksym(k->s, addr - k->stext, name, off, module);
+}
+
+static int put_kernel_symbols(struct session *s)
+{
+	struct ksym_ctx k = {.s = s, .stext = ksyms_stext()};
+	const u64 *addrs;
+	u32 n = catalog_kernel_addrs(s->cat, &addrs);
+	int err = ksyms_lookup(addrs, n, put_relative_ksym, &k);
+
+	return err == -EACCES || err == -ENOENT ? 0 : err; /* no names then; the frames are there */
+}
+
+static const char *const wire_names[WIRE_KINDS] = {
+	[WIRE_SWITCH_OUT] = "switch_out", [WIRE_SWITCH_IN] = "switch_in",	[WIRE_WAKING] = "waking",
+	[WIRE_SAMPLE] = "sample",	  [WIRE_STACK] = "stack",		[WIRE_THREAD_START] = "thread_start",
+	[WIRE_THREAD_EXIT] = "thread_exit", [WIRE_RENAME] = "rename",		[WIRE_EXEC] = "exec",
+	[WIRE_CORE] = "core",
+};
+
+static int put_kernel_counters(struct session *s, const u64 *stats)
+{
+	char key[64];
+	int err = 0;
+
+	for (u32 k = WIRE_SWITCH_OUT; k < WIRE_KINDS && !err; k++) {
+		(void)snprintf(key, sizeof(key), "sent.%s", wire_names[k]);
+		err = put_total(s, key, stats[WIRE_STAT_SENT + k]);
+		if (err || !stats[WIRE_STAT_LOST + k] || k == WIRE_CORE)
+			continue;
+		(void)snprintf(key, sizeof(key), "lost.ring_full.%s", wire_names[k]);
+		err = put_total(s, key, stats[WIRE_STAT_LOST + k]);
+	}
+	if (!err)
+		err = put_total(s, "contexts.unread", stats[WIRE_STAT_UNREAD]);
+	if (!err)
+		err = put_total(s, "stacks.failed", stats[WIRE_STAT_STACK_FAILED]);
+	if (!err && stats[WIRE_STAT_TARGETS_FULL])
+		err = put_total(s, "lost.targets_full", stats[WIRE_STAT_TARGETS_FULL]);
+	return err;
+}
+
+/* The recorder's own price, so that a user can judge it. */
+static int put_own_cost(struct session *s)
+{
+	struct rusage ru;
+	u64 bpf_ns, bpf_runs;
+	int err;
+
+	kernel_side_cost(s->kernel, &bpf_ns, &bpf_runs);
+	(void)getrusage(RUSAGE_SELF, &ru);
+	err = put_total(s, "cost.user_ns", (u64)ru.ru_utime.tv_sec * NSEC_PER_SEC + (u64)ru.ru_utime.tv_usec * 1000);
+	if (!err)
+		err = put_total(s, "cost.sys_ns", (u64)ru.ru_stime.tv_sec * NSEC_PER_SEC + (u64)ru.ru_stime.tv_usec * 1000);
+	if (!err)
+		err = put_total(s, "cost.max_rss_bytes", (u64)ru.ru_maxrss * 1024);
+	if (!err && bpf_runs) /* kernel.bpf_stats_enabled is off by default */
+		err = put_total(s, "cost.bpf_ns", bpf_ns);
+	if (!err && bpf_runs)
+		err = put_total(s, "cost.bpf_runs", bpf_runs);
+	return err;
+}
+
+static const char *const stop_names[] = {
+	[STOP_NO] = "unknown", [STOP_TIME] = "duration", [STOP_SIGNAL] = "signal", [STOP_TARGET] = "target exited", [STOP_ERROR] = "error",
+};
+
+static int finish(struct session *s, u64 *stats)
+{
+	int err;
+
+	kernel_side_stop(s->kernel);
+	s->end = clock_ns(CLOCK_MONOTONIC);
+	err = kernel_side_stats(s->kernel, stats);
+	if (!err)
+		err = drain(s);
+	if (!err)
+		err = put_gap(s, stats, s->end);
+	if (!err)
+		err = put_clocks(s);
+	if (!err)
+		err = put_kernel_symbols(s);
+	if (!err)
+		err = put_kernel_counters(s, stats);
+	if (!err)
+		err = put_total(s, "lost.bad_records", s->convert.bad_records);
+	if (!err)
+		err = put_total(s, "stacks.missing", s->convert.stacks_missing);
+	if (!err)
+		err = put_own_cost(s);
+	if (!err)
+		err = put_meta_u64(s, "recording.end_ns", s->end);
+	if (!err)
+		err = put_meta(s, "recording.stopped_by", stop_names[s->stop]);
+	if (!err)
+		err = catalog_err(s->cat);
+	return err ? err : fmt_writer_finish(s->w);
+}
+
+struct runtime_count {
+	u32 processes, found, ambiguous, stripped;
+};
+
+static void count_runtime(void *ctx, struct cat_process *p)
+{
+	struct runtime_count *c = ctx;
+
+	c->processes++;
+	c->found += p->layout_confirmed;
+	c->ambiguous += p->ambiguous;
+	c->stripped += p->elf_read && !p->elf.has_symtab;
+}
+
+static void say_what_was_found(struct session *s)
+{
+	struct runtime_count c = {0};
+
+	catalog_each_image(s->cat, count_runtime, &c);
+	if (!c.found && c.ambiguous)
+		log_warn("Tokio's context fits several places in the target's memory equally well; ascope does not guess: the capture has threads and stacks, "
+			 "but cannot say what runs in a task");
+	else if (!c.found)
+		log_warn("no Tokio runtime was found in the target: the capture has threads and stacks, but no runtime context, and --blocking will be empty");
+	if (c.stripped)
+		log_info("note: the target is stripped: give the report the unstripped binary (--target), or functions stay addresses");
+}
+
+static int end_lines(struct session *s, int err, const u64 *stats)
+{
+	const struct fmt_writer_stats *ws = fmt_writer_stats(s->w);
+	u64 lost = lost_events(stats);
+
+	log_status_end();
+	if (err) {
+		log_error("%s: %s; recording stopped, what was written before is kept and can be read", s->o->output, strerror(-err));
+		return ws->blocks ? 3 : 1;
+	}
+	if (!s->o->quiet)
+		say_what_was_found(s);
+	log_info("%s: %s, %s events in %.1f s, lost %s (stopped by: %s)", s->o->output, human_bytes(ws->bytes).s, human_count(sent_events(stats)).s,
+		 (double)(s->end - s->start) / 1e9, human_count(lost).s, stop_names[s->stop]);
+	return lost ? 3 : 0;
+}
+
+static void release(struct session *s)
+{
+	kernel_side_free(s->kernel);
+	catalog_free(s->cat);
+	fmt_writer_free(s->w);
+	target_child_release(&s->child);
+	if (s->out_fd >= 0)
+		(void)close(s->out_fd);
+	if (s->signal_fd >= 0)
+		(void)close(s->signal_fd);
+	if (s->timer_fd >= 0)
+		(void)close(s->timer_fd);
+	if (s->epoll_fd >= 0)
+		(void)close(s->epoll_fd);
+}
+
+/* A recording that never began leaves no file. */
+static int give_up(struct session *s)
+{
+	if (s->out_fd >= 0 && strcmp(s->o->output, "-") != 0)
+		(void)unlink(s->o->output);
+	release(s);
+	return 1;
+}
+
+int session_run(const struct session_opts *o)
+{
+	struct session s = {.o = o, .out_fd = -1, .signal_fd = -1, .timer_fd = -1, .epoll_fd = -1, .child = {.go_fd = -1, .err_fd = -1}};
+	u64 stats[WIRE_STATS] = {0};
+	int err = open_events(&s), code;
+
+	if (err) {
+		log_error("cannot watch signals: %s", strerror(-err));
+		return 1;
+	}
+	if (o->command && target_spawn(o->command, &s.child) < 0)
+		return give_up(&s);
+	if (prepare(&s) < 0 || start(&s) < 0)
+		return give_up(&s);
+	if (o->command && target_go(&s.child, o->command[0]) < 0)
+		return give_up(&s);
+	run(&s);
+	err = s.err ? s.err : finish(&s, stats);
+	if (s.err)
+		(void)!finish(&s, stats); /* as far as it goes: the drain, and a footer when the disk takes it */
+	code = end_lines(&s, err, stats);
+	release(&s);
+	return code;
+}

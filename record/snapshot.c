@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * snapshot.c: every thread as it is when recording begins: workers that are parked, polls that are blocked already. The kernel's task iterator gives state and
+ * registers, /proc/PID/mem the Tokio context and the stack. A thread that did not switch between two passes of the iterator
+ * was looked at while it stood still.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/u64map.h"
+#include "record/convert.h"
+#include "record/discover.h"
+#include "record/layout.h"
+
+struct looked_at {
+	struct wire_task task;
+	struct fmt_snapshot row;
+	u32 n_frames;
+	u64 frames[WIRE_MAX_FRAMES + 1];
+};
+
+struct snapshot {
+	struct discover *d;
+	struct looked_at *list;
+	u32 n, cap;
+	struct u64map by_tid; /* tid -> index in list */
+};
+
+static bool in_text(const struct cat_process *p, u64 addr)
+{
+	return addr >= p->text_start && addr < p->text_end;
+}
+
+/* As bpf/stack.bpf.h: frame pointers, and the caller that a libc wrapper without a frame would hide. */
+static u32 walk(struct cat_process *p, const struct wire_task *t, u64 *frames)
+{
+	u64 fp = t->bp, words[16], pair[2];
+	u32 n = 0;
+
+	frames[n++] = t->ip;
+	if (!in_text(p, t->ip) && cat_process_read(p, t->sp, words, sizeof(words)) == 0) {
+		for (u32 i = 0; i < ARRAY_SIZE(words); i++) {
+			if (in_text(p, words[i])) {
+				frames[n++] = words[i];
+				break;
+			}
+		}
+	}
+	while (n < WIRE_MAX_FRAMES && fp >= t->sp && fp % 8 == 0 && cat_process_read(p, fp, pair, sizeof(pair)) == 0 && pair[1]) {
+		if (!(n == 2 && frames[1] == pair[1]))
+			frames[n++] = pair[1];
+		if (pair[0] <= fp)
+			break;
+		fp = pair[0];
+	}
+	return n;
+}
+
+static int look_at(void *ctx, const struct wire_task *t)
+{
+	struct snapshot *s = ctx;
+	struct cat_process *p = catalog_process(s->d->cat, t->tgid);
+	struct looked_at *l;
+	struct wire_ctx x;
+	char comm[WIRE_COMM_LEN + 1] = "";
+
+	if (!p)
+		return -ENOMEM;
+	if (s->n == s->cap) {
+		u32 cap = s->cap ? s->cap * 2 : 64;
+
+		l = reallocarray(s->list, cap, sizeof(*l));
+		if (!l)
+			return -ENOMEM;
+		s->list = l;
+		s->cap = cap;
+	}
+	memcpy(comm, t->comm, WIRE_COMM_LEN);
+	l = &s->list[s->n];
+	*l = (struct looked_at){.task = *t};
+	layout_read_ctx(&p->layout, t->fsbase, cat_process_read, p, &x);
+	l->row = (struct fmt_snapshot){
+		.ts = clock_ns(CLOCK_MONOTONIC),
+		.thread = catalog_thread(s->d->cat, t->tgid, t->tid, comm, t->start),
+		.on_cpu = t->state == 0,
+		.state = t->state,
+		.iowait = t->wait.iowait,
+		.fd_type = t->wait.fd_type,
+		.fd_family = t->wait.fd_family,
+	};
+	if (t->wait.syscall >= 0 && t->wait.syscall < 1024) {
+		l->row.syscall = (u64)t->wait.syscall + 1;
+		l->row.arg0 = t->wait.arg0;
+	}
+	convert_ctx(s->d->cat, p, (u32)l->row.thread, &x, &l->row.ctx_status);
+	if (t->state && !convert_is_idle(&x))
+		l->n_frames = walk(p, t, l->frames);
+	if (u64map_put(&s->by_tid, t->tid, s->n) < 0)
+		return -ENOMEM;
+	s->n++;
+	return 0;
+}
+
+static int check_stood_still(void *ctx, const struct wire_task *t)
+{
+	struct snapshot *s = ctx;
+	u64 i;
+
+	if (u64map_get(&s->by_tid, t->tid, &i) && s->list[i].task.nvcsw == t->nvcsw && s->list[i].task.nivcsw == t->nivcsw && t->state &&
+	    s->list[i].task.state)
+		s->list[i].row.coherent = 1;
+	return 0;
+}
+
+static u64 hash_frames(u32 pid, const u64 *frames, u32 n)
+{
+	u64 h = 0xcbf29ce484222325ULL ^ pid;
+
+	for (u32 i = 0; i < n; i++)
+		h = (h ^ frames[i]) * 0x9e3779b97f4a7c15ULL ^ (h >> 31);
+	return h;
+}
+
+static int write_rows(struct snapshot *s, struct fmt_writer *w)
+{
+	for (u32 i = 0; i < s->n; i++) {
+		struct looked_at *l = &s->list[i];
+		struct cat_process *p = catalog_process(s->d->cat, l->task.tgid);
+		int err;
+
+		if (p && l->n_frames && l->row.coherent)
+			l->row.ustack = catalog_stack(s->d->cat, hash_frames(p->pid, l->frames, l->n_frames), p, l->frames, l->n_frames, FMT_STACK_FP,
+						      l->row.ts);
+		err = fmt_writer_row(w, FMT_SNAPSHOT, &l->row, NULL, 0);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int discover_snapshot(struct discover *d, struct fmt_writer *w)
+{
+	struct snapshot s = {.d = d};
+	int err = kernel_side_each_thread(d->kernel, look_at, &s);
+
+	if (!err)
+		err = kernel_side_each_thread(d->kernel, check_stood_still, &s);
+	if (!err)
+		err = write_rows(&s, w);
+	free(s.list);
+	u64map_release(&s.by_tid);
+	return err;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* tokio_elf.c: see tokio_elf.h. The ELF is the target's own, and untrusted like any file. */
+#include "record/tokio_elf.h"
+
+#include <ctype.h>
+#include <elf.h>
+#include <errno.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/*
+ * The storage of `thread_local! { static CONTEXT }` in tokio/src/runtime/context.rs, in legacy and v0 mangling; std's lazy-state byte is a symbol
+ * of its own with "5STATE". rustc 1.63 - 1.95 [shared notes 30-tokio.md 2.3].
+ */
+static const char context_path[] = "5tokio7runtime7context7CONTEXT";
+enum { MIN_CONTEXT_SIZE = 24, MAX_CONTEXT_SIZE = 512 };
+
+static bool is_context_symbol(const char *name, const GElf_Sym *s)
+{
+	return GELF_ST_TYPE(s->st_info) == STT_TLS && s->st_size >= MIN_CONTEXT_SIZE && s->st_size <= MAX_CONTEXT_SIZE &&
+	       strstr(name, context_path) && !strstr(name, "5STATE");
+}
+
+static void scan_symtab(Elf *elf, Elf_Scn *scn, const GElf_Shdr *sh, struct tokio_elf *e)
+{
+	Elf_Data *data = elf_getdata(scn, NULL);
+	size_t n = sh->sh_entsize ? sh->sh_size / sh->sh_entsize : 0;
+
+	for (size_t i = 0; data && i < n && i <= INT32_MAX; i++) {
+		GElf_Sym sym;
+		const char *name;
+
+		if (!gelf_getsym(data, (int)i, &sym) || GELF_ST_TYPE(sym.st_info) != STT_TLS)
+			continue;
+		name = elf_strptr(elf, sh->sh_link, sym.st_name);
+		if (name && is_context_symbol(name, &sym) && e->n_symbols < TOKIO_MAX_SYMBOLS)
+			e->symbols[e->n_symbols++] = (struct tokio_symbol){.value = sym.st_value, .size = sym.st_size};
+	}
+}
+
+static int read_tables(Elf *elf, struct tokio_elf *e)
+{
+	GElf_Ehdr eh;
+	size_t n = 0;
+
+	if (!gelf_getehdr(elf, &eh) || eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_machine != EM_X86_64 || elf_getphdrnum(elf, &n) < 0)
+		return -ENOEXEC;
+	for (size_t i = 0; i < n; i++) {
+		GElf_Phdr ph;
+
+		if (gelf_getphdr(elf, (int)i, &ph) && ph.p_type == PT_TLS) {
+			e->tls_memsz = ph.p_memsz;
+			e->tls_align = ph.p_align ? ph.p_align : 1;
+			e->tls_vaddr = ph.p_vaddr;
+		}
+	}
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		GElf_Shdr sh;
+
+		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_SYMTAB) {
+			e->has_symtab = true;
+			scan_symtab(elf, scn, &sh, e);
+		}
+	}
+	return 0;
+}
+
+/* "tokio-1.54.1/src/" as cargo's registry path puts it into panic locations. Several versions in one file leave it unknown. */
+static void find_version(const char *p, size_t n, struct tokio_elf *e)
+{
+	static const char prefix[] = "/tokio-1.";
+	const char *end = p + n, *at = p;
+
+	while ((at = memmem(at, (size_t)(end - at), prefix, sizeof(prefix) - 1))) {
+		const char *v = at + 7, *q = v;
+		char found[sizeof(e->version)] = "";
+
+		while (q < end && (isdigit((unsigned char)*q) || *q == '.') && (size_t)(q - v) < sizeof(found) - 1)
+			q++;
+		at = q;
+		if (end - q < 5 || memcmp(q, "/src/", 5) != 0)
+			continue;
+		memcpy(found, v, (size_t)(q - v));
+		if (e->version[0] && strcmp(e->version, found) != 0) {
+			e->version[0] = 0;
+			return;
+		}
+		memcpy(e->version, found, sizeof(found));
+	}
+}
+
+int tokio_elf_read(int fd, struct tokio_elf *ret)
+{
+	struct tokio_elf e = {0};
+	struct stat st;
+	Elf *elf;
+	void *map;
+	int err;
+
+	(void)elf_version(EV_CURRENT);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (!elf)
+		return -ENOEXEC;
+	err = read_tables(elf, &e);
+	(void)elf_end(elf);
+	if (err)
+		return err;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map != MAP_FAILED) {
+		find_version(map, (size_t)st.st_size, &e);
+		(void)munmap(map, (size_t)st.st_size);
+	}
+	*ret = e;
+	return 0;
+}
+
+u64 tokio_elf_tls_back(const struct tokio_elf *e, u64 symbol_value)
+{
+	u64 pad = (0 - e->tls_vaddr - e->tls_memsz) & (e->tls_align - 1);
+
+	return e->tls_memsz + pad - symbol_value;
+}
+
+u64 tokio_elf_tls_size(const struct tokio_elf *e)
+{
+	return (e->tls_memsz + e->tls_align - 1) & ~(e->tls_align - 1);
+}
