@@ -1,0 +1,258 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Records real programs with ascope and compares the capture with what they know of themselves (score.py, fixtures/).
+#
+#   tests/live/run.sh all | SCENARIO...        prints TAP, one test per scenario; exit 1 when one fails
+#
+# Needs root and /sys/kernel/btf/vmlinux; without them, or without a built ascope, every test is skipped and counted.
+# Environment: ASCOPE       the program under test (out/ascope)
+#              ASCOPE_SCORES file that gets one JSON line per scored scenario, for `make accuracy`
+#              KEEP=1       leaves each scenario's folder (capture, truth log, rows) and says where it is
+# One scenario after the other, never two at once: they would disturb each other's durations on a small machine.
+set -u -o pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+ascope=${ASCOPE:-$root/out/ascope}
+[[ $ascope == /* ]] || ascope=$PWD/$ascope
+fixtures=${CARGO_TARGET_DIR:-$root/out/fixtures}/release
+
+# A scenario's line: name, what it runs, the runtime that ascope must find, and the fewest entries that prove something.
+scenarios='
+sleep           attach    multi_thread    10
+mutex           attach    multi_thread    10
+file            attach    multi_thread    10
+pipe            attach    multi_thread    10
+spin            attach    multi_thread    10
+many-waits      attach    multi_thread    10
+inlined         attach    multi_thread    10
+root            attach    multi_thread    10
+current-thread  attach    current_thread  10
+localset        attach    multi_thread    10
+idle            attach    multi_thread    0
+cooperative     attach    multi_thread    0
+spawn-blocking  attach    multi_thread    0
+block-in-place  attach    multi_thread    0
+launch          launch    multi_thread    10
+moved           moved     multi_thread    10
+demo            demo      multi_thread    10
+'
+record_seconds=4
+fixture_seconds=12 # an upper bound: each fixture is told to leave once it was recorded
+
+declare -A children=() # pids that were started and not yet waited for
+work=
+
+cleanup() {
+	local pid
+	for pid in "${!children[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	children=()
+	if [[ -n $work ]]; then
+		if [[ -n ${KEEP:-} ]]; then
+			echo "# kept: $work"
+		else
+			rm -rf "$work"
+		fi
+	fi
+	work=
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Says why a step failed; the test's output ends with it.
+fail() {
+	echo "$1"
+	shift
+	local file
+	for file in "$@"; do
+		[[ -s $file ]] && head -n 20 "$file"
+	done
+	return 1
+}
+
+# start NAME COMMAND...: in the background, output in $work/NAME.{out,err}, pid in $pid.
+start() {
+	local name=$1
+	shift
+	"$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
+	pid=$!
+	children[$pid]=$name
+}
+
+# await_line NAME PATTERN: the program of that name has printed it.
+await_line() {
+	local _
+	for _ in $(seq 100); do
+		grep -q "$2" "$work/$1.out" && return 0
+		sleep 0.05
+	done
+	fail "$1 did not say '$2' within 5 s" "$work/$1.err"
+}
+
+# leave NAME PID: SIGTERM, and it must leave well, for its truth log is complete only then.
+leave() {
+	kill -TERM "$2" 2>/dev/null
+	finish "$1" "$2" "after SIGTERM"
+}
+
+# finish NAME PID WHEN: within 5 s, with exit code 0.
+finish() {
+	local _ code
+	for _ in $(seq 100); do
+		kill -0 "$2" 2>/dev/null || break
+		sleep 0.05
+	done
+	if kill -KILL "$2" 2>/dev/null; then
+		fail "$1 was still there 5 s $3" "$work/$1.err"
+		return
+	fi
+	wait "$2"
+	code=$?
+	unset "children[$2]"
+	[[ $code == 0 ]] || fail "$1 exit code $code" "$work/$1.err"
+}
+
+# run_ascope NAME ARGS...: bounded, stdout in $work/NAME.json.
+run_ascope() {
+	local name=$1 code
+	shift
+	timeout -k 2 60 "$ascope" "$@" >"$work/$name.json" 2>"$work/$name.err" </dev/null
+	code=$?
+	[[ $code == 0 ]] || fail "ascope $* exit code $code" "$work/$name.err"
+}
+
+record() {
+	run_ascope record record -p "$1" -o "$work/capture.ascope" --duration "$record_seconds"
+}
+
+# compare NAME FLAVOR MINIMUM: the capture against the truth log.
+compare() {
+	local workers=()
+	[[ $2 == multi_thread ]] && workers=(--workers 4)
+	run_ascope blocking query "$work/capture.ascope" "SELECT * FROM blocking" --json || return
+	run_ascope capture query "$work/capture.ascope" "SELECT ts_start, ts_end FROM capture" --json || return
+	run_ascope runtime query "$work/capture.ascope" "SELECT flavor, workers FROM runtime" --json || return
+	python3 -B "$here/score.py" "$work/truth" "$work/blocking.json" --capture "$work/capture.json" \
+		--runtime "$work/runtime.json" --flavor "$2" "${workers[@]}" --name "$1" --min-must "$3" \
+		${ASCOPE_SCORES:+--append "$ASCOPE_SCORES"}
+}
+
+# Attach to a running program.
+run_attach() {
+	start "$1" env ASCOPE_TRUTH="$work/truth" "$fixtures/scenarios" "$1" --seconds "$fixture_seconds" --dir "$work"
+	local fixture=$pid
+	await_line "$1" ready || return
+	record "$fixture" || return
+	leave "$1" "$fixture" || return
+	compare "$@"
+}
+
+# The recorder starts the program itself, and ends with it.
+run_launch() {
+	ASCOPE_TRUTH=$work/truth run_ascope record record -o "$work/capture.ascope" -- \
+		"$fixtures/scenarios" sleep --seconds "$record_seconds" --dir "$work" || return
+	compare "$@"
+}
+
+# A service under load.
+run_demo() {
+	start orders env ASCOPE_TRUTH="$work/truth" "$fixtures/orders" --dir "$work"
+	local orders=$pid
+	await_line orders "listening on" || return
+	start load "$fixtures/orders-load" --port "$(grep -oE '[0-9]+$' "$work/orders.out")" --mode mixed \
+		--seconds $((record_seconds + 2))
+	local load=$pid
+	record "$orders" || return
+	finish load "$load" "after the recording" || return
+	leave orders "$orders" || return
+	compare "$@"
+}
+
+# Recorded in one folder, read in another, with the binary at a third place and the originals gone.
+run_moved() {
+	mkdir "$work/first" "$work/second" "$work/symbols"
+	cp "$fixtures/scenarios" "$work/first/"
+	start moved env ASCOPE_TRUTH="$work/truth" "$work/first/scenarios" sleep --seconds "$fixture_seconds"
+	local fixture=$pid
+	await_line moved ready || return
+	run_ascope record record -p "$fixture" -o "$work/first/capture.ascope" --duration "$record_seconds" || return
+	leave moved "$fixture" || return
+	run_ascope before report --blocking --json "$work/first/capture.ascope" || return
+
+	mv "$work/first/capture.ascope" "$work/second/"
+	mv "$work/first/scenarios" "$work/symbols/"
+	rm -rf "$work/first"
+	run_ascope after report --blocking --json --target "$work/symbols/scenarios" "$work/second/capture.ascope" || return
+	python3 -B "$here/same_rows.py" "$work/before.json" "$work/after.json" --min-rows "$3"
+}
+
+# Why no test can run here, or nothing.
+obstacle() {
+	if [[ $(id -u) != 0 ]]; then
+		echo "not root"
+	elif [[ ! -r /sys/kernel/btf/vmlinux ]]; then
+		echo "no /sys/kernel/btf/vmlinux"
+	elif [[ ! -x $ascope ]]; then
+		echo "$ascope is not built"
+	elif ! command -v cargo >/dev/null && [[ ! -x $fixtures/scenarios || ! -x $fixtures/orders ]]; then
+		echo "no cargo to build the fixtures"
+	fi
+}
+
+build_fixtures() {
+	command -v cargo >/dev/null || return 0
+	# From inside the folder, so that its .cargo/config.toml applies.
+	(cd "$root/fixtures" && CARGO_TARGET_DIR=${fixtures%/release} cargo build --release --locked --quiet)
+}
+
+usage() {
+	echo "usage: run.sh all | SCENARIO..." >&2
+	awk 'NF { line = line " " $1 } END { print "scenarios:" line }' <<<"$scenarios" >&2
+	exit 2
+}
+
+[[ $# -gt 0 ]] || usage
+names=("$@")
+[[ $1 == all ]] && mapfile -t names < <(awk 'NF { print $1 }' <<<"$scenarios")
+for name in "${names[@]}"; do
+	awk -v name="$name" '$1 == name { found = 1 } END { exit !found }' <<<"$scenarios" || usage
+done
+
+reason=$(obstacle)
+if [[ -z $reason ]] && ! build_fixtures; then
+	echo "Bail out! the fixtures do not build"
+	exit 1
+fi
+passed=0 failed=0 skipped=0 number=0
+echo "1..${#names[@]}"
+for name in "${names[@]}"; do
+	number=$((number + 1))
+	if [[ -n $reason ]]; then
+		echo "ok $number - live $name # SKIP $reason"
+		skipped=$((skipped + 1))
+		continue
+	fi
+	read -r _ how flavor minimum < <(awk -v name="$name" '$1 == name' <<<"$scenarios")
+	# Beside the build, not in /tmp, which may be a tmpfs: the scenario `file` must be able to wait for a disk.
+	work=$(mktemp -d "$root/out/live.XXXXXX") || exit 1
+	"run_$how" "$name" "$flavor" "$minimum" >"$work/outcome" 2>&1
+	code=$?
+	if [[ $code == 0 ]]; then
+		echo "ok $number - live $name"
+		passed=$((passed + 1))
+	elif [[ $code == 4 && $name == file ]]; then
+		echo "ok $number - live $name # SKIP reads of this disk are too fast to wait for"
+		skipped=$((skipped + 1))
+	else
+		echo "not ok $number - live $name"
+		failed=$((failed + 1))
+	fi
+	sed 's/^/# /' "$work/outcome"
+	cleanup
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed == 0 ]]
