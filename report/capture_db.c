@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * capture_db.c: see capture_db.h.
+ *
+ *	database there and of this capture? --yes--> names missing that can be had? --yes--> add them --> open read-only
+ *	                |no                                          |no -----------------------------------^
+ *	                +--> load into TEMP beside it, symbolize, rename ------------------------------------^
+ *
+ * A database under its final name is always whole: what fails leaves only a TEMP, which is removed.
+ */
+#include "report/capture_db.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "report/capture_file.h"
+#include "report/db.h"
+#include "report/load.h"
+#include "report/refine.h"
+#include "report/symbolize.h"
+
+struct capture_db {
+	sqlite3 *handle;
+	bool is_partial;
+};
+
+/* What is being opened, and where its database is or goes. */
+struct opening {
+	const struct capture_opts *o;
+	struct load_source src;
+	char uuid[33];
+	char *path; /* of the database, once chosen */
+};
+
+int capture_opt_target(void *ctx, const char *value)
+{
+	struct capture_opts *o = ctx;
+
+	if (o->n_targets == CAPTURE_MAX_TARGETS) {
+		log_error("more than %d --target options", CAPTURE_MAX_TARGETS);
+		return -EINVAL;
+	}
+	o->targets[o->n_targets++] = value;
+	return 0;
+}
+
+static struct symbolize_opts symbolize_opts_of(const struct opening *op)
+{
+	return (struct symbolize_opts){.capture = op->o->capture, .targets = op->o->targets, .n_targets = op->o->n_targets};
+}
+
+/* ---- reuse ---- */
+
+/* 1 when the text in column `col` is s. */
+static bool column_is(sqlite3_stmt *row, int col, const char *s)
+{
+	const char *t = (const char *)sqlite3_column_text(row, col);
+
+	return t && strcmp(t, s) == 0;
+}
+
+/*
+ * 1: a database of ascope, made from this capture by this version; 0: of ascope, but stale; -EEXIST: something else; negative
+ * errno: not there or unreadable.
+ */
+static int check_db(const struct opening *op, const char *path)
+{
+	_cleanup_db_ sqlite3 *db = NULL;
+	_cleanup_stmt_ sqlite3_stmt *row = NULL;
+	s64 application_id = 0, version = 0;
+	int err = access(path, F_OK) < 0 ? -errno : db_open_ro(path, &db);
+
+	if (err)
+		return err;
+	err = db_get_s64(db, "PRAGMA application_id", &application_id);
+	if (err == -EBADMSG || (!err && application_id != SCHEMA_APPLICATION_ID))
+		return -EEXIST;
+	if (!err)
+		err = db_get_s64(db, "PRAGMA user_version", &version);
+	if (err || version != SCHEMA_VERSION)
+		return err;
+	if (db_prepare(db, "SELECT uuid, size, mtime FROM capture", &row) < 0 || db_step(row) != 1)
+		return 0;
+	return column_is(row, 0, op->uuid) && (u64)sqlite3_column_int64(row, 1) == op->src.size &&
+	       (u64)sqlite3_column_int64(row, 2) == op->src.mtime;
+}
+
+/* ---- making ---- */
+
+static int add_names(sqlite3 *db, const struct opening *op)
+{
+	struct symbolize_opts so = symbolize_opts_of(op);
+	int err = symbolize_run(db, &so);
+
+	return err ? err : refine_run(db);
+}
+
+static int fill_db(sqlite3 *db, struct fmt_reader *r, const struct opening *op)
+{
+	int err = db_exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
+			      "PRAGMA threads = 2; PRAGMA temp_store = MEMORY");
+
+	if (!err)
+		err = load_capture(db, r, &op->src);
+	if (!err)
+		err = db_exec(db, "BEGIN");
+	if (!err)
+		err = add_names(db, op);
+	if (!err)
+		err = db_exec(db, "COMMIT; PRAGMA analysis_limit = 400; ANALYZE");
+	log_status_end();
+	return err;
+}
+
+static int sync_path(const char *path, int flags)
+{
+	_cleanup_close_ int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Fills the new, empty file. 0, or negative errno after the reason was logged. */
+static int make_db(const char *temp, struct fmt_reader *r, const struct opening *op)
+{
+	_cleanup_db_ sqlite3 *db = NULL;
+	int err = db_open_rw(temp, &db);
+
+	if (!err)
+		err = fill_db(db, r, op);
+	log_status_end();
+	if (!err) {
+		db = db_close(db);
+		err = sync_path(temp, O_RDONLY);
+	}
+	if (err)
+		log_error("cannot load %s into %s: %s%s", op->o->capture, temp,
+			  db && err == -EINVAL ? sqlite3_errmsg(db) : strerror(-err),
+			  err == -ENOSPC ? "; make room, or choose another place with --db FILE" : "");
+	return err;
+}
+
+/* A load writes all the time: a temporary this old whose process is gone was left by a kill. */
+#define STALE_SECONDS 600
+
+static void remove_if_stale(int dir_fd, const char *name, const char *pid_text)
+{
+	struct stat st;
+	u64 pid;
+
+	if (parse_u64(pid_text, &pid) < 0 || pid == 0 || pid > INT32_MAX || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+		return;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+	    time(NULL) - st.st_mtime < STALE_SECONDS)
+		return;
+	(void)unlinkat(dir_fd, name, 0);
+}
+
+/* Removes what killed loads of the same database left in its directory. */
+static void remove_stale(const char *dir, const char *prefix)
+{
+	DIR *d = opendir(dir);
+	size_t n = strlen(prefix);
+
+	if (!d)
+		return;
+	for (struct dirent *e = readdir(d); e; e = readdir(d))
+		if (strncmp(e->d_name, prefix, n) == 0)
+			remove_if_stale(dirfd(d), e->d_name, e->d_name + n);
+	(void)closedir(d);
+}
+
+/* Directory of a path, "." when it has none; NULL on ENOMEM. */
+static char *dir_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+static char *temp_of(const char *path)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_buf_ struct buf prefix = BUF_INIT;
+	_cleanup_free_ char *dir = dir_of(path), *prefix_text = NULL;
+	const char *slash = strrchr(path, '/');
+
+	buf_printf(&prefix, "%s.tmp.", slash ? slash + 1 : path);
+	prefix_text = buf_take_str(&prefix);
+	if (dir && prefix_text)
+		remove_stale(dir, prefix_text);
+	buf_printf(&b, "%s.tmp.%d", path, (int)getpid());
+	return buf_take_str(&b);
+}
+
+/* A new, empty, private file. */
+static int create_temp(const char *temp)
+{
+	_cleanup_close_ int fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : 0;
+}
+
+/*
+ * Loads into a temporary beside path and renames it. -EACCES, -EROFS, -ENOENT without a word when nothing can be created
+ * there; else it has said why.
+ */
+static int build_at(const struct opening *op, struct fmt_reader *r, const char *path)
+{
+	_cleanup_free_ char *temp = temp_of(path), *dir = dir_of(path);
+	int err;
+
+	if (!temp || !dir)
+		return -ENOMEM;
+	err = create_temp(temp);
+	if (err == -EACCES || err == -EROFS || err == -ENOENT || err == -EPERM)
+		return err == -EPERM ? -EACCES : err;
+	if (err) {
+		log_error("cannot create %s: %s", temp, strerror(-err));
+		return -EINVAL;
+	}
+	err = make_db(temp, r, op);
+	if (!err && rename(temp, path) < 0) {
+		err = -errno;
+		log_error("cannot rename %s to %s: %s", temp, path, strerror(-err));
+	}
+	if (err) {
+		(void)unlink(temp);
+		return -EINVAL;
+	}
+	(void)sync_path(dir, O_RDONLY | O_DIRECTORY);
+	return 0;
+}
+
+/* ---- where ---- */
+
+/* $XDG_CACHE_HOME/ascope/UUID.db with its directories; -ENOENT when neither XDG_CACHE_HOME nor HOME is set. */
+static int cache_path(const struct opening *op, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *dir = NULL;
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+	if (xdg && xdg[0] == '/') {
+		(void)mkdir(xdg, 0700);
+		buf_puts(&b, xdg);
+	} else if (home && home[0] == '/') {
+		buf_printf(&b, "%s/.cache", home);
+	} else {
+		return -ENOENT;
+	}
+	buf_putc(&b, 0);
+	if (buf_err(&b))
+		return buf_err(&b);
+	(void)mkdir((const char *)b.data, 0700);
+	b.len--;
+	buf_puts(&b, "/ascope");
+	dir = buf_take_str(&b);
+	if (!dir)
+		return -ENOMEM;
+	(void)mkdir(dir, 0700);
+	buf_printf(&b, "%s/%s.db", dir, op->uuid);
+	*ret = buf_take_str(&b);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static char *path_beside(const char *capture)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	buf_printf(&b, "%s.db", capture);
+	return buf_take_str(&b);
+}
+
+/*
+ * Uses or makes the database at path: 1 reused, 0 made, -EACCES, -EROFS, -ENOENT, -EEXIST: not possible here; other errors
+ * were said.
+ */
+static int settle_at(struct opening *op, struct fmt_reader *r, const char *path)
+{
+	int state = check_db(op, path), err;
+
+	if (state != 1) {
+		if (state == -EEXIST)
+			return state;
+		err = build_at(op, r, path);
+		if (err)
+			return err;
+	}
+	op->path = strdup(path);
+	return op->path ? state == 1 : -ENOMEM;
+}
+
+static bool is_place_error(int err)
+{
+	return err == -EACCES || err == -EROFS || err == -ENOENT || err == -EEXIST;
+}
+
+static int settle_given(struct opening *op, struct fmt_reader *r)
+{
+	int err = settle_at(op, r, op->o->db);
+
+	if (err == -EEXIST)
+		log_error("--db %s is a file of something else; it is left as it is: name another, or remove it", op->o->db);
+	else if (is_place_error(err))
+		log_error("cannot create the database %s: %s", op->o->db, strerror(-err));
+	return err;
+}
+
+static int settle_default(struct opening *op, struct fmt_reader *r)
+{
+	_cleanup_free_ char *beside = path_beside(op->o->capture), *cache = NULL;
+	int err;
+
+	if (!beside)
+		return -ENOMEM;
+	err = settle_at(op, r, beside);
+	if (!is_place_error(err))
+		return err;
+	err = cache_path(op, &cache);
+	if (!err)
+		err = settle_at(op, r, cache);
+	if (is_place_error(err))
+		log_error("cannot create a database beside %s nor in %s; name a place with --db FILE, or use --no-cache",
+			  op->o->capture, cache ? cache : "$XDG_CACHE_HOME/ascope");
+	return err;
+}
+
+/* ---- opening ---- */
+
+/* The way readers see it: nothing can be changed through this connection. */
+static int open_final(const char *path, struct capture_db *db)
+{
+	s64 lost = 0;
+	int err = db_open_ro(path, &db->handle);
+
+	if (!err)
+		err = db_exec(db->handle, "PRAGMA query_only = 1");
+	if (!err)
+		err = db_get_s64(db->handle, "SELECT value = '1' FROM meta WHERE key = 'ascope.data_lost'", &lost);
+	if (err)
+		log_error("cannot read the database %s: %s; remove it and run again", path,
+			  db->handle ? sqlite3_errmsg(db->handle) : strerror(-err));
+	db->is_partial = lost != 0;
+	return err;
+}
+
+/* A database made earlier: names that it lacks and that can be had now are added. */
+static int update_names(const struct opening *op, const struct capture_db *ro)
+{
+	_cleanup_db_ sqlite3 *db = NULL;
+	struct symbolize_opts so = symbolize_opts_of(op);
+	int err = symbolize_is_needed(ro->handle, &so);
+
+	if (err <= 0)
+		return err;
+	err = db_open_rw(op->path, &db);
+	if (!err)
+		err = db_exec(db, "BEGIN IMMEDIATE");
+	if (!err)
+		err = add_names(db, op);
+	if (!err)
+		err = db_exec(db, "COMMIT");
+	log_status_end();
+	if (!err || !op->o->n_targets) /* without --target nobody asked for it: the names are as good as they were */
+		return 0;
+	log_error("cannot add names to %s: %s; use --db FILE or --no-cache", op->path, strerror(-err));
+	return err;
+}
+
+/* The last steps of both ways. A --target that is refused costs no second load: by now the database stays. */
+static int finish_open(struct opening *op, const char *path, bool is_reused, struct capture_db *db)
+{
+	struct symbolize_opts so = symbolize_opts_of(op);
+	int err = open_final(path, db);
+
+	if (!err)
+		err = symbolize_check_targets(db->handle, &so);
+	if (!err && is_reused)
+		err = update_names(op, db);
+	return err;
+}
+
+static int open_cached(struct opening *op, struct fmt_reader *r, struct capture_db *db)
+{
+	int err = op->o->db ? settle_given(op, r) : settle_default(op, r);
+
+	return err < 0 ? err : finish_open(op, op->path, err == 1, db);
+}
+
+/* A database that has no name once it is open. */
+static int open_private(struct opening *op, struct fmt_reader *r, struct capture_db *db)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *temp = NULL;
+	const char *dir = getenv("TMPDIR");
+	int fd, err;
+
+	buf_printf(&b, "%s/ascope-XXXXXX", dir && *dir ? dir : "/tmp");
+	temp = buf_take_str(&b);
+	if (!temp)
+		return -ENOMEM;
+	fd = mkostemp(temp, O_CLOEXEC);
+	if (fd < 0) {
+		err = -errno;
+		log_error("cannot create a temporary database %s: %s; set TMPDIR", temp, strerror(-err));
+		return err;
+	}
+	(void)close(fd);
+	err = make_db(temp, r, op);
+	if (!err)
+		err = finish_open(op, temp, false, db);
+	(void)unlink(temp);
+	return err;
+}
+
+static int describe_source(struct opening *op, const struct fmt_reader *r)
+{
+	struct stat st;
+
+	if (stat(op->o->capture, &st) < 0)
+		return -errno;
+	op->src = (struct load_source){
+		.path = op->o->capture,
+		.size = (u64)st.st_size,
+		.mtime = (u64)st.st_mtim.tv_sec * NSEC_PER_SEC + (u64)st.st_mtim.tv_nsec,
+	};
+	load_uuid_text(fmt_reader_info(r), op->uuid);
+	return 0;
+}
+
+int capture_db_open(const struct capture_opts *o, struct capture_db **ret)
+{
+	_cleanup_reader_ struct fmt_reader *r = NULL;
+	struct opening op = {.o = o};
+	struct capture_db *db;
+	int err = capture_file_open(o->capture, &r);
+
+	if (err)
+		return err;
+	err = describe_source(&op, r);
+	if (err) {
+		log_error("%s: %s", o->capture, strerror(-err));
+		return err;
+	}
+	db = calloc(1, sizeof(*db));
+	if (!db) {
+		log_error("%s: %s", o->capture, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	err = o->no_cache ? open_private(&op, r, db) : open_cached(&op, r, db);
+	free(op.path);
+	if (err) {
+		capture_db_close(db);
+		return err;
+	}
+	*ret = db;
+	return 0;
+}
+
+struct capture_db *capture_db_close(struct capture_db *db)
+{
+	if (!db)
+		return NULL;
+	db_close(db->handle);
+	free(db);
+	return NULL;
+}
+
+sqlite3 *capture_db_handle(const struct capture_db *db)
+{
+	return db->handle;
+}
+
+bool capture_db_is_partial(const struct capture_db *db)
+{
+	return db->is_partial;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * capture_db.h: from a capture file to an open database. The one door of report, query and export: it finds a database made
+ * earlier from the same capture, or loads the capture into a new one (temporary file, renamed when whole), symbolizes what
+ * has no names yet, and opens it.
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "base/base.h"
+#include "base/opts.h"
+
+#define CAPTURE_MAX_TARGETS 16
+
+struct capture_opts {
+	const char *capture; /* path of the capture file */
+	const char *db;	     /* --db: where the database goes; NULL = CAPTURE.db beside it, else in $XDG_CACHE_HOME/ascope */
+	bool no_cache;	     /* --no-cache: load into a private temporary database, leave nothing behind */
+	const char *targets
+		[CAPTURE_MAX_TARGETS]; /* --target: binaries to take names from; refused when their build-id is in no module */
+	u32 n_targets;
+};
+
+/* The rows of --db, --no-cache, --target for a command's option table: macro, so that the four commands share one wording. */
+int capture_opt_target(void *ctx, const char *value); /* an opt_fn; ctx is the struct capture_opts */
+#define CAPTURE_OPT_ROWS(o)                                                                                                      \
+	{0,                                                                                                                      \
+	 "target",                                                                                                               \
+	 OPT_CALLBACK,                                                                                                           \
+	 (o),                                                                                                                    \
+	 "BIN",                                                                                                                  \
+	 "take names from this binary (its build-id must be in the capture); may be repeated",                                   \
+	 capture_opt_target},                                                                                                    \
+		{0,	   "db",   OPT_STRING,                                                                                   \
+		 &(o)->db, "FILE", "keep the database here (default: beside the capture, else $XDG_CACHE_HOME/ascope)",          \
+		 NULL},                                                                                                          \
+	{                                                                                                                        \
+		0, "no-cache", OPT_FLAG, &(o)->no_cache, NULL, "load into a temporary database and leave nothing behind", NULL   \
+	}
+
+struct capture_db;
+
+/*
+ * Opens, loading and symbolizing when needed. On failure it has said why on stderr (what, where, what to do) and returns a
+ * negative errno. The caller owns *ret.
+ */
+int capture_db_open(const struct capture_opts *o, struct capture_db **ret) __must_check;
+struct capture_db *capture_db_close(struct capture_db *db); /* accepts NULL, returns NULL */
+
+sqlite3 *capture_db_handle(const struct capture_db *db); /* read-only connection; borrowed */
+
+/* True when the capture was damaged, truncated or lost events: the command's exit code is then 3. */
+bool capture_db_is_partial(const struct capture_db *db);

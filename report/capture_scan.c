@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * capture_scan.c: see capture_scan.h. Names are looked up after the pass: a string may stand behind its first use when the block
+ * that held it before is damaged and a later checkpoint repeats it.
+ */
+#include "report/capture_scan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/parse.h"
+
+/* The shares of many small blocks are summed in fractions of a byte; conclude() makes bytes of them. */
+#define STORED_UNIT 1024ULL
+
+static u64 add_saturated(u64 a, u64 b)
+{
+	u64 sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/* The value of a key, made with 0 when the key is new; NULL on ENOMEM. Valid until the next call for this table. */
+static u64 *table_value(struct scan_table *t, u64 key)
+{
+	u64 at;
+
+	if (u64map_get(&t->by_key, key, &at))
+		return &t->entries[at].value;
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? t->cap * 2 : 16;
+		struct scan_entry *entries = reallocarray(t->entries, cap, sizeof(*entries));
+
+		if (!entries)
+			return NULL;
+		t->entries = entries;
+		t->cap = cap;
+	}
+	if (u64map_put(&t->by_key, key, t->n))
+		return NULL;
+	t->entries[t->n] = (struct scan_entry){.key = key};
+	return &t->entries[t->n++].value;
+}
+
+static int table_set(struct scan_table *t, u64 key, u64 value)
+{
+	u64 *slot = table_value(t, key);
+
+	if (!slot)
+		return -ENOMEM;
+	*slot = value;
+	return 0;
+}
+
+static void table_release(struct scan_table *t)
+{
+	u64map_release(&t->by_key);
+	free(t->entries);
+}
+
+static int note_stack(struct capture_scan *s, const struct fmt_stack *row)
+{
+	u64 *seen = table_value(&s->stacks, row->idx);
+
+	if (!seen)
+		return -ENOMEM;
+	if (*seen)
+		return 0;
+	*seen = 1;
+	if (row->kind == FMT_STACK_KERNEL)
+		s->kernel_stacks++;
+	else
+		s->user_stacks[row->status < SCAN_STACK_STATES ? row->status : 0]++;
+	return 0;
+}
+
+static int note_layout(struct capture_scan *s, const struct fmt_layout *row)
+{
+	struct fmt_layout *layouts;
+
+	for (size_t i = 0; i < s->n_layouts; i++) {
+		if (s->layouts[i].idx == row->idx) {
+			s->layouts[i] = *row;
+			return 0;
+		}
+	}
+	if (s->n_layouts == 4096) /* a process has a handful: more is a hostile file, and this search is linear */
+		return 0;
+	layouts = reallocarray(s->layouts, s->n_layouts + 1, sizeof(*layouts));
+	if (!layouts)
+		return -ENOMEM;
+	s->layouts = layouts;
+	s->layouts[s->n_layouts++] = *row;
+	return 0;
+}
+
+static void note_clock(struct capture_scan *s, const struct fmt_clock *row)
+{
+	if (!s->has_clock)
+		s->realtime_offset = row->realtime - row->ts;
+	s->has_clock = true;
+}
+
+static int note_gap(struct capture_scan *s, const struct fmt_gap *row)
+{
+	u64 *sum = table_value(&s->gaps, row->cause);
+
+	if (!sum)
+		return -ENOMEM;
+	*sum = add_saturated(*sum, row->count);
+	return 0;
+}
+
+/* Any kind's row, big enough for each; columns in order. */
+union scan_row {
+	u64 cols[FMT_MAX_COLUMNS];
+	struct fmt_meta meta;
+	struct fmt_total total;
+	struct fmt_process process;
+	struct fmt_module module;
+	struct fmt_stack stack;
+	struct fmt_layout layout;
+	struct fmt_clock clock;
+	struct fmt_gap gap;
+};
+
+static int note_row(struct capture_scan *s, u32 kind_id, const union scan_row *row)
+{
+	switch (kind_id) {
+	case FMT_META:
+		return table_set(&s->meta, row->meta.key, row->meta.value);
+	case FMT_TOTAL:
+		return table_set(&s->totals, row->total.key, row->total.value);
+	case FMT_PROCESS:
+		return table_set(&s->processes, row->process.idx, row->process.pid);
+	case FMT_MODULE:
+		return table_set(&s->modules, row->module.idx, row->module.path);
+	case FMT_STACK:
+		return note_stack(s, &row->stack);
+	case FMT_LAYOUT:
+		return note_layout(s, &row->layout);
+	case FMT_GAP:
+		return note_gap(s, &row->gap);
+	case FMT_CLOCK:
+		note_clock(s, &row->clock);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static bool rows_matter(u32 kind_id)
+{
+	switch (kind_id) {
+	case FMT_META:
+	case FMT_TOTAL:
+	case FMT_PROCESS:
+	case FMT_MODULE:
+	case FMT_STACK:
+	case FMT_LAYOUT:
+	case FMT_GAP:
+	case FMT_CLOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* By name, so that a kind that gains the context columns is counted without a change here. */
+static void count_contexts(struct capture_scan *s, const struct fmt_section *sec)
+{
+	for (u32 c = 0; c < sec->kind->n_cols; c++) {
+		if (strcmp(sec->kind->cols[c].name, "ctx_status") != 0)
+			continue;
+		for (u32 i = 0; i < sec->rows; i++) {
+			s->facts.contexts += sec->cols[c][i] == FMT_CTX_READ || sec->cols[c][i] == FMT_CTX_UNREAD;
+			s->facts.contexts_unread += sec->cols[c][i] == FMT_CTX_UNREAD;
+		}
+	}
+}
+
+static int scan_section(struct capture_scan *s, const struct fmt_block *b, const struct fmt_section *sec)
+{
+	bool known = sec->kind && sec->kind_id < SCAN_KINDS;
+	struct scan_kind *k = known ? &s->kinds[sec->kind_id] : &s->unknown;
+	union scan_row row = {0};
+
+	k->rows += sec->rows;
+	k->encoded += sec->encoded_size;
+	if (b->raw_size)
+		k->stored += STORED_UNIT * b->stored_size * sec->encoded_size / b->raw_size;
+	if (!known)
+		return 0;
+	if (sec->kind->is_event && sec->kind_id != FMT_CLOCK && sec->kind_id != FMT_GAP)
+		s->facts.events += sec->rows;
+	count_contexts(s, sec);
+	for (u32 i = 0; rows_matter(sec->kind_id) && i < sec->rows; i++) {
+		int err;
+
+		fmt_section_row(sec, i, &row);
+		err = note_row(s, sec->kind_id, &row);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int scan_block(struct capture_scan *s, const struct fmt_block *b)
+{
+	int err = capture_strings_add(&s->strings, b);
+
+	s->stored += b->stored_size;
+	s->raw += b->raw_size;
+	if (b->ts_first && (!s->ts_first || b->ts_first < s->ts_first))
+		s->ts_first = b->ts_first;
+	s->ts_last = max_u64(s->ts_last, b->ts_last);
+	for (u32 i = 0; !err && i < b->n_sections; i++)
+		err = scan_section(s, b, &b->sections[i]);
+	return err;
+}
+
+static const char lost_prefix[] = "lost.";
+
+/* "ring_full" covers the totals of "ring_full" and of "ring_full.switch_out". */
+static bool covers(const char *gap_cause, const char *cause)
+{
+	size_t n = strlen(gap_cause);
+
+	return !strncmp(gap_cause, cause, n) && (!cause[n] || cause[n] == '.');
+}
+
+/* Adds to the count of a cause; by_text is keyed by the cause's index in texts, so that two indices of one text are one cause. */
+static int add_lost(struct scan_table *by_text, struct strtab *texts, const char *cause, u64 count)
+{
+	u32 text;
+	u64 *slot;
+
+	if (!count)
+		return 0;
+	if (!*cause)
+		cause = "unnamed";
+	if (strtab_intern(texts, cause, strlen(cause), &text, NULL))
+		return -ENOMEM;
+	slot = table_value(by_text, text);
+	if (!slot)
+		return -ENOMEM;
+	*slot = add_saturated(*slot, count);
+	return 0;
+}
+
+/*
+ * Totals and gaps tell of the same events: a total how many, a gap when. Of a gap's cause only what the totals do not account for
+ * is added, as in a file that ended before its totals were written.
+ */
+static int gather_gaps(const struct capture_scan *s, struct scan_table *by_text, size_t n_totals)
+{
+	enum { MAX_CAUSES = 1024 }; /* a recorder has a dozen; more is a hostile file, and this search is quadratic */
+	struct strtab *texts = s->strings.texts;
+	int err = 0;
+
+	n_totals = min_u64(n_totals, MAX_CAUSES);
+	for (size_t i = 0; !err && i < s->gaps.n; i++) {
+		const char *cause = capture_strings_get(&s->strings, s->gaps.entries[i].key, NULL);
+		u64 told = 0, count = s->gaps.entries[i].value;
+
+		for (size_t k = 0; k < n_totals && i < MAX_CAUSES; k++)
+			if (covers(cause, strtab_get(texts, (u32)by_text->entries[k].key, NULL)))
+				told = add_saturated(told, by_text->entries[k].value);
+		err = add_lost(by_text, texts, cause, count > told ? count - told : 0);
+	}
+	return err;
+}
+
+static int gather_lost(struct capture_scan *s, struct scan_table *by_text)
+{
+	struct strtab *texts = s->strings.texts;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < s->totals.n; i++) {
+		const char *key = capture_strings_get(&s->strings, s->totals.entries[i].key, NULL);
+
+		if (!strncmp(key, lost_prefix, strlen(lost_prefix)))
+			err = add_lost(by_text, texts, key + strlen(lost_prefix), s->totals.entries[i].value);
+	}
+	if (!err)
+		err = gather_gaps(s, by_text, by_text->n);
+	if (err)
+		return err;
+	s->lost = calloc(by_text->n + 1, sizeof(*s->lost));
+	if (!s->lost)
+		return -ENOMEM;
+	for (size_t i = 0; i < by_text->n; i++) {
+		const char *cause = strtab_get(texts, (u32)by_text->entries[i].key, NULL);
+
+		s->lost[s->n_lost++] = (struct scan_lost){.cause = cause, .count = by_text->entries[i].value};
+		s->facts.lost = add_saturated(s->facts.lost, by_text->entries[i].value);
+	}
+	return 0;
+}
+
+/* A time that the recorder wrote down among the facts; 0 when it did not, or when it is no time. */
+static u64 meta_time(const struct capture_scan *s, const char *key)
+{
+	for (size_t i = 0; i < s->meta.n; i++) {
+		u64 v;
+
+		if (!strcmp(capture_strings_get(&s->strings, s->meta.entries[i].key, NULL), key) &&
+		    parse_u64(capture_strings_get(&s->strings, s->meta.entries[i].value, NULL), &v) == 0 && v <= INT64_MAX)
+			return v;
+	}
+	return 0;
+}
+
+/* What the recording covers: as it says itself, widened to its events. A quiet end of a recording has no event. */
+static void widen_times(struct capture_scan *s)
+{
+	u64 start = meta_time(s, "recording.start_ns");
+
+	if (start && (!s->ts_first || start < s->ts_first))
+		s->ts_first = start;
+	s->ts_last = max_u64(s->ts_last, meta_time(s, "recording.end_ns"));
+}
+
+static int conclude(struct capture_scan *s)
+{
+	const struct fmt_health *h = &s->health;
+	struct verdict_facts *f = &s->facts;
+	struct scan_table by_text = {0};
+	int err = gather_lost(s, &by_text);
+
+	table_release(&by_text);
+	if (err)
+		return err;
+	for (u32 i = 0; i < SCAN_KINDS; i++)
+		s->kinds[i].stored = (s->kinds[i].stored + STORED_UNIT / 2) / STORED_UNIT;
+	s->unknown.stored = (s->unknown.stored + STORED_UNIT / 2) / STORED_UNIT;
+	f->blocks_intact = h->blocks_intact;
+	f->blocks_damaged = h->blocks_damaged;
+	f->blocks_missing = h->blocks_missing;
+	f->bytes_skipped = h->bytes_skipped;
+	f->file_size = h->file_size;
+	f->closed_cleanly = h->closed_cleanly;
+	for (u32 i = 0; i < SCAN_STACK_STATES; i++)
+		f->stacks += s->user_stacks[i];
+	f->stacks_whole = s->user_stacks[FMT_STACK_WHOLE];
+	f->stacks_fp = s->user_stacks[FMT_STACK_FP];
+	verdict_decide(f, &s->verdict);
+	widen_times(s);
+	return 0;
+}
+
+int capture_scan_run(struct capture_scan *s, struct fmt_reader *r)
+{
+	struct fmt_block b;
+	int n;
+
+	*s = (struct capture_scan){.file = *fmt_reader_info(r)};
+	n = capture_strings_init(&s->strings);
+	if (n)
+		return n;
+	fmt_reader_rewind(r);
+	while ((n = fmt_reader_next(r, &b)) == 1) {
+		n = scan_block(s, &b);
+		if (n)
+			break;
+	}
+	if (n < 0)
+		return n;
+	s->health = *fmt_reader_health(r);
+	return conclude(s);
+}
+
+void capture_scan_release(struct capture_scan *s)
+{
+	capture_strings_release(&s->strings);
+	table_release(&s->meta);
+	table_release(&s->totals);
+	table_release(&s->gaps);
+	table_release(&s->modules);
+	table_release(&s->processes);
+	table_release(&s->stacks);
+	free(s->layouts);
+	free(s->lost);
+}
+
+u64 capture_scan_duration(const struct capture_scan *s)
+{
+	return s->ts_last > s->ts_first ? s->ts_last - s->ts_first : 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * export.h: the formats of `ascope export`. Each reads an open capture database and writes to a stream; the same database gives
+ * the same bytes.
+ */
+#pragma once
+
+#include <sqlite3.h>
+#include <stdio.h>
+
+#include "base/base.h"
+
+#define EXPORT_MAX_EVENTS 1000000 /* --max-events: what a viewer in a browser still opens */
+
+struct export_opts {
+	const char *file; /* path of the capture as the user gave it */
+	u64 from_ns;	  /* window, ns since the recording began */
+	u64 to_ns;	  /* 0 = to the end */
+	u64 max_events;	  /* chrome */
+	bool no_args;	  /* chrome: names and times only */
+	bool no_idle;	  /* chrome: without the slices of parked workers and idle pool threads */
+	bool offcpu;	  /* folded: microseconds of waiting in place of samples */
+	bool all;	  /* folded --offcpu: idle and runnable time too */
+};
+
+struct export_result {
+	u64 events;    /* slices, or lines */
+	u64 cut_at_ns; /* chrome: --max-events was reached: nothing from this time on (ns since the recording began); 0 = whole */
+};
+
+int export_chrome(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
+int export_folded(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;

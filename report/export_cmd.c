@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * export_cmd.c: `ascope export`: options, the database, one format to a file or stdout, the exit code.
+ *
+ * A file appears under its name only when it is whole: it is written beside it as NAME.tmp.PID and renamed. It replaces another
+ * file with --force only.
+ */
+#include "report/cmds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/human.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "report/capture_db.h"
+#include "report/export.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
+
+struct export_args {
+	struct capture_opts capture;
+	struct export_opts export;
+	bool chrome, folded, oncpu, force;
+	const char *out; /* NULL or "-": stdout */
+};
+
+static const char epilog[] =
+	"Examples:\n"
+	"  ascope export --chrome -o trace.json orders.ascope      open it in ui.perfetto.dev or chrome://tracing\n"
+	"  ascope export --folded orders.ascope | flamegraph.pl > oncpu.svg\n"
+	"  ascope export --folded --offcpu -o waits.txt orders.ascope\n"
+	"\n"
+	"Exit codes: 0 done, 1 failed, 2 usage, 3 done, but the capture lost data or is damaged.\n";
+
+static int check_args(struct export_args *a, int n)
+{
+	const char *wrong = NULL;
+
+	if (n != 1)
+		wrong = n ? "export takes one capture file" : "which capture file?";
+	else if (a->chrome == a->folded)
+		wrong = a->chrome ? "--chrome and --folded are two formats: ask for one" : "which format? --chrome or --folded";
+	else if (a->export.offcpu && a->oncpu)
+		wrong = "--oncpu and --offcpu: ask for one";
+	else if (a->chrome && (a->export.offcpu || a->oncpu || a->export.all))
+		wrong = "--oncpu, --offcpu and --all belong to --folded: a timeline shows all of it";
+	else if (a->folded && (a->export.no_args || a->export.no_idle || a->export.max_events != EXPORT_MAX_EVENTS))
+		wrong = "--no-args, --no-idle and --max-events belong to --chrome";
+	else if (a->export.all && !a->export.offcpu)
+		wrong = "--all belongs to --offcpu";
+	else if (a->export.to_ns && a->export.to_ns <= a->export.from_ns)
+		wrong = "--to must be later than --from";
+	else if (a->chrome && !a->out && isatty(STDOUT_FILENO))
+		wrong = "a trace is not for a terminal: use -o FILE, or a pipe";
+	if (!wrong)
+		return 0;
+	log_error("%s; see ascope export --help", wrong);
+	return -EINVAL;
+}
+
+/* Returns an enum opts_result or -EINVAL; what is wrong was said. */
+static int parse_args(int argc, char **argv, struct export_args *a)
+{
+	const struct opt table[] = {
+		{0, "chrome", OPT_FLAG, &a->chrome, NULL, "timeline of threads and polls as Chrome trace JSON", NULL},
+		{0, "folded", OPT_FLAG, &a->folded, NULL, "collapsed stacks, one \"a;b;c COUNT\" a line, for flame graphs", NULL},
+		{'o', "output", OPT_STRING, &a->out, "OUT", "write to this file (default: stdout)", NULL},
+		{0, "force", OPT_FLAG, &a->force, NULL, "replace OUT when it exists", NULL},
+		{0, "from", OPT_DURATION, &a->export.from_ns, "T", "only from T after the recording began", NULL},
+		{0, "to", OPT_DURATION, &a->export.to_ns, "T", "only to T after the recording began", NULL},
+		{0, "Options of one format", OPT_HEADING, NULL, NULL, NULL, NULL},
+		{0, "oncpu", OPT_FLAG, &a->oncpu, NULL, "folded: count cpu-clock samples (default)", NULL},
+		{0, "offcpu", OPT_FLAG, &a->export.offcpu, NULL,
+		 "folded: microseconds of waiting, without parked workers and idle pool threads", NULL},
+		{0, "all", OPT_FLAG, &a->export.all, NULL, "folded --offcpu: idle and runnable time too", NULL},
+		{0, "max-events", OPT_U64, &a->export.max_events, "N",
+		 "chrome: write at most N events, cut at the end (default 1000000)", NULL},
+		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL,
+		 "chrome: names and times only (speedscope folds args into names)", NULL},
+		{0, "no-idle", OPT_FLAG, &a->export.no_idle, NULL, "chrome: leave out parked workers and idle pool threads",
+		 NULL},
+		CAPTURE_OPT_ROWS(&a->capture),
+	};
+	const struct opts o = {
+		.command = "ascope export",
+		.synopsis = "--chrome|--folded [options] FILE",
+		.summary = "Writes a capture in a format of other people's viewers.",
+		.table = table,
+		.n = ARRAY_SIZE(table),
+		.epilog = epilog,
+	};
+	int n = 0, r;
+
+	r = opts_parse(&o, argc, argv, &n);
+	if (r != OPTS_OK)
+		return r;
+	r = check_args(a, n);
+	if (r < 0)
+		return r;
+	if (a->out && strcmp(a->out, "-") == 0)
+		a->out = NULL;
+	a->capture.capture = argv[0];
+	a->export.file = argv[0];
+	return OPTS_OK;
+}
+
+/* ---- the output ---- */
+
+struct export_out {
+	FILE *f;
+	char *temp;	  /* what is being written; NULL when it is stdout, or no regular file (/dev/null, a pipe) */
+	const char *name; /* the name it gets */
+};
+
+static void export_out_release(struct export_out *x)
+{
+	if (x->f && x->f != stdout)
+		(void)fclose(x->f);
+	if (x->temp)
+		(void)unlink(x->temp);
+	free(x->temp);
+}
+
+static int open_temp(struct export_out *x)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int fd;
+
+	buf_printf(&b, "%s.tmp.%ld", x->name, (long)getpid());
+	x->temp = buf_take_str(&b);
+	if (!x->temp)
+		return -ENOMEM;
+	fd = open(x->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		int err = -errno;
+
+		/* What is there is not ours to remove. */
+		free(TAKE_PTR(x->temp));
+		return err;
+	}
+	x->f = fdopen(fd, "w");
+	if (!x->f) {
+		int err = -errno;
+
+		(void)close(fd);
+		return err;
+	}
+	return 0;
+}
+
+/* Returns 0 or -errno after it said what is wrong. */
+static int export_out_open(const struct export_args *a, struct export_out *x)
+{
+	struct stat st;
+	int r;
+
+	if (!a->out) {
+		x->f = stdout;
+		return 0;
+	}
+	x->name = a->out;
+	if (stat(a->out, &st) == 0) {
+		if (S_ISREG(st.st_mode) && !a->force) {
+			log_error("%s exists; --force replaces it", a->out);
+			return -EEXIST;
+		}
+		if (!S_ISREG(st.st_mode)) {
+			x->f = fopen(a->out, "we");
+			r = x->f ? 0 : -errno;
+			if (r < 0)
+				log_error("cannot write %s: %s", a->out, strerror(-r));
+			return r;
+		}
+	}
+	r = open_temp(x);
+	if (r < 0)
+		log_error("cannot write beside %s: %s", a->out, strerror(-r));
+	return r;
+}
+
+/* The whole file gets its name. Without --force a file that appeared meanwhile is not replaced. */
+static int export_out_finish(const struct export_args *a, struct export_out *x)
+{
+	FILE *f = x->f;
+	int r = 0;
+
+	if (fflush(f) != 0 || ferror(f))
+		r = errno ? -errno : -EIO;
+	if (f == stdout)
+		return r;
+	x->f = NULL;
+	if (fclose(f) != 0 && r == 0)
+		r = -errno;
+	if (r < 0 || !x->temp)
+		return r;
+	if (a->force)
+		r = rename(x->temp, x->name) < 0 ? -errno : 0;
+	else
+		r = renameat2(AT_FDCWD, x->temp, AT_FDCWD, x->name, RENAME_NOREPLACE) < 0 ? -errno : 0;
+	/* A file system without RENAME_NOREPLACE: a second name will not replace either, and the first goes with the release. */
+	if (r == -EINVAL && !a->force)
+		return link(x->temp, x->name) < 0 ? -errno : 0;
+	if (r == 0)
+		free(TAKE_PTR(x->temp));
+	return r;
+}
+
+static int write_export(sqlite3 *db, const struct export_args *a, struct export_out *x)
+{
+	struct export_result result = {0};
+	int r;
+
+	log_status("exporting %s", a->export.file);
+	r = a->chrome ? export_chrome(db, &a->export, x->f, &result) : export_folded(db, &a->export, x->f, &result);
+	log_status_end();
+	if (r == -ERANGE) {
+		log_error("--from lies behind the end of the recording (ascope info %s says how long it is)", a->export.file);
+		return EXIT_USAGE;
+	}
+	if (r < 0) {
+		log_error("the export of %s failed: %s (%s)", a->export.file, strerror(-r), sqlite3_errmsg(db));
+		return EXIT_FAILED;
+	}
+	r = export_out_finish(a, x);
+	if (r < 0) {
+		log_error("could not write %s: %s", a->out ? a->out : "the export", strerror(-r));
+		return EXIT_FAILED;
+	}
+	if (result.cut_at_ns)
+		log_warn("cut at %s of the recording: --max-events %llu is reached; --from and --to choose another part",
+			 human_ns(result.cut_at_ns).s, (unsigned long long)a->export.max_events);
+	if (a->out)
+		log_info("wrote %s: %s %s", a->out, human_count(result.events).s, a->chrome ? "events" : "stacks");
+	return EXIT_DONE;
+}
+
+int export_cmd(int argc, char **argv)
+{
+	struct export_args a = {.export = {.max_events = EXPORT_MAX_EVENTS}};
+	_cleanup_(export_out_release) struct export_out x = {0};
+	struct capture_db *cdb = NULL;
+	int code, r;
+
+	r = parse_args(argc, argv, &a);
+	if (r != OPTS_OK)
+		return r == OPTS_HELP ? EXIT_DONE : EXIT_USAGE;
+	/* Before the capture is loaded, which may take minutes. */
+	r = export_out_open(&a, &x);
+	if (r < 0)
+		return EXIT_FAILED;
+	r = capture_db_open(&a.capture, &cdb);
+	if (r < 0)
+		return EXIT_FAILED;
+	code = write_export(capture_db_handle(cdb), &a, &x);
+	if (code == EXIT_DONE && capture_db_is_partial(cdb))
+		code = EXIT_PARTIAL;
+	(void)capture_db_close(cdb);
+	return code;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * frame_kind.h: whose code a frame is, and how its function is spelled for people and scripts. Pure functions of text; no I/O.
+ * Used when symbols are loaded (symbol.kind, poll.function), by reports that fold runtime frames, and by sym_dwarf.c for paths.
+ */
+#pragma once
+
+#include "base/base.h"
+
+/* The names of frame_kind_name() are those of schema.sql, table symbol. */
+enum frame_kind {
+	FRAME_USER,    /* the program's own Rust code, its workspace included */
+	FRAME_LIBRARY, /* a dependency: registry, git checkout or vendored; C code inside such a crate too */
+	FRAME_STD,     /* std, core, alloc and what they bring */
+	FRAME_RUNTIME, /* tokio, mio, and the glue between runtime and future: futures-util, tracing's instrument, ... */
+	FRAME_NATIVE,  /* libc, ld.so, vdso, other C and C++ code */
+	FRAME_KERNEL,
+};
+
+const char *frame_kind_name(enum frame_kind kind); /* "user", "library", "std", "runtime", "native", "kernel" */
+
+/*
+ * Decides by, in this order: module (kernel), source file when it is known, crate of the implementing item. Any argument may be
+ * NULL or "".
+ *
+ * function:    demangled
+ * file:        as struct sym_frame has it: dependencies absolute
+ * module_path: "[kernel...]", "[vdso]", or a path; its base name tells the program's own crate when there is no source file
+ *
+ * Of `<orders::Store as core::fmt::Debug>::fmt` the crate is orders; of `core::ptr::drop_in_place<orders::Store>` it is core.
+ * Without a source file a crate is a library when it is in the table of well-known ones, else it counts as the user's.
+ */
+enum frame_kind frame_kind_of(const char *function, const char *file, const char *module_path);
+
+/* Likewise; `dependencies` is what sym_module_dependencies() says of the module (NULL or "" unknown) and goes before the table. */
+enum frame_kind frame_kind_of_among(const char *function, const char *file, const char *module_path, const char *dependencies);
+
+enum frame_path_origin {
+	FRAME_PATH_OTHER, /* the program's own, or not known */
+	FRAME_PATH_LIBRARY,
+	FRAME_PATH_STD,
+};
+
+/* Where a source file comes from, by its path alone. */
+enum frame_path_origin frame_path_origin(const char *file);
+
+/* Crate of a dependency's source file as its items spell it ("futures_util") into buf, cut at n - 1 bytes; "" when it is none's. */
+char *frame_path_crate(const char *file, char *buf, size_t n);
+
+#define FRAME_NAME_LEN 512 /* enough for every name people read; longer ones are cut */
+
+/*
+ * The path of a function as view `blocking` has it in column `function`. Into buf, cut at n - 1 bytes at a character's boundary;
+ * returns buf.
+ *
+ *   - Generic arguments behind a path segment are dropped: `orders::sum::<alloc::string::String>` and `orders::sum<...>` become
+ *     `orders::sum`. A segment that is itself a type stays whole: `<orders::Store as core::fmt::Debug>::fmt`.
+ *   - Closures and async bodies are segments in braces. Where the name says which it is, it is normalised and loses its number:
+ *     `{async_fn#0}`, `{async_fn_env#0}` -> `{async fn}`, `{async_block#2}` -> `{async block}`, `{closure#1}` -> `{closure}`.
+ *     `{{closure}}` (legacy names without debug info) may be any of them and stays as it is.
+ *
+ * Rule for scripts: split at `::`, drop the parts that begin with `{`; the last part left is the function's name. It is empty
+ * only for a body whose function the debug info does not name.
+ */
+char *frame_function_path(const char *function, char *buf, size_t n);
+
+/* That last part: `orders::api::handle_upload::{async_fn#0}` -> `handle_upload`. When nothing is left, the last part as it is. */
+char *frame_function_name(const char *function, char *buf, size_t n);
+
+/*
+ * Short form for reports: name and the braces behind it, with its type in front when it is a method.
+ *   `orders::api::handle_upload::{async_fn#0}` -> `handle_upload::{async fn}`
+ *   `<orders::Store as orders::Get>::get` -> `Store::get`
+ */
+char *frame_display_function(const char *function, char *buf, size_t n);

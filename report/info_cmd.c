@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * info_cmd.c: `ascope info FILE`: what a capture holds, how much of it is there, and whether to trust it; without a database and
+ * without symbols. Called by ascope.c. The counting is capture_scan.c's, the verdict verdict.c's; here is only the printing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/human.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "report/capture_scan.h"
+#include "report/cmds.h"
+
+static const char *const stack_names[SCAN_STACK_STATES] = {
+	[0] = "other",
+	[FMT_STACK_WHOLE] = "whole",
+	[FMT_STACK_TRUNCATED] = "truncated",
+	[FMT_STACK_NO_TABLE] = "no_table",
+	[FMT_STACK_FAULT] = "fault",
+	[FMT_STACK_FP] = "frame_pointers",
+};
+
+struct uuid_text {
+	char s[37];
+};
+
+static struct uuid_text uuid_text(const u8 u[16])
+{
+	struct uuid_text t;
+	size_t o = 0;
+
+	for (u32 i = 0; i < 16; i++)
+		o += (size_t)snprintf(t.s + o, sizeof(t.s) - o, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
+	return t;
+}
+
+/* "2026-01-31 12:34:56 UTC"; "" when the capture has no clock or the time is not one. */
+struct date_text {
+	char s[48];
+};
+
+static struct date_text date_text(const struct capture_scan *s)
+{
+	time_t secs = (time_t)((s->ts_first + s->realtime_offset) / NSEC_PER_SEC);
+	struct date_text d = {""};
+	struct tm tm;
+
+	if (s->has_clock && gmtime_r(&secs, &tm))
+		(void)strftime(d.s, sizeof(d.s), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	return d;
+}
+
+/* A string of the capture, clean; the caller frees. Out of memory it is "?", which costs a name and not the report. */
+static char *clean(const struct capture_scan *s, u64 idx)
+{
+	size_t n;
+	const char *text = capture_strings_get(&s->strings, idx, &n);
+	char *c = capture_text_clean(text, n);
+
+	return c ? c : strdup("?");
+}
+
+/* ---- text ---- */
+
+static void print_head(const struct capture_scan *s, const char *path)
+{
+	static const char *const upper[] = {
+		[VERDICT_COMPLETE] = "COMPLETE",
+		[VERDICT_PARTIAL] = "PARTIAL",
+		[VERDICT_UNTRUSTWORTHY] = "UNTRUSTWORTHY",
+	};
+	_cleanup_free_ char *name = human_sanitize(path);
+	struct date_text date = date_text(s);
+
+	printf("%s  %s  %s events  %s%s%s\n", name ? name : "?", human_ns(capture_scan_duration(s)).s,
+	       human_count(s->facts.events).s, human_bytes(s->health.file_size).s, *date.s ? "  recorded " : "", date.s);
+	printf("\nverdict     %s\n", upper[s->verdict.state]);
+	for (u32 i = 0; i < s->verdict.n_reasons; i++)
+		printf("              %s\n", s->verdict.reasons[i]);
+	for (u32 i = 0; i < s->verdict.n_notes; i++)
+		printf("  note        %s\n", s->verdict.notes[i]);
+	printf("capture     %s, format version %u\n", uuid_text(s->file.uuid).s, s->file.version);
+	printf("file        %s blocks intact, %s damaged, %s missing; %s\n", human_count(s->health.blocks_intact).s,
+	       human_count(s->health.blocks_damaged).s, human_count(s->health.blocks_missing).s,
+	       s->health.closed_cleanly ? "closed cleanly" : "not closed cleanly");
+	if (s->health.first_damage.what[0])
+		printf("              first damage at offset %llu: %s\n", (unsigned long long)s->health.first_damage.off,
+		       s->health.first_damage.what);
+	if (s->raw)
+		printf("compressed  %s to %s (%.1f : 1)\n", human_bytes(s->raw).s, human_bytes(s->stored).s,
+		       s->stored ? (double)s->raw / (double)s->stored : 0.0);
+}
+
+static void print_kind(const char *name, const struct scan_kind *k)
+{
+	if (!k->rows)
+		return;
+	printf("  %-16s %15s %12s %12s %9.2f B\n", name, human_count(k->rows).s, human_bytes(k->encoded).s,
+	       human_bytes(k->stored).s, (double)k->stored / (double)k->rows);
+}
+
+static void print_kinds(const struct capture_scan *s)
+{
+	u32 n;
+	const struct fmt_kind *kinds = fmt_kinds(&n);
+
+	printf("\n%-18s %15s %12s %12s %11s\n", "RECORDS", "count", "encoded", "in file", "per record");
+	for (u32 i = 0; i < n; i++)
+		print_kind(kinds[i].name, &s->kinds[kinds[i].id]);
+	print_kind("(later version)", &s->unknown);
+}
+
+static void print_stacks(const struct capture_scan *s)
+{
+	if (!s->facts.stacks && !s->kernel_stacks)
+		return;
+	printf("\n%-21s %13s\n", "STACKS", "distinct");
+	for (u32 i = 0; i < SCAN_STACK_STATES; i++) {
+		u32 status = (i + 1) % SCAN_STACK_STATES; /* the unknown ones last */
+
+		if (s->user_stacks[status])
+			printf("  user %-14s %13s\n", stack_names[status], human_count(s->user_stacks[status]).s);
+	}
+	if (s->kernel_stacks)
+		printf("  %-19s %13s\n", "kernel", human_count(s->kernel_stacks).s);
+}
+
+static void print_lost(const struct capture_scan *s)
+{
+	printf("\nLOST\n");
+	if (!s->n_lost)
+		printf("  nothing\n");
+	for (size_t i = 0; i < s->n_lost; i++) {
+		_cleanup_free_ char *cause = human_sanitize(s->lost[i].cause);
+
+		printf("  %-34s %s\n", cause ? cause : "?", human_count(s->lost[i].count).s);
+	}
+	if (s->facts.contexts)
+		printf("  %-34s %s of %s\n", "runtime contexts not readable", human_count(s->facts.contexts_unread).s,
+		       human_count(s->facts.contexts).s);
+}
+
+static void print_layouts(const struct capture_scan *s)
+{
+	printf("\nTOKIO\n");
+	if (!s->n_layouts)
+		printf("  no runtime was found\n");
+	for (size_t i = 0; i < s->n_layouts; i++) {
+		const struct fmt_layout *l = &s->layouts[i];
+		u64 path = 0, pid = 0, at;
+		_cleanup_free_ char *version = clean(s, l->version), *by = clean(s, l->found_by), *module = NULL;
+
+		if (u64map_get(&s->modules.by_key, l->module, &at))
+			path = s->modules.entries[at].value;
+		if (u64map_get(&s->processes.by_key, l->process, &at))
+			pid = s->processes.entries[at].value;
+		module = clean(s, path);
+		printf("  tokio %s in %s (pid %llu), %llu threads; found by: %s\n",
+		       version && *version ? version : "(version unknown)", module && *module ? module : "?",
+		       (unsigned long long)pid, (unsigned long long)l->threads, by ? by : "?");
+		printf("    polls told apart by tick: multi-thread %s, current-thread %s\n", l->tick_from_mt ? "yes" : "no",
+		       l->tick_from_ct ? "yes" : "no");
+	}
+}
+
+static void print_facts(const struct capture_scan *s)
+{
+	if (s->meta.n)
+		printf("\nRECORDED WITH\n");
+	for (size_t i = 0; i < s->meta.n; i++) {
+		_cleanup_free_ char *key = clean(s, s->meta.entries[i].key), *value = clean(s, s->meta.entries[i].value);
+
+		printf("  %-34s %s\n", key ? key : "?", value ? value : "?");
+	}
+	if (s->totals.n)
+		printf("\nTOTALS\n");
+	for (size_t i = 0; i < s->totals.n; i++) {
+		_cleanup_free_ char *key = clean(s, s->totals.entries[i].key);
+
+		printf("  %-34s %s\n", key ? key : "?", human_count(s->totals.entries[i].value).s);
+	}
+}
+
+/* ---- JSON; the names of 00-product are stable, additions are fine ---- */
+
+static void json_kinds(struct json *j, const struct capture_scan *s, const char *key, size_t member, bool events_only)
+{
+	u32 n;
+	const struct fmt_kind *kinds = fmt_kinds(&n);
+	const u8 *unknown = (const u8 *)&s->unknown + member;
+
+	json_key(j, key);
+	json_object_begin(j);
+	for (u32 i = 0; i < n; i++) {
+		const struct scan_kind *k = &s->kinds[kinds[i].id];
+
+		if (k->rows && (kinds[i].is_event || !events_only))
+			json_kv_u64(j, kinds[i].name, *(const u64 *)(const void *)((const u8 *)k + member));
+	}
+	if (s->unknown.rows && !events_only)
+		json_kv_u64(j, "unknown", *(const u64 *)(const void *)unknown);
+	json_object_end(j);
+}
+
+static void json_string_of(struct json *j, const struct capture_scan *s, const char *key, u64 idx)
+{
+	size_t n;
+	const char *text = capture_strings_get(&s->strings, idx, &n);
+
+	json_key(j, key);
+	if (n)
+		json_stringn(j, text, n);
+	else
+		json_null(j);
+}
+
+static void json_verdict(struct json *j, const struct capture_scan *s)
+{
+	json_kv_string(j, "verdict", verdict_name(s->verdict.state));
+	json_key(j, "reasons");
+	json_array_begin(j);
+	for (u32 i = 0; i < s->verdict.n_reasons; i++)
+		json_string(j, s->verdict.reasons[i]);
+	json_array_end(j);
+	json_key(j, "notes");
+	json_array_begin(j);
+	for (u32 i = 0; i < s->verdict.n_notes; i++)
+		json_string(j, s->verdict.notes[i]);
+	json_array_end(j);
+}
+
+static void json_counts(struct json *j, const struct capture_scan *s)
+{
+	json_key(j, "lost");
+	json_object_begin(j);
+	for (size_t i = 0; i < s->n_lost; i++)
+		json_kv_u64(j, s->lost[i].cause, s->lost[i].count);
+	json_object_end(j);
+	json_key(j, "stacks");
+	json_object_begin(j);
+	json_kv_u64(j, "total", s->facts.stacks);
+	for (u32 i = 1; i < SCAN_STACK_STATES; i++)
+		json_kv_u64(j, stack_names[i], s->user_stacks[i]);
+	json_kv_u64(j, stack_names[0], s->user_stacks[0]);
+	json_kv_u64(j, "kernel", s->kernel_stacks);
+	json_object_end(j);
+	json_key(j, "contexts");
+	json_object_begin(j);
+	json_kv_u64(j, "total", s->facts.contexts);
+	json_kv_u64(j, "unread", s->facts.contexts_unread);
+	json_object_end(j);
+}
+
+static void json_blocks(struct json *j, const struct capture_scan *s)
+{
+	const struct fmt_health *h = &s->health;
+
+	json_key(j, "blocks");
+	json_object_begin(j);
+	json_kv_u64(j, "intact", h->blocks_intact);
+	json_kv_u64(j, "damaged", h->blocks_damaged);
+	json_kv_u64(j, "missing", h->blocks_missing);
+	json_object_end(j);
+	json_key(j, "file");
+	json_object_begin(j);
+	json_kv_u64(j, "size", h->file_size);
+	json_kv_u64(j, "format_version", s->file.version);
+	json_kv_string(j, "uuid", uuid_text(s->file.uuid).s);
+	json_kv_bool(j, "closed_cleanly", h->closed_cleanly);
+	json_kv_u64(j, "bytes_skipped", h->bytes_skipped);
+	json_kv_u64(j, "raw_bytes", s->raw);
+	json_kv_u64(j, "stored_bytes", s->stored);
+	json_key(j, "first_damage");
+	if (h->first_damage.what[0]) {
+		json_object_begin(j);
+		json_kv_u64(j, "offset", h->first_damage.off);
+		json_kv_string(j, "what", h->first_damage.what);
+		json_object_end(j);
+	} else {
+		json_null(j);
+	}
+	json_object_end(j);
+}
+
+/* Arrays of {key, value}: the keys are a stranger's, and an object must not have one twice. */
+static void json_facts(struct json *j, const struct capture_scan *s)
+{
+	json_key(j, "meta");
+	json_array_begin(j);
+	for (size_t i = 0; i < s->meta.n; i++) {
+		json_object_begin(j);
+		json_string_of(j, s, "key", s->meta.entries[i].key);
+		json_string_of(j, s, "value", s->meta.entries[i].value);
+		json_object_end(j);
+	}
+	json_array_end(j);
+	json_key(j, "totals");
+	json_array_begin(j);
+	for (size_t i = 0; i < s->totals.n; i++) {
+		json_object_begin(j);
+		json_string_of(j, s, "key", s->totals.entries[i].key);
+		json_kv_u64(j, "value", s->totals.entries[i].value);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void json_layouts(struct json *j, const struct capture_scan *s)
+{
+	json_key(j, "runtimes");
+	json_array_begin(j);
+	for (size_t i = 0; i < s->n_layouts; i++) {
+		const struct fmt_layout *l = &s->layouts[i];
+		u64 path = 0, pid = 0, at;
+
+		if (u64map_get(&s->modules.by_key, l->module, &at))
+			path = s->modules.entries[at].value;
+		if (u64map_get(&s->processes.by_key, l->process, &at))
+			pid = s->processes.entries[at].value;
+		json_object_begin(j);
+		json_string_of(j, s, "tokio_version", l->version);
+		json_string_of(j, s, "module", path);
+		json_kv_u64(j, "pid", pid);
+		json_string_of(j, s, "found_by", l->found_by);
+		json_string_of(j, s, "layout", l->row);
+		json_kv_u64(j, "threads", l->threads);
+		json_kv_bool(j, "tick_valid_multi_thread", l->tick_from_mt != 0);
+		json_kv_bool(j, "tick_valid_current_thread", l->tick_from_ct != 0);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void print_json(const struct capture_scan *s)
+{
+	struct json j;
+
+	json_init(&j, stdout, true);
+	json_object_begin(&j);
+	json_kv_u64(&j, "schema_version", 1);
+	json_verdict(&j, s);
+	json_kv_u64(&j, "duration_ns", capture_scan_duration(s));
+	json_kv_u64(&j, "ts_first", s->ts_first);
+	json_kv_u64(&j, "ts_last", s->ts_last);
+	json_kinds(&j, s, "events", offsetof(struct scan_kind, rows), true);
+	json_kinds(&j, s, "records", offsetof(struct scan_kind, rows), false);
+	json_kinds(&j, s, "bytes", offsetof(struct scan_kind, stored), false);
+	json_kinds(&j, s, "bytes_encoded", offsetof(struct scan_kind, encoded), false);
+	json_counts(&j, s);
+	json_blocks(&j, s);
+	json_layouts(&j, s);
+	json_facts(&j, s);
+	json_object_end(&j);
+	(void)putchar('\n');
+}
+
+static void print_text(const struct capture_scan *s, const char *path)
+{
+	print_head(s, path);
+	print_kinds(s);
+	print_stacks(s);
+	print_lost(s);
+	print_layouts(s);
+	print_facts(s);
+}
+
+static int info_file(const char *path, bool as_json)
+{
+	_cleanup_reader_ struct fmt_reader *r = NULL;
+	_cleanup_(capture_scan_release) struct capture_scan s = {0};
+	int err = capture_file_open(path, &r);
+
+	if (err)
+		return 1; /* it has been said */
+	err = capture_scan_run(&s, r);
+	if (err) {
+		log_error("%s: reading stopped: %s", path, strerror(-err));
+		return 1;
+	}
+	if (as_json)
+		print_json(&s);
+	else
+		print_text(&s, path);
+	if (ferror(stdout))
+		return 1; /* ascope.c says so */
+	return s.verdict.state == VERDICT_COMPLETE ? 0 : 3;
+}
+
+int info_cmd(int argc, char **argv)
+{
+	bool as_json = false;
+	const struct opt table[] = {
+		{0, "json", OPT_FLAG, &as_json, NULL, "print one JSON object instead of text", NULL},
+	};
+	const struct opts o = {
+		.command = "ascope info",
+		.synopsis = "[--json] FILE",
+		.summary =
+			"What a capture holds and whether to trust it: verdict, losses, records by kind, runtimes, how recorded.",
+		.table = table,
+		.n = ARRAY_SIZE(table),
+		.epilog =
+			"Exit codes: 0 complete, 1 not readable, 2 usage, 3 data was lost or damaged (the verdict says how much).",
+	};
+	int n, res = opts_parse(&o, argc, argv, &n);
+
+	if (res)
+		return res == OPTS_HELP ? 0 : 2;
+	if (n != 1) {
+		log_error("%s (see ascope info --help)", n ? "one capture at a time" : "which capture? ascope info FILE");
+		return 2;
+	}
+	return info_file(argv[0], as_json);
+}

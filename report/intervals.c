@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * intervals.c: see intervals.h. Times of one thread never go back here: an event from the past is counted and taken as of the
+ * thread's latest instant.
+ */
+#include "report/intervals.h"
+
+#define NR_RESTART_SYSCALL 219
+
+/* poll.h's sink with the thread it is for. */
+struct poll_target {
+	struct intervals *iv;
+	struct thread_run *t;
+};
+
+static int emit_poll(void *ctx, const struct poll_row *row)
+{
+	const struct poll_target *pt = ctx;
+
+	return pt->iv->sink.poll(pt->iv->sink.ctx, pt->t->thread_id, row);
+}
+
+static int add_record(struct intervals *iv, struct thread_run *t, const struct poll_record *r)
+{
+	struct poll_target pt = {iv, t};
+	struct poll_sink sink = {emit_poll, &pt, iv->next_poll_id};
+	int err = poll_record(&t->poll, r, t->seen ? t->last : iv->ts_start, &sink);
+
+	iv->next_poll_id = sink.next_id;
+	return err;
+}
+
+static int close_poll(struct intervals *iv, struct thread_run *t, u64 next_instant)
+{
+	struct poll_target pt = {iv, t};
+	struct poll_sink sink = {emit_poll, &pt, iv->next_poll_id};
+
+	return poll_close(&t->poll, next_instant, &sink);
+}
+
+/* Pairing cannot go on from here; next_instant is the first thing known again. */
+static int forget(struct intervals *iv, struct thread_run *t, u64 next_instant)
+{
+	t->state = RUN_UNKNOWN;
+	return close_poll(iv, t, next_instant);
+}
+
+/* True when events of this thread may be missing between its latest instant and ts. */
+static bool crosses_gap(const struct intervals *iv, struct thread_run *t, u64 ts)
+{
+	while (t->gap_at < iv->n_gaps && iv->gaps[t->gap_at].ts_end <= t->last)
+		t->gap_at++;
+	return t->seen && t->gap_at < iv->n_gaps && iv->gaps[t->gap_at].ts < ts;
+}
+
+/* Common begin of a thread's event; *ts is brought to the thread's latest instant when it is before it. */
+static int begin_event(struct intervals *iv, struct thread_run *t, u64 *ts)
+{
+	if (t->seen && *ts < t->last) {
+		iv->out_of_order++;
+		*ts = t->last;
+	}
+	if (crosses_gap(iv, t, *ts))
+		return forget(iv, t, *ts);
+	return 0;
+}
+
+static void end_event(struct thread_run *t, u64 ts)
+{
+	t->last = ts;
+	t->seen = true;
+}
+
+#define CONTEXT_FACTS(e, ci, call, waits)                                                                                        \
+	((struct context_facts){.status = (e)->ctx_status,                                                                       \
+				.has_scheduler = (e)->context != 0,                                                              \
+				.flavor = (ci) ? (ci)->flavor : 0,                                                               \
+				.budget = (e)->budget,                                                                           \
+				.runtime = (e)->runtime,                                                                         \
+				.core = (e)->core,                                                                               \
+				.park = (e)->park,                                                                               \
+				.task = (e)->task,                                                                               \
+				.syscall = (call),                                                                               \
+				.waiting = (waits)})
+
+#define POLL_RECORD(e, at, ci, hold)                                                                                             \
+	((struct poll_record){.ts = (at),                                                                                        \
+			      .key = {(ci) ? (ci)->layout : 0, (e)->core, (e)->task, (e)->tick, (hold)},                         \
+			      .proven = (ci) && (ci)->tick_from && (at) >= (ci)->tick_from,                                      \
+			      .budget = (e)->budget,                                                                             \
+			      .runtime_id = (ci) ? (ci)->runtime_id : 0,                                                         \
+			      .worker = (ci) ? (ci)->worker : 0,                                                                 \
+			      .ustack = (e)->ustack})
+
+/* Divides [out.ts, end) of a thread that is back or whose wait ends otherwise, and writes its row. */
+static int finish_out(struct intervals *iv, struct thread_run *t, u64 end, bool has_end)
+{
+	struct offcpu_row *o = &t->out;
+	u64 dur = end - o->ts;
+	struct poll_interval i = {.ts_end = end,
+				  .is_wait = o->is_wait,
+				  .verdict = o->verdict,
+				  .syscall = o->syscall,
+				  .ustack = o->ustack,
+				  .kstack = o->kstack};
+
+	o->dur = dur;
+	o->has_end = has_end;
+	if (o->state == 'R') {
+		i.runnable = dur;
+	} else if (o->is_wait) {
+		u64 woken = o->ts_waking ? min_u64(max_u64(o->ts_waking, o->ts), end) : end;
+
+		i.off = woken - o->ts;
+		i.runnable = end - woken;
+	}
+	if (o->poll_id)
+		poll_interval(&t->poll, &i);
+	t->state = RUN_UNKNOWN;
+	if (o->state == 'X' || o->state == 'Z')
+		return 0; /* the end of a thread is no time off the cpu */
+	return iv->sink.offcpu(iv->sink.ctx, o);
+}
+
+/* A switch-in without a switch-out before it, or one that is missing, where no gap says that events are missing. */
+static int lose_counterpart(struct intervals *iv, struct thread_run *t, u64 ts)
+{
+	iv->unpaired++;
+	return forget(iv, t, ts);
+}
+
+/*
+ * The thread was out, and runs at ts without having come back: its switch-in is missing. A wait lasted until the waking at
+ * least; the rest it may have run. Where no waking was seen, only the same poll on both sides says that the time between
+ * belongs to it.
+ */
+static int miss_switch_in(struct intervals *iv, struct thread_run *t, u64 ts, bool is_same_poll)
+{
+	const struct offcpu_row *o = &t->out;
+
+	if (!(o->is_wait && o->ts_waking) && !is_same_poll)
+		return lose_counterpart(iv, t, ts);
+	iv->unpaired++;
+	return finish_out(iv, t, o->is_wait && o->ts_waking ? min_u64(o->ts_waking, ts) : ts, true);
+}
+
+static struct role_facts role_at(struct intervals *iv, const struct thread_run *t, const struct context_facts *f, char state)
+{
+	if (t->exited || state == 'X' || state == 'Z') /* its memory is gone, or going */
+		return (struct role_facts){ROLE_NONE, HOLDS_NOTHING};
+	if (f->status == FMT_CTX_UNREAD)
+		iv->unread++;
+	return classify_context(f);
+}
+
+/* The facts of a wait; a restarted system call is the one that was interrupted. */
+static struct wait_facts wait_facts_of(struct thread_run *t, struct wait_facts f)
+{
+	if (f.syscall == NR_RESTART_SYSCALL + 1 && t->last_call.syscall) {
+		f.syscall = t->last_call.syscall;
+		f.arg0 = t->last_call.arg0;
+		f.fd_type = t->last_call.fd_type;
+		f.fd_family = t->last_call.fd_family;
+	} else if (f.syscall) {
+		t->last_call = f;
+	}
+	return f;
+}
+
+/* The thread went out of its open poll, and this record is of that poll, too. */
+static bool is_same_poll(const struct thread_run *t, const struct poll_record *r, enum role role)
+{
+	return role == ROLE_IN_POLL && t->out.poll_id == t->poll.id && t->poll.proven && poll_joins(&t->poll, r);
+}
+
+/* Enters a switch-out into the poll it is in, or ends the poll it is not in. t->out is filled but for poll_id. */
+static int out_to_poll(struct intervals *iv, struct thread_run *t, const struct poll_record *r, enum role role)
+{
+	int err;
+
+	if (role != ROLE_IN_POLL)
+		return close_poll(iv, t, r->ts);
+	err = add_record(iv, t, r);
+	if (err)
+		return err;
+	if (!r->is_wait && t->out.state != 'R')
+		return close_poll(iv, t, r->ts); /* stopped: that time is no part of any poll */
+	t->out.poll_id = t->poll.id;
+	return 0;
+}
+
+int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struct fmt_switch_out *e,
+			 const struct context_info *ci, bool is_stopped)
+{
+	char state = is_stopped && !e->preempt ? 'T' : classify_state(e->state, e->preempt);
+	bool waits = classify_state_waits(state);
+	struct wait_facts wf = {state, e->syscall, e->arg0, e->iowait != 0, e->fd_type, e->fd_family};
+	struct context_facts cf = CONTEXT_FACTS(e, ci, e->syscall, waits);
+	struct role_facts rf;
+	struct poll_record r;
+	u64 ts = e->ts;
+	int err = begin_event(iv, t, &ts);
+
+	rf = role_at(iv, t, &cf, state);
+	r = POLL_RECORD(e, ts, ci, rf.holds);
+	r.is_wait = waits;
+	r.lifo = e->lifo;
+	r.queued = e->queued;
+	if (!err && t->state == RUN_OFF)
+		err = miss_switch_in(iv, t, ts, is_same_poll(t, &r, rf.role));
+	if (err)
+		return err;
+	if (waits)
+		wf = wait_facts_of(t, wf);
+	t->out = (struct offcpu_row){
+		.thread_id = t->thread_id,
+		.ts = ts,
+		.cpu = e->cpu,
+		.has_cpu = true,
+		.state = state,
+		.role = rf.role,
+		.is_wait = waits,
+		.syscall = wf.syscall,
+		.ustack = e->ustack,
+		.kstack = e->kstack,
+	};
+	if (waits)
+		t->out.verdict = classify_wait(&wf);
+	err = out_to_poll(iv, t, &r, rf.role);
+	t->state = RUN_OFF;
+	end_event(t, ts);
+	return err;
+}
+
+int intervals_switch_in(struct intervals *iv, struct thread_run *t, u64 ts)
+{
+	int err = begin_event(iv, t, &ts);
+
+	if (!err && t->state == RUN_OFF)
+		err = finish_out(iv, t, ts, true);
+	else if (!err && t->state == RUN_ON)
+		err = lose_counterpart(iv, t, ts);
+	t->state = RUN_ON;
+	end_event(t, ts);
+	return err;
+}
+
+int intervals_waking(struct intervals *iv, struct thread_run *t, const struct fmt_waking *e)
+{
+	if (crosses_gap(iv, t, e->ts))
+		return forget(iv, t, e->ts);
+	if (t->state != RUN_OFF || t->out.ts_waking)
+		return 0;
+	t->out.ts_waking = max_u64(e->ts, t->out.ts);
+	t->out.has_waker = true;
+	t->out.waker_tid = e->source ? 0 : e->waker_tid;
+	/* outside a poll the id is the worker's own (launch) task */
+	t->out.waker_task = !e->source && e->waker_context && e->waker_budget ? e->waker_task : 0;
+	return 0;
+}
+
+int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fmt_sample *e, const struct context_info *ci)
+{
+	struct context_facts cf = CONTEXT_FACTS(e, ci, 0, false);
+	struct sample_row row = {.thread_id = t->thread_id, .ustack = e->ustack, .kstack = e->kstack};
+	struct role_facts rf;
+	struct poll_record r;
+	u64 ts = e->ts;
+	int err = begin_event(iv, t, &ts);
+
+	rf = role_at(iv, t, &cf, 'R');
+	r = POLL_RECORD(e, ts, ci, rf.holds);
+	r.is_sample = true;
+	if (!err && t->state == RUN_OFF)
+		err = miss_switch_in(iv, t, ts, is_same_poll(t, &r, rf.role));
+	if (!err)
+		err = rf.role == ROLE_IN_POLL ? add_record(iv, t, &r) : close_poll(iv, t, ts);
+	if (err)
+		return err;
+	row.ts = ts;
+	row.cpu = e->cpu;
+	row.in_kernel = e->mode == 2;
+	row.role = rf.role;
+	row.poll_id = rf.role == ROLE_IN_POLL ? t->poll.id : 0;
+	t->state = RUN_ON;
+	end_event(t, ts);
+	return iv->sink.sample(iv->sink.ctx, &row);
+}
+
+int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct fmt_snapshot *e, const struct context_info *ci)
+{
+	char state = classify_state(e->state, false);
+	bool waits = classify_state_waits(state);
+	struct wait_facts wf = {state, e->syscall, e->arg0, e->iowait != 0, e->fd_type, e->fd_family};
+	struct context_facts cf = CONTEXT_FACTS(e, ci, e->syscall, waits);
+	struct role_facts rf;
+	struct poll_record r;
+	u64 ts = min_u64(iv->ts_start, e->ts);
+	int err;
+
+	if (t->seen || t->exited || e->on_cpu || !e->coherent || state == 'R')
+		return 0; /* its own events say it better, or its memory moved while it was read */
+	rf = role_at(iv, t, &cf, state);
+	if (waits)
+		wf = wait_facts_of(t, wf);
+	t->out = (struct offcpu_row){
+		.thread_id = t->thread_id,
+		.ts = ts,
+		.state = state,
+		.role = rf.role,
+		.is_wait = waits,
+		.syscall = wf.syscall,
+		.ustack = e->ustack,
+	};
+	if (waits)
+		t->out.verdict = classify_wait(&wf);
+	r = POLL_RECORD(e, ts, ci, rf.holds);
+	r.is_wait = waits;
+	/* one wait and its end: what was read at e->ts held since before, so its tick counts as of then */
+	r.proven = ci && ci->tick_from && e->ts >= ci->tick_from;
+	err = out_to_poll(iv, t, &r, rf.role);
+	if (t->out.poll_id)
+		t->poll.state = POLL_OPEN_START;
+	t->state = RUN_OFF;
+	end_event(t, ts);
+	return err;
+}
+
+int intervals_exit(struct intervals *iv, struct thread_run *t, u64 ts)
+{
+	int err = begin_event(iv, t, &ts);
+
+	if (!err && t->state == RUN_OFF)
+		err = finish_out(iv, t, ts, true);
+	if (!err)
+		err = close_poll(iv, t, ts);
+	t->state = RUN_UNKNOWN;
+	t->exited = true;
+	end_event(t, ts);
+	return err;
+}
+
+int intervals_finish(struct intervals *iv, struct thread_run *t)
+{
+	u64 ts = max_u64(iv->ts_end, t->last);
+	int err = 0;
+
+	if (crosses_gap(iv, t, ts))
+		return forget(iv, t, ts);
+	if (t->state == RUN_OFF) {
+		err = finish_out(iv, t, ts, false);
+		t->poll.state = POLL_OPEN_END;
+	} else if (t->state == RUN_ON && iv->sample_period && ts - t->poll.ts_last <= 2 * iv->sample_period) {
+		t->poll.state = POLL_OPEN_END; /* caught so shortly before the end that nothing else can have been seen since */
+	}
+	if (err)
+		return err;
+	return close_poll(iv, t, ts);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * load.c: see load.h. Two passes over the file, because in a damaged one a dictionary entry may come after the events that
+ * name it, and because entries of layouts and contexts are replaced by later ones:
+ *	1. load_dict.c: dictionaries, gaps      2. load_events.c: events -> intervals.c -> poll.c -> tables
+ */
+#include "report/load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "report/load_events.h"
+#include "report/load_write.h"
+#include "report/schema_sql.h"
+#include "report/verdict.h"
+
+/* Indexes are made when the tables are full: three times as fast as keeping them up. */
+static const char indexes_sql[] = "CREATE INDEX offcpu_by_thread ON offcpu (thread_id, ts);"
+				  "CREATE INDEX offcpu_by_poll ON offcpu (poll_id) WHERE poll_id IS NOT NULL;"
+				  "CREATE INDEX offcpu_by_ts ON offcpu (ts);"
+				  "CREATE INDEX sample_by_thread ON sample (thread_id, ts);"
+				  "CREATE INDEX sample_by_poll ON sample (poll_id) WHERE poll_id IS NOT NULL;"
+				  "CREATE INDEX poll_by_thread ON poll (thread_id, ts);"
+				  "CREATE INDEX poll_by_dur ON poll (dur);"
+				  "CREATE INDEX mapping_by_process ON mapping (process_id, addr_start);";
+
+struct load_progress {
+	const char *what;
+	u64 size;
+	u64 last_percent;
+};
+
+static void show_progress(void *ctx, u64 offset)
+{
+	struct load_progress *p = ctx;
+	u64 percent = p->size ? offset * 100 / p->size : 100;
+
+	if (percent == p->last_percent)
+		return;
+	p->last_percent = percent;
+	log_status("%s %u %%", p->what, (unsigned)percent);
+}
+
+void load_uuid_text(const struct fmt_file_info *info, char buf[33])
+{
+	for (u32 i = 0; i < 16; i++)
+		(void)snprintf(buf + 2 * i, 3, "%02x", info->uuid[i]);
+}
+
+/* A number among the facts of the recording; the keys are the recorder's (FORMAT.md, meta). */
+static u64 fact_u64(const struct load_dict *d, const char *key, u64 fallback)
+{
+	const char *text = load_dict_meta(d, key);
+	u64 v;
+
+	return text && parse_u64(text, &v) == 0 && v <= LOAD_TS_MAX ? v : fallback;
+}
+
+/* What the recording covers: as it says itself, widened to what its events cover. */
+static void set_times(struct intervals *iv, const struct load_dict *d)
+{
+	iv->ts_start = fact_u64(d, "recording.start_ns", d->ts_first);
+	if (d->ts_first)
+		iv->ts_start = min_u64(iv->ts_start, d->ts_first);
+	iv->ts_end = max_u64(max_u64(fact_u64(d, "recording.end_ns", 0), d->ts_last), iv->ts_start);
+	iv->sample_period = fact_u64(d, "sample.period_ns", 0);
+}
+
+static struct verdict_facts facts_of(const struct load_dict *d, const struct event_loader *el, u64 lost)
+{
+	const struct fmt_health *h = &d->health;
+	struct verdict_facts f = {
+		.events = d->events,
+		.lost = lost,
+		.blocks_intact = h->blocks_intact,
+		.blocks_damaged = h->blocks_damaged,
+		.blocks_missing = h->blocks_missing,
+		.bytes_skipped = h->bytes_skipped,
+		.file_size = h->file_size,
+		.closed_cleanly = h->closed_cleanly,
+		.contexts = el->contexts,
+		.contexts_unread = el->iv.unread,
+	};
+
+	for (u32 slot = 0; slot < d->stacks.n; slot++) {
+		const struct dict_stack *s = dict_table_at(&d->stacks, slot);
+
+		f.stacks += s->kind == FMT_STACK_USER;
+		f.stacks_whole += s->kind == FMT_STACK_USER && s->status == FMT_STACK_WHOLE;
+		f.stacks_fp += s->kind == FMT_STACK_USER && s->status == FMT_STACK_FP;
+	}
+	return f;
+}
+
+/* What is missing beside lost events, into table loss. */
+static int write_other_loss(sqlite3 *db, const struct load_dict *d, const struct event_loader *el)
+{
+	const struct {
+		const char *cause;
+		u64 count;
+	} rows[] = {
+		{"damaged_blocks", d->health.blocks_damaged},
+		{"missing_blocks", d->health.blocks_missing},
+		{"damaged_bytes", d->health.bytes_skipped},
+		{"not_closed", !d->health.closed_cleanly},
+		{"unread", el->iv.unread},
+		{"order", el->iv.out_of_order},
+		{"unpaired", el->iv.unpaired},
+		{"bad_rows", d->bad_rows + el->bad_times},
+		{"unknown_threads", el->unknown_threads},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && !err; i++)
+		err = load_write_loss(db, rows[i].cause, rows[i].count);
+	return err;
+}
+
+/* The reasons of the verdict, and one for each runtime whose polls on the cpu could not be told apart. */
+static char *verdict_text(const struct verdict *v, const struct runtime_set *rs, bool *ret_unclassified)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *reasons = verdict_reasons(v);
+
+	if (!reasons)
+		return NULL;
+	buf_puts(&b, reasons);
+	*ret_unclassified = false;
+	for (u32 i = 0; i < rs->n_runtimes; i++) {
+		const struct runtime_info *r = &rs->runtimes[i];
+
+		/*
+		 * while a tick is being calibrated the first polls are open, too: that is a matter of a second, not of the
+		 * capture
+		 */
+		if (!r->unclassified || r->tick_from)
+			continue;
+		*ret_unclassified = true;
+		buf_printf(&b, "%sCPU-bound polls of runtime %llu are unclassified: tick not proven (%llu stretches of samples)",
+			   b.len ? "\n" : "", (unsigned long long)r->id, (unsigned long long)r->unclassified);
+	}
+	return buf_take_str(&b);
+}
+
+static int write_capture(sqlite3 *db, const struct load_source *src, struct fmt_reader *r, const struct load_dict *d,
+			 const struct event_loader *el, const struct verdict_facts *facts)
+{
+	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
+	_cleanup_free_ char *why = NULL;
+	const struct intervals *iv = &el->iv;
+	struct verdict v;
+	bool unclassified;
+	u64 realtime = d->clock.ts ? d->clock.realtime - (d->clock.ts - iv->ts_start) : 0;
+	char uuid[33];
+	int err;
+
+	verdict_decide(facts, &v);
+	why = verdict_text(&v, el->runtimes, &unclassified);
+	if (!why)
+		return -ENOMEM;
+	load_uuid_text(fmt_reader_info(r), uuid);
+	err = db_prepare(db, "INSERT INTO capture VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &ins);
+	if (!err)
+		err = db_run(
+			ins,
+			(struct db_val[]){
+				db_text(uuid),
+				db_text(src->path),
+				DB_INT(src->size),
+				DB_INT(src->mtime),
+				DB_INT(iv->ts_start),
+				DB_INT(iv->ts_end),
+				realtime <= LOAD_TS_MAX ? db_opt(realtime) : DB_NULL,
+				db_text(load_dict_meta(d, "host.name")),
+				db_text(load_dict_meta(d, "host.kernel")),
+				DB_INT(iv->sample_period),
+				db_text(verdict_name(unclassified && v.state == VERDICT_COMPLETE ? VERDICT_PARTIAL : v.state)),
+				db_text(why),
+			},
+			12);
+	/* polls that could not be classified make the verdict partial, but no data was lost: the exit code stays 0 */
+	if (!err)
+		err = db_exec(db, v.state == VERDICT_COMPLETE ? "INSERT OR REPLACE INTO meta VALUES ('ascope.data_lost', '0')"
+							      : "INSERT OR REPLACE INTO meta VALUES ('ascope.data_lost', '1')");
+	return err;
+}
+
+/* Everything that one load needs; released as a whole. */
+struct loader {
+	struct load_dict dict;
+	struct runtime_set runtimes;
+	struct stack_store stacks;
+	struct event_loader events;
+};
+
+static void loader_release(struct loader *l)
+{
+	event_loader_release(&l->events);
+	stack_store_release(&l->stacks);
+	runtime_set_release(&l->runtimes);
+	load_dict_release(&l->dict);
+}
+
+static int read_capture(struct loader *l, sqlite3 *db, struct fmt_reader *r, u64 size)
+{
+	struct load_progress p = {"reading names", size, UINT64_MAX};
+	int err = load_dict_read(&l->dict, r, show_progress, &p);
+
+	if (!err)
+		err = load_write_modules(&l->dict, db);
+	if (!err)
+		err = load_write_facts(&l->dict, db);
+	if (!err)
+		err = runtime_set_init(&l->runtimes, &l->dict);
+	if (!err)
+		err = stack_store_init(&l->stacks, &l->dict, db, load_kernel_module_id(&l->dict));
+	if (!err)
+		err = event_loader_init(&l->events, &l->dict, &l->runtimes, &l->stacks, db);
+	if (err)
+		return err;
+	set_times(&l->events.iv, &l->dict);
+	p = (struct load_progress){"loading events", size, UINT64_MAX};
+	return event_loader_read(&l->events, r, show_progress, &p);
+}
+
+static int write_rest(struct loader *l, sqlite3 *db, struct fmt_reader *r, const struct load_source *src)
+{
+	struct verdict_facts facts;
+	u64 lost;
+	int err = load_write_tasks(&l->dict, db, l->events.iv.ts_start);
+
+	if (!err)
+		err = runtime_set_write(&l->runtimes, db, l->events.iv.ts_start);
+	if (!err)
+		err = load_write_lost_events(&l->dict, db, &lost);
+	if (err)
+		return err;
+	facts = facts_of(&l->dict, &l->events, lost);
+	err = write_other_loss(db, &l->dict, &l->events);
+	return err ? err : write_capture(db, src, r, &l->dict, &l->events, &facts);
+}
+
+int load_capture(sqlite3 *db, struct fmt_reader *r, const struct load_source *src)
+{
+	struct loader *l = calloc(1, sizeof(*l));
+	char pragmas[96];
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	(void)snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN",
+		       SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
+	err = db_exec(db, pragmas);
+	if (!err)
+		err = db_exec(db, schema_sql);
+	if (!err)
+		err = read_capture(l, db, r, src->size);
+	if (!err)
+		err = write_rest(l, db, r, src);
+	if (!err) {
+		log_status("making indexes");
+		err = db_exec(db, indexes_sql);
+	}
+	if (!err)
+		err = db_exec(db, "COMMIT");
+	log_status_end();
+	loader_release(l);
+	free(l);
+	return err;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * load.h: a capture file -> an empty database with the schema in it: all tables but symbols of user code and what depends on
+ * them (symbolize.h, place.h).
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "base/base.h"
+#include "format/fmt_reader.h"
+
+struct load_source {
+	const char *path; /* of the capture, stored as given */
+	u64 size;	  /* bytes */
+	u64 mtime;	  /* ns of CLOCK_REALTIME */
+};
+
+/* Hex of a capture's uuid into buf (33 bytes). */
+void load_uuid_text(const struct fmt_file_info *info, char buf[33]);
+
+/*
+ * Creates the schema and fills it in one transaction. Damage of the capture is no failure: what is intact is loaded, tables
+ * loss and capture say what is not. Progress goes to log_status(). 0 or negative errno (memory, disk, I/O).
+ */
+int load_capture(sqlite3 *db, struct fmt_reader *r, const struct load_source *src) __must_check;

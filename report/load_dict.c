@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* load_dict.c: see load_dict.h. */
+#include "report/load_dict.h"
+
+#include <errno.h>
+#include <string.h>
+
+void *dict_table_at(const struct dict_table *t, u32 slot)
+{
+	return t->rows + (size_t)slot * t->row_size;
+}
+
+void *dict_table_find(const struct dict_table *t, u64 idx, u32 *ret_slot)
+{
+	u64 slot;
+
+	if (!idx || !u64map_get(&t->by_idx, idx, &slot))
+		return NULL;
+	if (ret_slot)
+		*ret_slot = (u32)slot;
+	return dict_table_at(t, (u32)slot);
+}
+
+void *dict_table_add(struct dict_table *t, u64 idx, bool *ret_is_new)
+{
+	u64 slot;
+
+	*ret_is_new = false;
+	if (u64map_get(&t->by_idx, idx, &slot))
+		return dict_table_at(t, (u32)slot);
+	if (t->n == t->cap) {
+		u32 cap = t->cap ? t->cap * 2 : 64;
+		u8 *rows = cap < t->cap ? NULL : reallocarray(t->rows, cap, t->row_size);
+
+		if (!rows)
+			return NULL;
+		t->rows = rows;
+		t->cap = cap;
+	}
+	if (u64map_put(&t->by_idx, idx, t->n) < 0)
+		return NULL;
+	*ret_is_new = true;
+	memset(dict_table_at(t, t->n), 0, t->row_size);
+	return dict_table_at(t, t->n++);
+}
+
+static void dict_table_release(struct dict_table *t)
+{
+	free(t->rows);
+	u64map_release(&t->by_idx);
+	*t = (struct dict_table){0};
+}
+
+void load_dict_release(struct load_dict *d)
+{
+	dict_table_release(&d->strings);
+	dict_table_release(&d->processes);
+	dict_table_release(&d->threads);
+	dict_table_release(&d->modules);
+	dict_table_release(&d->stacks);
+	dict_table_release(&d->layouts);
+	dict_table_release(&d->contexts);
+	dict_table_release(&d->ksyms);
+	buf_release(&d->text);
+	buf_release(&d->addrs);
+	u64map_release(&d->meta);
+	u64map_release(&d->totals);
+	free(d->mappings);
+	free(d->gaps);
+	free(d->spans);
+	*d = (struct load_dict){0};
+}
+
+const char *load_dict_str(const struct load_dict *d, u64 idx)
+{
+	const struct dict_string *s = dict_table_find(&d->strings, idx, NULL);
+
+	return s ? (const char *)d->text.data + s->off : NULL;
+}
+
+/* A key may have been interned under several indices; metadata is small. */
+const char *load_dict_meta(const struct load_dict *d, const char *key)
+{
+	for (size_t i = 0; i < d->meta.cap; i++) {
+		const char *text = d->meta.used[i] ? load_dict_str(d, d->meta.keys[i]) : NULL;
+
+		if (text && strcmp(text, key) == 0)
+			return load_dict_str(d, d->meta.values[i]);
+	}
+	return NULL;
+}
+
+static bool index_ok(struct load_dict *d, u64 idx)
+{
+	if (idx && idx <= FMT_MAX_ID)
+		return true;
+	d->bad_rows++;
+	return false;
+}
+
+/* Adds one to a growing array; *arr may move. */
+static void *array_add(void *arr, size_t *n, size_t *cap, size_t size)
+{
+	void **p = arr;
+
+	if (*n == *cap) {
+		size_t c = *cap ? *cap * 2 : 64;
+		void *q = reallocarray(*p, c, size);
+
+		if (!q)
+			return NULL;
+		*p = q;
+		*cap = c;
+	}
+	return (u8 *)*p + (*n)++ * size;
+}
+
+static int add_string(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	u32 from = s->payload_off[i], len = s->payload_off[i + 1] - from;
+	u64 idx = s->cols[0][i];
+	struct dict_string *str;
+	bool is_new;
+
+	if (!index_ok(d, idx))
+		return 0;
+	str = dict_table_add(&d->strings, idx, &is_new);
+	if (!str)
+		return -ENOMEM;
+	if (!is_new) /* repeated by checkpoints; an index never changes its meaning */
+		return 0;
+	str->off = d->text.len;
+	str->len = len;
+	buf_put(&d->text, s->bytes + from, len);
+	buf_putc(&d->text, 0);
+	return buf_err(&d->text);
+}
+
+static int add_stack(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	u32 from = s->payload_off[i], len = s->payload_off[i + 1] - from;
+	struct fmt_stack f;
+	struct dict_stack *st;
+	bool is_new;
+
+	fmt_section_row(s, i, &f);
+	if (!index_ok(d, f.idx))
+		return 0;
+	st = dict_table_add(&d->stacks, f.idx, &is_new);
+	if (!st)
+		return -ENOMEM;
+	if (!is_new)
+		return 0;
+	*st = (struct dict_stack){.idx = f.idx, .process = f.process, .kind = f.kind, .status = f.status, .is_stop = -1};
+	st->off = d->addrs.len / sizeof(u64);
+	st->len = min_u64(len, FMT_MAX_FRAMES);
+	if (st->len)
+		buf_put(&d->addrs, s->list + from, st->len * sizeof(u64));
+	return buf_err(&d->addrs);
+}
+
+static int add_thread(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	struct fmt_thread f;
+	struct dict_thread *t;
+	bool is_new;
+
+	fmt_section_row(s, i, &f);
+	if (!index_ok(d, f.idx))
+		return 0;
+	t = dict_table_add(&d->threads, f.idx, &is_new);
+	if (!t)
+		return -ENOMEM;
+	t->f = f;
+	if (f.start && f.start < LOAD_TS_MAX)
+		t->ts_start = f.start;
+	if (!t->name_ts)
+		t->name = f.comm;
+	return 0;
+}
+
+static int add_process(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	struct fmt_process f;
+	struct dict_process *p;
+	bool is_new;
+
+	fmt_section_row(s, i, &f);
+	if (!index_ok(d, f.idx))
+		return 0;
+	p = dict_table_add(&d->processes, f.idx, &is_new);
+	if (!p)
+		return -ENOMEM;
+	p->f = f;
+	return 0;
+}
+
+/* Kinds whose later entry replaces the earlier, kept as they are in the file; their first column is the index. */
+static int add_plain(struct load_dict *d, struct dict_table *t, const struct fmt_section *s, u32 i)
+{
+	void *row;
+	bool is_new;
+
+	if (!index_ok(d, s->cols[0][i]))
+		return 0;
+	row = dict_table_add(t, s->cols[0][i], &is_new);
+	if (!row)
+		return -ENOMEM;
+	fmt_section_row(s, i, row);
+	return 0;
+}
+
+static int add_mapping(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	struct fmt_mapping f, *m;
+
+	fmt_section_row(s, i, &f);
+	if (f.start >= f.end || f.end - f.start > (1ULL << 62) || f.file_off > (1ULL << 62)) {
+		d->bad_rows++;
+		return 0;
+	}
+	m = array_add(&d->mappings, &d->n_mappings, &d->cap_mappings, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	*m = f;
+	return 0;
+}
+
+static int add_gap(struct load_dict *d, u64 ts, u64 ts_end, u64 cause, u64 count)
+{
+	struct dict_gap *g;
+
+	if (ts > LOAD_TS_MAX || ts_end > LOAD_TS_MAX || ts_end < ts) {
+		d->bad_rows++;
+		return 0;
+	}
+	g = array_add(&d->gaps, &d->n_gaps, &d->cap_gaps, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	*g = (struct dict_gap){ts, ts_end, cause, count};
+	return 0;
+}
+
+static int add_ksym(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	struct fmt_ksym f, *k;
+	bool is_new;
+
+	fmt_section_row(s, i, &f);
+	k = dict_table_add(&d->ksyms, f.addr, &is_new);
+	if (!k)
+		return -ENOMEM;
+	*k = f;
+	return 0;
+}
+
+/* Threads' and processes' ends and names are facts of the dictionary, though they come as events. */
+static void note_exit(struct load_dict *d, const struct fmt_thread_exit *e)
+{
+	struct dict_thread *t = dict_table_find(&d->threads, e->thread, NULL);
+	struct dict_process *p;
+
+	if (!t || e->ts > LOAD_TS_MAX)
+		return;
+	t->ts_end = e->ts;
+	p = dict_table_find(&d->processes, t->f.process, NULL);
+	if (p && e->group_dead)
+		p->ts_end = e->ts;
+}
+
+static void note_exec(struct load_dict *d, const struct fmt_exec *e)
+{
+	struct dict_thread *t = dict_table_find(&d->threads, e->thread, NULL);
+	struct dict_process *p = t ? dict_table_find(&d->processes, t->f.process, NULL) : NULL;
+
+	if (!p || e->ts > LOAD_TS_MAX || t->f.process == e->process)
+		return;
+	t->ts_end = e->ts;
+	p->ts_end = e->ts;
+}
+
+static void note_rename(struct load_dict *d, const struct fmt_rename *e)
+{
+	struct dict_thread *t = dict_table_find(&d->threads, e->thread, NULL);
+
+	if (!t || e->ts > LOAD_TS_MAX || e->ts < t->name_ts)
+		return;
+	t->name = e->comm;
+	t->name_ts = e->ts;
+}
+
+void load_dict_note_event(struct load_dict *d, u32 kind, const void *row)
+{
+	if (kind == FMT_THREAD_EXIT) {
+		note_exit(d, row);
+	} else if (kind == FMT_EXEC) {
+		note_exec(d, row);
+	} else if (kind == FMT_RENAME) {
+		note_rename(d, row);
+	} else if (kind == FMT_THREAD_START) {
+		const struct fmt_thread_start *e = row;
+		struct dict_thread *t = dict_table_find(&d->threads, e->thread, NULL);
+
+		if (t && !t->ts_start && e->ts <= LOAD_TS_MAX)
+			t->ts_start = e->ts;
+	}
+}
+
+static void add_clock(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	if (!d->clock.ts && s->cols[0][i] <= LOAD_TS_MAX)
+		fmt_section_row(s, i, &d->clock);
+}
+
+static int read_row(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	switch (s->kind_id) {
+	case FMT_STRING:
+		return add_string(d, s, i);
+	case FMT_META:
+		return u64map_put(&d->meta, s->cols[0][i], s->cols[1][i]);
+	case FMT_TOTAL:
+		return u64map_put(&d->totals, s->cols[0][i], s->cols[1][i]);
+	case FMT_PROCESS:
+		return add_process(d, s, i);
+	case FMT_THREAD:
+		return add_thread(d, s, i);
+	case FMT_MODULE:
+		return add_plain(d, &d->modules, s, i);
+	case FMT_MAPPING:
+		return add_mapping(d, s, i);
+	case FMT_STACK:
+		return add_stack(d, s, i);
+	case FMT_LAYOUT:
+		return add_plain(d, &d->layouts, s, i);
+	case FMT_CONTEXT:
+		return add_plain(d, &d->contexts, s, i);
+	case FMT_KSYM:
+		return add_ksym(d, s, i);
+	case FMT_GAP:
+		return add_gap(d, s->cols[0][i], s->cols[1][i], s->cols[2][i], s->cols[3][i]);
+	case FMT_CLOCK:
+		add_clock(d, s, i);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The events that matter here; the others are many, and the second pass reads them. */
+static bool is_wanted(const struct fmt_section *s)
+{
+	return !s->kind->is_event || s->kind_id == FMT_GAP || s->kind_id == FMT_CLOCK;
+}
+
+static int read_block(struct load_dict *d, const struct fmt_block *b)
+{
+	for (u32 n = 0; n < b->n_sections; n++) {
+		const struct fmt_section *s = &b->sections[n];
+		int err = 0;
+
+		if (!s->kind || s->kind_id == FMT_INDEX)
+			continue;
+		if (s->kind->is_event && s->kind_id != FMT_GAP && s->kind_id != FMT_CLOCK)
+			d->events += s->rows;
+		if (!is_wanted(s))
+			continue;
+		for (u32 i = 0; i < s->rows && !err; i++)
+			err = read_row(d, s, i);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Blocks missing between two intact ones: events of the time between their times may be missing. */
+static int note_hole(struct load_dict *d, const struct fmt_block *b, u64 *next_seq, u64 *pending)
+{
+	u64 missing = b->seq > *next_seq ? b->seq - *next_seq : 0;
+	u64 lo = d->ts_last, hi = b->ts_first;
+
+	*next_seq = b->seq + 1;
+	*pending += missing;
+	if (!*pending || (!b->ts_first && b->type != FMT_BLOCK_FOOTER))
+		return 0;
+	missing = *pending;
+	*pending = 0;
+	if (b->type == FMT_BLOCK_FOOTER)
+		hi = lo + 1;
+	/* blocks of several rings overlap in time */
+	return add_gap(d, min_u64(lo, hi), max_u64(lo, hi) + 1, 0, missing);
+}
+
+static int compare_gaps(const void *a, const void *b)
+{
+	const struct dict_gap *x = a, *y = b;
+
+	return x->ts < y->ts ? -1 : x->ts > y->ts;
+}
+
+static int merge_gaps(struct load_dict *d)
+{
+	if (!d->n_gaps)
+		return 0;
+	qsort(d->gaps, d->n_gaps, sizeof(*d->gaps), compare_gaps);
+	d->spans = calloc(d->n_gaps, sizeof(*d->spans));
+	if (!d->spans)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n_gaps; i++) {
+		const struct dict_gap *g = &d->gaps[i];
+
+		if (d->n_spans && g->ts <= d->spans[d->n_spans - 1].ts_end)
+			d->spans[d->n_spans - 1].ts_end = max_u64(d->spans[d->n_spans - 1].ts_end, g->ts_end);
+		else
+			d->spans[d->n_spans++] = (struct gap_span){g->ts, g->ts_end};
+	}
+	return 0;
+}
+
+static void note_times(struct load_dict *d, const struct fmt_block *b)
+{
+	if (!b->ts_first || b->ts_last > LOAD_TS_MAX)
+		return;
+	d->ts_first = d->ts_first ? min_u64(d->ts_first, b->ts_first) : b->ts_first;
+	d->ts_last = max_u64(d->ts_last, b->ts_last);
+}
+
+int load_dict_read(struct load_dict *d, struct fmt_reader *r, load_progress_fn progress, void *ctx)
+{
+	u64 next_seq = 0, pending = 0;
+	struct fmt_block b;
+	int err;
+
+	*d = (struct load_dict){0};
+	d->strings.row_size = sizeof(struct dict_string);
+	d->processes.row_size = sizeof(struct dict_process);
+	d->threads.row_size = sizeof(struct dict_thread);
+	d->modules.row_size = sizeof(struct fmt_module);
+	d->stacks.row_size = sizeof(struct dict_stack);
+	d->layouts.row_size = sizeof(struct fmt_layout);
+	d->contexts.row_size = sizeof(struct fmt_context);
+	d->ksyms.row_size = sizeof(struct fmt_ksym);
+	d->text.max = d->addrs.max = (size_t)4 << 30;
+	fmt_reader_rewind(r);
+	while ((err = fmt_reader_next(r, &b)) == 1) {
+		progress(ctx, b.offset);
+		err = note_hole(d, &b, &next_seq, &pending);
+		if (!err)
+			err = read_block(d, &b);
+		if (err)
+			return err;
+		note_times(d, &b);
+	}
+	if (err)
+		return err;
+	d->health = *fmt_reader_health(r);
+	return merge_gaps(d);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* load_events.c: see load_events.h. */
+#include "report/load_events.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *state_text(char state)
+{
+	static const char *const texts[] = {"S", "D", "I", "T", "t", "X", "Z", "P", "R"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (texts[i][0] == state)
+			return texts[i];
+	return "?";
+}
+
+static int write_offcpu(void *ctx, const struct offcpu_row *o)
+{
+	struct event_loader *el = ctx;
+	struct db_val v[] = {
+		DB_INT(el->next_offcpu_id++),
+		DB_INT(o->thread_id),
+		DB_INT(o->ts),
+		o->has_end ? DB_INT(o->dur) : DB_NULL,
+		db_opt(o->ts_waking),
+		o->has_cpu ? DB_INT(o->cpu) : DB_NULL,
+		db_text(state_text(o->state)),
+		db_text(role_name(o->role)),
+		db_opt(o->poll_id),
+		db_text(o->is_wait ? wait_class_name(o->verdict.cls) : NULL),
+		db_text(o->is_wait ? wait_rule_name(o->verdict.rule) : NULL),
+		db_text(syscall_name(o->syscall)),
+		db_opt(o->ustack),
+		db_opt(o->kstack),
+		o->has_waker ? DB_INT(o->waker_tid) : DB_NULL,
+		db_opt(o->waker_task),
+	};
+
+	return db_run(el->ins_offcpu, v, ARRAY_SIZE(v));
+}
+
+static int write_sample(void *ctx, const struct sample_row *s)
+{
+	struct event_loader *el = ctx;
+	struct db_val v[] = {
+		DB_INT(el->next_sample_id++),
+		DB_INT(s->ts),
+		DB_INT(s->thread_id),
+		DB_INT(s->cpu),
+		db_text(s->in_kernel ? "kernel" : "user"),
+		db_text(role_name(s->role)),
+		db_opt(s->poll_id),
+		db_opt(s->ustack),
+		db_opt(s->kstack),
+	};
+
+	return db_run(el->ins_sample, v, ARRAY_SIZE(v));
+}
+
+static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
+{
+	struct event_loader *el = ctx;
+	struct db_val v[] = {
+		DB_INT(p->id),
+		DB_INT(p->ts),
+		DB_INT(p->dur),
+		DB_INT(p->dur),
+		DB_INT(p->dur_max),
+		DB_INT(p->off_cpu),
+		DB_INT(p->on_cpu),
+		DB_INT(p->runnable),
+		DB_INT(p->waits),
+		DB_INT(p->samples),
+		db_text(wait_class_name(p->cls)),
+		db_text(wait_rule_name(p->rule)),
+		p->cls == CLASS_CPU ? DB_NULL : db_text(syscall_name(p->syscall)),
+		db_text(holds_name(p->holds)),
+		DB_INT(thread_id),
+		db_opt(p->runtime_id),
+		p->worker ? DB_INT(p->worker - 1) : DB_NULL,
+		db_opt(p->task),
+		p->proven ? DB_INT(p->tick) : DB_NULL,
+		db_text(poll_join_name(p->join)),
+		DB_INT(p->classified),
+		db_text(poll_state_name(p->state)),
+		db_opt(p->ustack),
+		db_opt(p->kstack),
+		p->lifo ? DB_INT(p->lifo - 1) : DB_NULL,
+		p->queued ? DB_INT(p->queued - 1) : DB_NULL,
+	};
+
+	if (!p->classified && p->runtime_id && p->dur)
+		el->runtimes->runtimes[p->runtime_id - 1].unclassified++;
+	return db_run(el->ins_poll, v, ARRAY_SIZE(v));
+}
+
+int event_loader_init(struct event_loader *el, struct load_dict *d, struct runtime_set *rs, struct stack_store *st, sqlite3 *db)
+{
+	int err;
+
+	*el = (struct event_loader){.d = d, .runtimes = rs, .stacks = st, .db = db, .next_offcpu_id = 1, .next_sample_id = 1};
+	el->iv.sink = (struct interval_sink){el, write_offcpu, write_sample, write_poll};
+	el->iv.next_poll_id = 1;
+	el->iv.gaps = d->spans;
+	el->iv.n_gaps = d->n_spans;
+	err = db_prepare(db, "INSERT INTO offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_offcpu);
+	if (!err)
+		err = db_prepare(db, "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_sample);
+	if (!err)
+		err = db_prepare(
+			db,
+			"INSERT INTO poll VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+			&el->ins_poll);
+	return err;
+}
+
+void event_loader_release(struct event_loader *el)
+{
+	(void)sqlite3_finalize(el->ins_offcpu);
+	(void)sqlite3_finalize(el->ins_sample);
+	(void)sqlite3_finalize(el->ins_poll);
+	for (u32 i = 0; i < el->cap_runs; i++)
+		free(el->runs[i]);
+	free(el->runs);
+	*el = (struct event_loader){0};
+}
+
+static int grow_runs(struct event_loader *el, u32 slot)
+{
+	u32 cap = el->cap_runs;
+	struct thread_run **runs;
+
+	if (slot < cap)
+		return 0;
+	while (cap <= slot)
+		cap = cap ? cap * 2 : 64;
+	runs = reallocarray(el->runs, cap, sizeof(struct thread_run *));
+	if (!runs)
+		return -ENOMEM;
+	memset(runs + el->cap_runs, 0, (cap - el->cap_runs) * sizeof(struct thread_run *));
+	el->runs = runs;
+	el->cap_runs = cap;
+	return 0;
+}
+
+/* The state of the thread an event names; *ret is NULL for an impossible index. A thread whose entry was lost gets an empty one. */
+static int run_of(struct event_loader *el, u64 idx, struct thread_run **ret)
+{
+	struct dict_thread *t;
+	bool is_new;
+	u32 slot;
+	int err;
+
+	*ret = NULL;
+	if (!idx || idx > FMT_MAX_ID) {
+		el->bad_times++;
+		return 0;
+	}
+	if (!dict_table_find(&el->d->threads, idx, &slot)) {
+		t = dict_table_add(&el->d->threads, idx, &is_new);
+		if (!t)
+			return -ENOMEM;
+		t->f.idx = idx;
+		el->unknown_threads++;
+		slot = el->d->threads.n - 1;
+	}
+	err = grow_runs(el, slot);
+	if (err)
+		return err;
+	if (!el->runs[slot]) {
+		el->runs[slot] = calloc(1, sizeof(**el->runs));
+		if (!el->runs[slot])
+			return -ENOMEM;
+		el->runs[slot]->thread_id = idx;
+	}
+	*ret = el->runs[slot];
+	return 0;
+}
+
+static int use_stacks(struct event_loader *el, u64 ts, bool top_is_return, u64 *ustack, u64 *kstack)
+{
+	int err = stack_store_use(el->stacks, *ustack, FMT_STACK_USER, ts, top_is_return, ustack);
+
+	if (!err && kstack)
+		err = stack_store_use(el->stacks, *kstack, FMT_STACK_KERNEL, ts, false, kstack);
+	return err;
+}
+
+static int on_switch_out(struct event_loader *el, struct thread_run *t, struct fmt_switch_out *e)
+{
+	const struct context_info *ci = runtime_set_context(el->runtimes, e->context, e->ts);
+	bool is_stopped = stack_store_is_stop(el->stacks, e->kstack);
+	/* in a system call the user ip is the address behind its instruction */
+	int err = use_stacks(el, e->ts, e->syscall != 0, &e->ustack, &e->kstack);
+
+	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
+	return err ? err : intervals_switch_out(&el->iv, t, e, ci, is_stopped);
+}
+
+static int on_sample(struct event_loader *el, struct thread_run *t, struct fmt_sample *e)
+{
+	const struct context_info *ci = runtime_set_context(el->runtimes, e->context, e->ts);
+	int err = use_stacks(el, e->ts, false, &e->ustack, &e->kstack);
+
+	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
+	return err ? err : intervals_sample(&el->iv, t, e, ci);
+}
+
+static int on_snapshot(struct event_loader *el, struct thread_run *t, struct fmt_snapshot *e)
+{
+	const struct context_info *ci = runtime_set_context(el->runtimes, e->context, e->ts);
+	int err = use_stacks(el, e->ts, e->syscall != 0, &e->ustack, NULL);
+
+	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
+	return err ? err : intervals_snapshot(&el->iv, t, e, ci);
+}
+
+union any_event {
+	u64 cols[FMT_MAX_COLUMNS];
+	struct fmt_switch_out out;
+	struct fmt_switch_in in;
+	struct fmt_waking waking;
+	struct fmt_sample sample;
+	struct fmt_snapshot snapshot;
+	struct fmt_thread_start start;
+	struct fmt_thread_exit exit;
+	struct fmt_exec exec;
+};
+
+static int on_event(struct event_loader *el, u32 kind, union any_event *e)
+{
+	struct thread_run *t;
+	int err;
+
+	if (kind == FMT_CLOCK || kind == FMT_GAP)
+		return 0; /* first pass */
+	if (e->cols[0] > LOAD_TS_MAX) {
+		el->bad_times++;
+		return 0;
+	}
+	err = run_of(el, e->cols[1], &t); /* column 2 of all these kinds is the thread */
+	if (err || !t)
+		return err;
+	switch (kind) {
+	case FMT_SWITCH_OUT:
+		return on_switch_out(el, t, &e->out);
+	case FMT_SWITCH_IN:
+		return intervals_switch_in(&el->iv, t, e->in.ts);
+	case FMT_WAKING:
+		return intervals_waking(&el->iv, t, &e->waking);
+	case FMT_SAMPLE:
+		return on_sample(el, t, &e->sample);
+	case FMT_SNAPSHOT:
+		return on_snapshot(el, t, &e->snapshot);
+	case FMT_THREAD_EXIT:
+	case FMT_EXEC:
+		load_dict_note_event(el->d, kind, e);
+		return intervals_exit(&el->iv, t, e->exit.ts);
+	default:
+		load_dict_note_event(el->d, kind, e);
+		return 0;
+	}
+}
+
+static bool is_known_event(const struct fmt_section *s)
+{
+	return s->kind && s->kind->is_event && s->kind->n_cols >= 2;
+}
+
+int event_loader_read(struct event_loader *el, struct fmt_reader *r, load_progress_fn progress, void *ctx)
+{
+	struct fmt_block b;
+	int err, n;
+
+	fmt_reader_rewind(r);
+	while ((err = fmt_reader_next(r, &b)) == 1) {
+		const struct fmt_ref *refs;
+
+		progress(ctx, b.offset);
+		n = fmt_block_events(r, &b, &refs);
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n; i++) {
+			const struct fmt_section *s = &b.sections[refs[i].section];
+			union any_event e;
+
+			if (!is_known_event(s))
+				continue;
+			fmt_section_row(s, refs[i].row, &e);
+			err = on_event(el, s->kind_id, &e);
+			if (err)
+				return err;
+		}
+	}
+	for (u32 slot = 0; slot < el->cap_runs && !err; slot++)
+		if (el->runs[slot])
+			err = intervals_finish(&el->iv, el->runs[slot]);
+	return err;
+}

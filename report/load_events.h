@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * load_events.h: the second pass over a capture: every event to its thread (intervals.h), what comes out to the tables
+ * offcpu, sample and poll.
+ */
+#pragma once
+
+#include "report/db.h"
+#include "report/intervals.h"
+#include "report/load_dict.h"
+#include "report/load_runtime.h"
+#include "report/load_stack.h"
+
+struct event_loader {
+	struct load_dict *d; /* borrowed, as the next three */
+	struct runtime_set *runtimes;
+	struct stack_store *stacks;
+	sqlite3 *db;
+	struct intervals iv;
+	struct thread_run **runs; /* by slot of d->threads; entries appear with a thread's first event */
+	u32 cap_runs;
+	sqlite3_stmt *ins_offcpu, *ins_sample, *ins_poll;
+	u64 next_offcpu_id, next_sample_id;
+	u64 contexts;	     /* records whose context was to be read */
+	u64 bad_times;	     /* events whose time is no time, or whose thread index is none */
+	u64 unknown_threads; /* threads named by events, of which the dictionary says nothing */
+};
+
+/* el->iv.ts_start, ts_end and sample_period are the caller's. Release in any case. */
+int event_loader_init(struct event_loader *el, struct load_dict *d, struct runtime_set *rs, struct stack_store *st,
+		      sqlite3 *db) __must_check;
+void event_loader_release(struct event_loader *el);
+
+/* Reads all events and ends what is still open at ts_end. */
+int event_loader_read(struct event_loader *el, struct fmt_reader *r, load_progress_fn progress, void *ctx) __must_check;

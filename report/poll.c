@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* poll.c: see poll.h. */
+#include "report/poll.h"
+
+/* Above these a queue reading is garbage and is dropped (design 35-blocking section 6). */
+#define MAX_LIFO   1
+#define MAX_QUEUED 256
+
+const char *poll_state_name(enum poll_state s)
+{
+	return s == POLL_OPEN_START ? "open-start" : s == POLL_OPEN_END ? "open-end" : "complete";
+}
+
+const char *poll_join_name(enum poll_join j)
+{
+	return j == POLL_JOIN_TICK ? "tick" : j == POLL_JOIN_TICK_BUDGET ? "tick+budget" : "interval";
+}
+
+static bool key_equal(const struct poll_key *a, const struct poll_key *b)
+{
+	return a->layout == b->layout && a->core == b->core && a->task == b->task && a->tick == b->tick && a->holds == b->holds;
+}
+
+/*
+ * The tick alone merges LIFO follow-ups, so evidence on the cpu needs the same budget remainder too; a task that spent budget
+ * inside one poll is tied over by a wait. Without a proven tick nothing ties two waits, nor a wait and what ran before it.
+ */
+bool poll_joins(const struct poll *p, const struct poll_record *r)
+{
+	if (!p->is_open || p->proven != r->proven || !key_equal(&p->key, &r->key))
+		return false;
+	if (!p->proven)
+		return !p->is_wait_only && !r->is_wait;
+	return p->last_budget == r->budget || p->last_is_wait;
+}
+
+static void open_poll(struct poll *p, const struct poll_record *r, u64 prev_instant, struct poll_sink *sink)
+{
+	*p = (struct poll){
+		.is_open = true,
+		.id = sink->next_id++,
+		.key = r->key,
+		.proven = r->proven,
+		.is_wait_only = !r->proven && r->is_wait,
+		.ts_first = r->ts,
+		.ts_last = r->ts,
+		.prev_instant = prev_instant < r->ts ? prev_instant : r->ts,
+		.runtime_id = r->runtime_id,
+		.worker = r->worker,
+		.join = r->proven ? POLL_JOIN_TICK_BUDGET : POLL_JOIN_INTERVAL,
+	};
+}
+
+static void note_queues(struct poll *p, const struct poll_record *r)
+{
+	if (!r->is_wait)
+		return;
+	if (!p->lifo && r->lifo <= MAX_LIFO + 1)
+		p->lifo = r->lifo;
+	if (!p->queued && r->queued <= MAX_QUEUED + 1)
+		p->queued = r->queued;
+}
+
+int poll_record(struct poll *p, const struct poll_record *r, u64 prev_instant, struct poll_sink *sink)
+{
+	if (poll_joins(p, r)) {
+		if (r->ts > p->ts_last) {
+			p->on_cpu += r->ts - p->ts_last;
+			p->ts_last = r->ts;
+		}
+		if (p->proven && p->last_budget != r->budget)
+			p->join = POLL_JOIN_TICK;
+	} else {
+		int err = poll_close(p, r->ts, sink);
+
+		if (err)
+			return err;
+		open_poll(p, r, prev_instant, sink);
+	}
+	p->last_budget = r->budget;
+	p->last_is_wait = r->is_wait;
+	p->samples += r->is_sample;
+	if (!r->is_wait && !p->sample_ustack)
+		p->sample_ustack = r->ustack;
+	note_queues(p, r);
+	return 0;
+}
+
+static void add_wait(struct poll *p, const struct poll_interval *i)
+{
+	struct poll_wait *w = &p->by_class[i->verdict.cls];
+	bool is_longest = !w->count || i->off > w->longest;
+
+	p->waits++;
+	w->count++;
+	w->off += i->off;
+	if (is_longest) {
+		w->longest = i->off;
+		w->rule = i->verdict.rule;
+		w->syscall = i->syscall;
+	}
+	if (i->ustack && (!w->ustack || i->off > w->stack_longest)) {
+		w->stack_longest = i->off;
+		w->ustack = i->ustack;
+		w->kstack = i->kstack;
+	} else if (is_longest && !w->ustack) {
+		w->kstack = i->kstack;
+	}
+}
+
+void poll_interval(struct poll *p, const struct poll_interval *i)
+{
+	if (!p->is_open)
+		return;
+	p->off_cpu += i->off;
+	p->runnable += i->runnable;
+	p->ts_last += i->off + i->runnable;
+	if (i->is_wait)
+		add_wait(p, i);
+}
+
+/* The class with most time among the waits; CLASS_CPU when executing took longer, or nothing waited. */
+static enum wait_class largest_class(const struct poll *p)
+{
+	enum wait_class best = CLASS_CPU;
+
+	for (u32 c = 0; c < CLASS_COUNT; c++) {
+		if (!p->by_class[c].count)
+			continue;
+		if (best == CLASS_CPU ? p->by_class[c].off >= p->on_cpu : p->by_class[c].off > p->by_class[best].off)
+			best = c;
+	}
+	return best;
+}
+
+int poll_close(struct poll *p, u64 next_instant, struct poll_sink *sink)
+{
+	struct poll_row row;
+	const struct poll_wait *w;
+
+	if (!p->is_open)
+		return 0;
+	p->is_open = false;
+	row = (struct poll_row){
+		.id = p->id,
+		.ts = p->ts_first,
+		.dur = p->ts_last - p->ts_first,
+		.off_cpu = p->off_cpu,
+		.on_cpu = p->on_cpu,
+		.runnable = p->runnable,
+		.waits = p->waits,
+		.samples = p->samples,
+		.cls = largest_class(p),
+		.rule = RULE_CPU,
+		.holds = p->key.holds,
+		.runtime_id = p->runtime_id,
+		.worker = p->worker,
+		.task = p->key.task,
+		.tick = p->key.tick,
+		.proven = p->proven,
+		.classified = p->proven || p->is_wait_only,
+		.join = p->join,
+		.state = p->state,
+		.ustack = p->sample_ustack,
+		.lifo = p->lifo,
+		.queued = p->queued,
+	};
+	BUG_ON(row.off_cpu + row.on_cpu + row.runnable != row.dur);
+	row.dur_max = row.dur;
+	if (row.cls != CLASS_CPU) {
+		w = &p->by_class[row.cls];
+		row.rule = w->rule;
+		row.syscall = w->syscall;
+		row.ustack = w->ustack;
+		row.kstack = w->kstack;
+	} else if (next_instant > p->ts_last) {
+		row.dur_max = next_instant - p->prev_instant;
+	} else {
+		row.dur_max = p->ts_last - p->prev_instant;
+	}
+	return sink->emit(sink->ctx, &row);
+}

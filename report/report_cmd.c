@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* report_cmd.c: `ascope report`: options, the database, one view to stdout, the exit code. */
+#include "report/cmds.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/opts.h"
+#include "report/capture_db.h"
+#include "report/view.h"
+#include "report/view_text.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
+
+struct report_args {
+	struct capture_opts capture;
+	struct report_opts report;
+	bool blocking, summary, json;
+};
+
+static const char epilog[] =
+	"Examples:\n"
+	"  ascope report orders.ascope                          what blocked, on the machine that has the binary\n"
+	"  ascope report --target ./target/release/orders orders.ascope\n"
+	"  ascope report --min 1ms --top 0 --from 10s --to 12s orders.ascope\n"
+	"  ascope report --json orders.ascope | jq '.places[0]'\n"
+	"\n"
+	"Exit codes: 0 done, 1 failed, 2 usage, 3 done, but the capture lost data or is damaged.\n";
+
+/* Returns an enum opts_result or -EINVAL; what is wrong was said. */
+static int parse_args(int argc, char **argv, struct report_args *a)
+{
+	const struct opt table[] = {
+		{0, "blocking", OPT_FLAG, &a->blocking, NULL, "polls that blocked, by place and one by one (default)", NULL},
+		{0, "summary", OPT_FLAG, &a->summary, NULL,
+		 "one screen: where each thread's time went, what blocked, what was lost", NULL},
+		{0, "min", OPT_DURATION, &a->report.min_ns, "DUR", "report polls at least this long (default 10ms)", NULL},
+		{0, "top", OPT_U64, &a->report.top, "N", "list the N longest polls; 0 = all (default 10; with --json all)", NULL},
+		{0, "from", OPT_DURATION, &a->report.from_ns, "T", "only from T after the recording began", NULL},
+		{0, "to", OPT_DURATION, &a->report.to_ns, "T", "only to T after the recording began", NULL},
+		{0, "full", OPT_FLAG, &a->report.full, NULL, "every frame and whole paths", NULL},
+		{0, "json", OPT_FLAG, &a->json, NULL, "one JSON object (ascope-report(1) has its keys)", NULL},
+		CAPTURE_OPT_ROWS(&a->capture),
+	};
+	const struct opts o = {
+		.command = "ascope report",
+		.synopsis = "[--blocking|--summary] [options] FILE",
+		.summary = "Says which task blocked which worker, for how long, at which line, why, and who waited behind it.",
+		.table = table,
+		.n = ARRAY_SIZE(table),
+		.epilog = epilog,
+	};
+	int n = 0, r;
+
+	r = opts_parse(&o, argc, argv, &n);
+	if (r != OPTS_OK)
+		return r;
+	if (n != 1) {
+		log_error(n ? "report takes one capture file, not %d; see ascope report --help"
+			    : "which capture file? see ascope report --help",
+			  n);
+		return -EINVAL;
+	}
+	if (a->blocking && a->summary) {
+		log_error("--blocking and --summary are two reports: ask for one");
+		return -EINVAL;
+	}
+	if (a->report.to_ns && a->report.to_ns <= a->report.from_ns) {
+		log_error("--to must be later than --from");
+		return -EINVAL;
+	}
+	a->capture.capture = argv[0];
+	a->report.file = argv[0];
+	return OPTS_OK;
+}
+
+static int run_view(sqlite3 *db, const struct report_args *a)
+{
+	int r;
+
+	if (a->summary)
+		r = a->json ? view_summary_json(db, &a->report, stdout) : view_summary(db, &a->report, stdout);
+	else
+		r = a->json ? view_blocking_json(db, &a->report, stdout) : view_blocking(db, &a->report, stdout);
+	if (r == -ERANGE) {
+		log_error("--from lies behind the end of the recording (ascope info %s says how long it is)", a->report.file);
+		return EXIT_USAGE;
+	}
+	if (r < 0) {
+		log_error("the report of %s failed: %s (%s)", a->report.file, strerror(-r), sqlite3_errmsg(db));
+		return EXIT_FAILED;
+	}
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		log_error("could not write the report: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return EXIT_DONE;
+}
+
+int report_cmd(int argc, char **argv)
+{
+	struct report_args a = {.report = {.min_ns = REPORT_MIN_NS, .top = REPORT_TOP_UNSET}};
+	struct capture_db *cdb = NULL;
+	int code, r;
+
+	r = parse_args(argc, argv, &a);
+	if (r != OPTS_OK)
+		return r == OPTS_HELP ? EXIT_DONE : EXIT_USAGE;
+	a.report.color = text_terminal_color(STDOUT_FILENO);
+	a.report.width = text_terminal_width(STDOUT_FILENO);
+	r = capture_db_open(&a.capture, &cdb);
+	if (r < 0)
+		return EXIT_FAILED;
+	code = run_view(capture_db_handle(cdb), &a);
+	if (code == EXIT_DONE && capture_db_is_partial(cdb))
+		code = EXIT_PARTIAL;
+	(void)capture_db_close(cdb);
+	return code;
+}

@@ -1,0 +1,253 @@
+-- SPDX-License-Identifier: MIT OR Apache-2.0
+--
+-- schema.sql: the capture database. Embedded in ascope and run once on an empty database; `ascope query FILE --schema` prints it.
+-- PRAGMA user_version is the schema version (SCHEMA_VERSION in db.h), application_id is 0x4153434f ("ASCO").
+--
+-- All times are ns of CLOCK_MONOTONIC of the recording host; all durations are ns. Ids start at 1. A comment line directly above a
+-- table or view is its description and is printed by --schema; comments behind columns are theirs.
+
+-- One row: which capture this database was made from and what it covers.
+CREATE TABLE capture (
+    uuid            TEXT PRIMARY KEY,     -- of the capture file
+    path            TEXT NOT NULL,        -- as given when loaded
+    size            INTEGER NOT NULL,     -- of the capture file, bytes
+    mtime           INTEGER NOT NULL,     -- of the capture file, ns of CLOCK_REALTIME
+    ts_start        INTEGER NOT NULL,     -- recording began (probes in place)
+    ts_end          INTEGER NOT NULL,     -- recording ended, or the last event of a file that ended abruptly
+    realtime_start  INTEGER,              -- CLOCK_REALTIME at ts_start, ns since 1970; null when no clock snapshot survived
+    host            TEXT,                 -- host name
+    kernel          TEXT,                 -- kernel release
+    sample_period   INTEGER NOT NULL,     -- ns between cpu-clock samples of a running thread; 0 = no sampling
+    verdict         TEXT NOT NULL CHECK (verdict IN ('complete', 'partial', 'untrustworthy')),
+    verdict_why     TEXT NOT NULL         -- reasons, one a line; empty when complete
+) STRICT;
+
+-- Facts about host, options and recorder, as recorded.
+CREATE TABLE meta (
+    key         TEXT PRIMARY KEY,         -- name of the fact; ascope.data_lost is the loader's: 1 when data was lost or damaged
+    value       TEXT NOT NULL
+) STRICT;
+
+-- Counters of the recorder at the end of recording (events seen, bytes, its own cpu time, ...).
+CREATE TABLE total (
+    key         TEXT PRIMARY KEY,         -- name of the counter
+    value       INTEGER NOT NULL          -- its latest value
+) STRICT;
+
+-- What is missing, by cause. No row = nothing lost. The recorder's causes are the suffixes of its lost.* totals. The loader's: damaged_blocks,
+-- missing_blocks, damaged_bytes, not_closed (1), unread (contexts), order (events older than one before them of their thread), unpaired
+-- (switches without counterpart), bad_rows (impossible ids or times), unknown_threads (without an entry).
+CREATE TABLE loss (
+    cause       TEXT PRIMARY KEY,         -- the recorder's, e.g. ring_full.sample, or the loader's (see above)
+    count       INTEGER NOT NULL
+) STRICT;
+
+-- Spans of time in which events may be missing.
+CREATE TABLE gap (
+    ts          INTEGER NOT NULL,         -- from here
+    ts_end      INTEGER NOT NULL,         -- to here, exclusive
+    cause       TEXT NOT NULL,            -- as in loss
+    count       INTEGER NOT NULL          -- events lost; for damaged_blocks: blocks
+) STRICT;
+
+-- One row per program image of a process (exec makes a new one).
+CREATE TABLE process (
+    id          INTEGER PRIMARY KEY,
+    pid         INTEGER NOT NULL,         -- thread group id as the host sees it
+    ns_pid      INTEGER,                  -- the same inside its own pid namespace
+    ppid        INTEGER,                  -- parent when first seen
+    name        TEXT NOT NULL,            -- command name
+    exe         TEXT,                     -- path of the executable
+    ts_start    INTEGER NOT NULL,         -- start of the process
+    ts_end      INTEGER                   -- end of the process; null when it outlived the recording
+) STRICT;
+
+-- One row per thread.
+CREATE TABLE thread (
+    id          INTEGER PRIMARY KEY,
+    process_id  INTEGER NOT NULL REFERENCES process (id),
+    tid         INTEGER NOT NULL,         -- as the host sees it
+    ns_tid      INTEGER,                  -- inside its own pid namespace
+    name        TEXT NOT NULL,            -- latest name
+    ts_start    INTEGER,                  -- start of the thread; null unknown
+    ts_end      INTEGER                   -- its exit; null when it outlived the recording
+) STRICT;
+
+-- Files mapped executable by the target, and the kernel.
+CREATE TABLE module (
+    id          INTEGER PRIMARY KEY,
+    path        TEXT NOT NULL,            -- on the recording host
+    build_id    TEXT,                     -- GNU build-id, hex
+    file_id     TEXT,                     -- content id, for files without a build-id
+    symbols_from TEXT,                    -- file the names came from; null = none found
+    symbols     TEXT,                     -- 'dwarf', 'symtab' or null
+    note        TEXT                      -- why there are no (better) names and what to pass; null when all is well
+) STRICT;
+
+-- Executable mappings of each process.
+CREATE TABLE mapping (
+    process_id  INTEGER NOT NULL REFERENCES process (id),
+    module_id   INTEGER NOT NULL REFERENCES module (id),
+    addr_start  INTEGER NOT NULL,
+    addr_end    INTEGER NOT NULL,         -- behind the last byte
+    file_off    INTEGER NOT NULL,         -- file offset of addr_start
+    ts          INTEGER NOT NULL          -- first seen; 0 = since before the recording
+) STRICT;
+
+-- Distinct code addresses, normalised: module and offset in its file.
+CREATE TABLE frame (
+    id          INTEGER PRIMARY KEY,
+    module_id   INTEGER REFERENCES module (id), -- null: address in no known mapping
+    file_off    INTEGER NOT NULL,         -- offset in the module's file; the absolute address when module_id is null; for kernel frames relative to _stext
+    is_return   INTEGER NOT NULL,         -- 1 a return address (symbolized at file_off - 1), 0 an interrupted instruction
+    UNIQUE (module_id, file_off, is_return)
+) STRICT;
+
+-- Names of frames: depth 0 is the innermost inlined function at that address. No row = no name.
+CREATE TABLE symbol (
+    frame_id    INTEGER NOT NULL REFERENCES frame (id),
+    depth       INTEGER NOT NULL,
+    function    TEXT NOT NULL,            -- demangled, hash suffix removed
+    file        TEXT,                     -- source file as the compiler was given it
+    line        INTEGER,
+    inlined     INTEGER NOT NULL,         -- 1 when inlined into the next depth
+    kind        TEXT NOT NULL CHECK (kind IN ('user', 'library', 'std', 'runtime', 'native', 'kernel')),
+    PRIMARY KEY (frame_id, depth)
+) STRICT, WITHOUT ROWID;
+
+-- Distinct stacks.
+CREATE TABLE stack (
+    id          INTEGER PRIMARY KEY,
+    process_id  INTEGER REFERENCES process (id), -- null for kernel stacks
+    kind        TEXT NOT NULL CHECK (kind IN ('user', 'kernel')),
+    status      TEXT NOT NULL CHECK (status IN ('whole', 'truncated', 'no_table', 'fault', 'frame_pointers')),
+    depth       INTEGER NOT NULL          -- frames
+) STRICT;
+
+-- Frames of stacks: depth 0 is the innermost.
+CREATE TABLE stack_frame (
+    stack_id    INTEGER NOT NULL REFERENCES stack (id),
+    depth       INTEGER NOT NULL,
+    frame_id    INTEGER NOT NULL REFERENCES frame (id),
+    PRIMARY KEY (stack_id, depth)
+) STRICT, WITHOUT ROWID;
+
+-- The function that each user stack is reported under: the innermost of the user's own code, else of a library, else of anything named.
+CREATE TABLE stack_place (
+    stack_id    INTEGER PRIMARY KEY REFERENCES stack (id),
+    function    TEXT NOT NULL,            -- path without generic arguments
+    file        TEXT,
+    line        INTEGER,
+    kind        TEXT NOT NULL             -- as symbol.kind
+) STRICT;
+
+-- One row per Tokio runtime instance.
+CREATE TABLE runtime (
+    runtime_id    INTEGER PRIMARY KEY,
+    process_id    INTEGER NOT NULL REFERENCES process (id),
+    pid           INTEGER NOT NULL,
+    tokio_version TEXT,                   -- e.g. 1.54.1; null when unknown
+    flavor        TEXT NOT NULL CHECK (flavor IN ('multi_thread', 'current_thread', 'unknown')),
+    workers       INTEGER NOT NULL,       -- workers seen
+    module        TEXT,                   -- file that holds this copy of tokio
+    found_by      TEXT NOT NULL,          -- how its context was found and validated
+    tick_valid    INTEGER NOT NULL,       -- 1: polls can be told apart by tick, so CPU-bound polls are classified; 0: they are UNCLASSIFIED
+    tick_from     INTEGER                 -- from this time on; null when tick_valid is 0
+) STRICT;
+
+-- Which thread served which worker of which runtime (a worker moves to another thread by block_in_place).
+CREATE TABLE worker (
+    runtime_id  INTEGER NOT NULL REFERENCES runtime (runtime_id),
+    worker      INTEGER,                  -- worker index; null for the thread of a current_thread runtime
+    thread_id   INTEGER NOT NULL REFERENCES thread (id),
+    ts          INTEGER NOT NULL          -- first seen
+) STRICT;
+
+-- Blocks and other polls that were caught: one row per poll with at least one record in it (35-blocking: a poll is a maximal run of one
+-- thread's in-poll records of equal key).
+CREATE TABLE poll (
+    id          INTEGER PRIMARY KEY,
+    ts          INTEGER NOT NULL,         -- first observed instant
+    dur         INTEGER NOT NULL,         -- first to last observed instant
+    dur_min     INTEGER NOT NULL,         -- proven length
+    dur_max     INTEGER NOT NULL,         -- possible length: up to the neighbouring records outside the poll
+    off_cpu     INTEGER NOT NULL,         -- part of dur: waiting
+    on_cpu      INTEGER NOT NULL,         -- part of dur: executing
+    runnable    INTEGER NOT NULL,         -- part of dur: ready, but preempted or not yet given a cpu
+    waits       INTEGER NOT NULL,         -- how many waits
+    samples     INTEGER NOT NULL,         -- how many cpu-clock samples
+    class       TEXT NOT NULL CHECK (class IN ('sleep', 'lock', 'disk', 'network', 'dns', 'pipe', 'process', 'fault', 'cpu', 'other')),
+    rule        TEXT NOT NULL,            -- the rule that gave the class of the largest part
+    syscall     TEXT,                     -- of the largest part; null for cpu and fault
+    holds       TEXT NOT NULL CHECK (holds IN ('runtime', 'localset', 'root')), -- what waits while this poll does not return
+    thread_id   INTEGER NOT NULL REFERENCES thread (id),
+    runtime_id  INTEGER REFERENCES runtime (runtime_id), -- null for root futures and local sets outside any runtime's threads
+    worker      INTEGER,                  -- worker index; null when not a multi-thread worker
+    task_id     INTEGER,                  -- null for a root future
+    tick        INTEGER,                  -- Core.tick of the poll; null when not proven
+    joined_by   TEXT NOT NULL,            -- the rule that joined its records: 'tick', 'tick+budget' or 'interval'
+    classified  INTEGER NOT NULL,         -- 0: may be several polls (tick not proven), so it is never reported as blocking
+    state       TEXT NOT NULL CHECK (state IN ('complete', 'open-start', 'open-end')),
+    stack_id    INTEGER REFERENCES stack (id),  -- user stack of its largest part
+    kstack_id   INTEGER REFERENCES stack (id),  -- kernel stack of its largest part
+    lifo        INTEGER,                  -- tasks in the worker's LIFO slot when it began to wait (0 or 1); null not read
+    queued      INTEGER,                  -- tasks in the worker's local queue when it began to wait; null not read
+    function    TEXT,                     -- the user's own innermost frame (not std, tokio, libc), inlined frames included
+    file        TEXT,
+    line        INTEGER
+) STRICT;
+
+-- One row per time a thread was off its cpu. Its role says what the thread was doing: in_poll, parked (idle, or waiting between polls), scheduler
+-- (the runtime's own code, between polls), blocking_pool, block_in_place, none (no runtime entered), unread, unknown.
+CREATE TABLE offcpu (
+    id          INTEGER PRIMARY KEY,
+    thread_id   INTEGER NOT NULL REFERENCES thread (id),
+    ts          INTEGER NOT NULL,         -- switched out
+    dur         INTEGER,                  -- until switched in; null = still out at the end of the recording
+    ts_waking   INTEGER,                  -- woken; null when preempted or not seen
+    cpu         INTEGER,                  -- where it ran before; null when it was out before the recording
+    state       TEXT NOT NULL CHECK (state IN ('S', 'D', 'I', 'T', 't', 'X', 'Z', 'P', 'R', '?')), -- R preempted or runnable
+    role        TEXT NOT NULL,            -- 'in_poll', 'parked', 'scheduler', 'blocking_pool', 'block_in_place', 'none', 'unread', 'unknown'
+    poll_id     INTEGER REFERENCES poll (id),
+    class       TEXT,                     -- class of the wait; null when preempted
+    rule        TEXT,
+    syscall     TEXT,
+    stack_id    INTEGER REFERENCES stack (id),
+    kstack_id   INTEGER REFERENCES stack (id),
+    waker_tid   INTEGER,                  -- thread that woke it; null not seen, 0 an interrupt
+    waker_task  INTEGER                   -- task that woke it; null when not from a task
+) STRICT;
+
+-- One row per cpu-clock sample of a target's thread.
+CREATE TABLE sample (
+    id          INTEGER PRIMARY KEY,
+    ts          INTEGER NOT NULL,
+    thread_id   INTEGER NOT NULL REFERENCES thread (id),
+    cpu         INTEGER NOT NULL,
+    mode        TEXT NOT NULL CHECK (mode IN ('user', 'kernel')),
+    role        TEXT NOT NULL,            -- as offcpu.role
+    poll_id     INTEGER REFERENCES poll (id),
+    stack_id    INTEGER REFERENCES stack (id),
+    kstack_id   INTEGER REFERENCES stack (id)
+) STRICT;
+
+-- One row per blocked poll; scripts rely on its names. Every one is here: the reports' threshold (--min, 10 ms) is theirs. Left out are
+-- polls that mostly waited for a cpu and held for less than 10 ms besides (held = off_cpu + on_cpu): contention, to be found in table poll.
+CREATE VIEW blocking AS
+SELECT p.ts, p.dur, p.dur_min, p.dur_max, p.off_cpu, p.on_cpu, p.runnable, p.waits, p.class, p.syscall,
+       pr.pid, pr.ns_pid, t.tid, t.ns_tid, p.worker, p.runtime_id, p.task_id, p.function, p.file, p.line,
+       p.stack_id, p.kstack_id, p.state, p.holds, p.rule, p.samples, p.lifo, p.queued, p.id AS poll_id, p.off_cpu + p.on_cpu AS held
+FROM poll AS p
+JOIN thread AS t ON t.id = p.thread_id
+JOIN process AS pr ON pr.id = t.process_id
+WHERE p.classified = 1 AND (p.waits > 0 OR p.dur > 0)
+  AND NOT (p.runnable > p.off_cpu + p.on_cpu AND p.off_cpu + p.on_cpu < 10000000);
+
+-- Stacks spelled out: one row per function, inlined ones included, innermost first.
+CREATE VIEW stack_text AS
+SELECT sf.stack_id, sf.depth, coalesce(s.depth, 0) AS inline_depth, s.function, s.file, s.line, coalesce(s.inlined, 0) AS inlined, s.kind,
+       m.path AS module, f.file_off
+FROM stack_frame AS sf
+JOIN frame AS f ON f.id = sf.frame_id
+LEFT JOIN module AS m ON m.id = f.module_id
+LEFT JOIN symbol AS s ON s.frame_id = f.id;

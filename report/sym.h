@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * sym.h: names for code addresses of one ELF file: DWARF functions, lines and every inlined frame, else the symbol table.
+ * One struct sym_module per file; not thread-safe.
+ */
+#pragma once
+
+#include "base/base.h"
+
+#define SYM_BUILD_ID_MAX 64 /* bytes of a build-id this code accepts */
+
+enum sym_source { SYM_NONE = 0, SYM_SYMTAB = 1, SYM_DWARF = 2 };
+
+/* One function at an address; innermost inlined function first. Strings are the module's, valid until sym_module_close(). */
+struct sym_frame {
+	/*
+	 * Demangled (legacy, v0, C++), without hash and `.llvm.` suffixes; never NULL, "??" when there is only a line. Closures
+	 * and async bodies end in {closure#0}, {async_fn#0}, ... when the debug info tells which, else legacy ones in
+	 * {{closure}}. Debug info of line tables alone names inlined functions without their path ("get", "{async_fn#0}"); the
+	 * path of an async body is taken from its caller's type arguments where these name just one.
+	 */
+	const char *function;
+	const char *file; /* as the compiler was given it: absolute, or relative to the compilation directory; NULL unknown */
+	u32 line;	  /* 0 unknown */
+	bool inlined;	  /* inlined into the next one */
+	/*
+	 * The name in the debug info where that has type arguments the linker's name lost: "poll<orders::tick::{async_fn_env#0},
+	 * ...>". NULL none. Of a task's outer frames it tells the type of the future.
+	 */
+	const char *typed_name;
+};
+
+#define SYM_MAX_INLINE 64
+
+struct sym_module;
+
+/*
+ * Opens an ELF file. -ENOENT, -EACCES ... from open(2); -ENOEXEC not an ELF this code reads. *reterr_why (may be NULL) gets a
+ * static phrase.
+ */
+int sym_module_open(const char *path, struct sym_module **ret, const char **reterr_why) __must_check;
+struct sym_module *sym_module_close(struct sym_module *m); /* accepts NULL, returns NULL */
+
+/* Hex of the GNU build-id into buf (2 * SYM_BUILD_ID_MAX + 1 bytes); -ENODATA when the file has none. */
+int sym_module_build_id(const struct sym_module *m, char *buf) __must_check;
+
+/* Content id of a file without build-id, as fmt_file_id() gives it, into buf (FMT_FILE_ID_LEN bytes); 0 or -errno. */
+int sym_module_file_id(const struct sym_module *m, char *buf) __must_check;
+
+/* What names this file can give. */
+enum sym_source sym_module_source(const struct sym_module *m);
+
+/*
+ * How much of the code DWARF describes, percent. A program built without debug info still brings the standard library's DWARF
+ * (SYM_DWARF), but then this is well below 100: its own functions have names, but no lines and no inlined frames.
+ */
+u32 sym_module_dwarf_percent(const struct sym_module *m);
+
+/*
+ * Names of the code at a file offset (of the ELF file, not a virtual address); for return addresses the caller passes is_return
+ * and offset - 1 is looked up. Writes up to `max` frames, innermost first, and returns how many; 0 when there is no name;
+ * negative errno on failure.
+ */
+int sym_module_lookup(struct sym_module *m, u64 file_off, bool is_return, struct sym_frame *ret, u32 max) __must_check;
+
+/*
+ * Crates that the file's own panic messages place in a registry or git checkout, as items spell them, a blank around each: "
+ * hyper serde_json ". Tells dependencies from the program's own crates where there is no debug info. "" when it names none (built
+ * with paths remapped); NULL on ENOMEM. Owned by the module.
+ */
+const char *sym_module_dependencies(struct sym_module *m);
+
+/*
+ * "_ZN..." or "_R..." to readable text, hash suffix (::h0123456789abcdef) and `.llvm.N` removed; other names are copied.
+ * malloc'ed; NULL on ENOMEM.
+ */
+char *sym_demangle(const char *mangled);

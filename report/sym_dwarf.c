@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * sym_dwarf.c: units by address, lines, names and inlined calls, through libdw. Used by sym_module.c.
+ *
+ * .debug_aranges is not used: LLVM's linkers often have none, or one that leaves units out. The ranges of all units are read once
+ * when the file is opened; a unit's functions and lines only when an address in it is asked for.
+ */
+#include <dwarf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "report/frame_kind.h"
+#include "report/sym_impl.h"
+
+#define UNITS_MAX      (1U << 20)
+#define FILE_NAME_MAX  ((size_t)64 << 10)
+#define LINES_NEAR_MAX 64
+
+/* Skeleton units of split DWARF before version 5 are ordinary units with this attribute. */
+#ifndef DW_AT_GNU_dwo_name
+#define DW_AT_GNU_dwo_name 0x2130
+#endif
+
+static const char *string_attr(Dwarf_Die *die, unsigned int name)
+{
+	Dwarf_Attribute attr;
+
+	return dwarf_formstring(dwarf_attr(die, name, &attr));
+}
+
+/* Of this entry, or of the declaration or abstract function it refers to. */
+static const char *string_attr_integrate(Dwarf_Die *die, unsigned int name)
+{
+	Dwarf_Attribute attr;
+
+	return dwarf_formstring(dwarf_attr_integrate(die, name, &attr));
+}
+
+static bool unit_is_c(Dwarf_Die *die)
+{
+	switch (dwarf_srclang(die)) {
+	case DW_LANG_C:
+	case DW_LANG_C89:
+	case DW_LANG_C99:
+	case DW_LANG_C11:
+	case DW_LANG_Mips_Assembler:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int add_unit(struct sym_dwarf *d, const struct sym_elf *e, const struct sym_unit *unit)
+{
+	u32 idx = d->n_cus, n_ranges = d->ranges.n;
+	struct sym_cu *cu;
+	int err;
+
+	if (d->n_cus == d->cap_cus) {
+		u32 cap = d->cap_cus ? d->cap_cus * 2 : 64;
+
+		cu = reallocarray(d->cus, cap, sizeof(*cu));
+		if (!cu)
+			return -ENOMEM;
+		d->cus = cu;
+		d->cap_cus = cap;
+	}
+	cu = &d->cus[idx];
+	*cu = (struct sym_cu){.unit = *unit};
+	err = sym_die_ranges(e, &cu->unit.die, &d->ranges, idx);
+	if (err)
+		return err;
+	if (d->ranges.n == n_ranges) {
+		/*
+		 * No range of its own: take those of its functions. Units without code cost little to scan, others need it
+		 * anyway.
+		 */
+		err = sym_scopes_scan(&cu->scopes, e, &cu->unit, &d->sections);
+		for (u32 i = 0; !err && i < cu->scopes.ranges.n; i++)
+			err = sym_ranges_add(&d->ranges, cu->scopes.ranges.v[i].lo, cu->scopes.ranges.v[i].hi, idx);
+		sym_scopes_release(&cu->scopes);
+		if (err || d->ranges.n == n_ranges)
+			return err;
+	}
+	d->n_cus++;
+	return 0;
+}
+
+static int read_units(struct sym_dwarf *d, const struct sym_elf *e)
+{
+	Dwarf_Off off = 0;
+
+	for (u32 i = 0; i < UNITS_MAX; i++) {
+		struct sym_unit u = {0};
+		Dwarf_Off next, abbrev_off;
+		size_t header_size;
+		int tag, err;
+
+		if (dwarf_next_unit(d->dbg, off, &next, &header_size, &u.version, &abbrev_off, &u.addr_size, &u.offset_size, NULL,
+				    NULL) ||
+		    next <= off)
+			return 0;
+		u.abbrev_off = abbrev_off;
+		u.die_off = off + header_size;
+		u.end_off = min_u64(next, d->sections.info.size);
+		off = next;
+		if (!dwarf_offdie(d->dbg, u.die_off, &u.die))
+			continue;
+		tag = dwarf_tag(&u.die);
+		if (tag != DW_TAG_compile_unit && tag != DW_TAG_skeleton_unit)
+			continue;
+		err = add_unit(d, e, &u);
+		if (err)
+			return err == -EFBIG ? 0 : err;
+	}
+	return 0;
+}
+
+/* Contents of a section as libdw sees them; `z_name` is how old compilers call it when it is compressed. */
+static struct sym_section section_data(const struct sym_elf *e, const char *name, const char *z_name)
+{
+	Elf_Scn *scn = sym_elf_section(e, name);
+	Elf_Data *data;
+
+	if (!scn)
+		scn = sym_elf_section(e, z_name);
+	data = scn ? elf_getdata(scn, NULL) : NULL;
+	return data && data->d_buf ? (struct sym_section){data->d_buf, data->d_size} : (struct sym_section){0};
+}
+
+int sym_dwarf_open(struct sym_dwarf *d, const struct sym_elf *e)
+{
+	int err;
+
+	*d = (struct sym_dwarf){0};
+	d->dbg = dwarf_begin_elf(e->elf, DWARF_C_READ, NULL);
+	if (!d->dbg)
+		return 0;
+	/* libdw has decompressed in place by now. */
+	d->sections.info = section_data(e, ".debug_info", ".zdebug_info");
+	d->sections.abbrev = section_data(e, ".debug_abbrev", ".zdebug_abbrev");
+	if (!d->sections.info.size)
+		return 0;
+	err = read_units(d, e);
+	return err ? err : sym_ranges_flatten(&d->ranges);
+}
+
+void sym_dwarf_release(struct sym_dwarf *d)
+{
+	for (u32 i = 0; i < d->n_cus; i++)
+		sym_scopes_release(&d->cus[i].scopes);
+	free(d->cus);
+	sym_ranges_release(&d->ranges);
+	u64map_release(&d->names);
+	if (d->dbg)
+		(void)dwarf_end(d->dbg);
+	*d = (struct sym_dwarf){0};
+}
+
+u64 sym_dwarf_code_size(const struct sym_dwarf *d)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < d->ranges.n; i++) {
+		const struct sym_range *r = &d->ranges.v[i];
+
+		if (dwarf_haschildren(&d->cus[r->owner].unit.die) > 0)
+			sum += r->hi - r->lo;
+	}
+	return sum;
+}
+
+static int cu_scan(struct sym_module *m, struct sym_cu *cu)
+{
+	Dwarf_Die *die = &cu->unit.die;
+	int err;
+
+	if (cu->is_scanned)
+		return 0;
+	err = sym_scopes_scan(&cu->scopes, &m->elf, &cu->unit, &m->dwarf.sections);
+	if (err) {
+		sym_scopes_release(&cu->scopes);
+		return err;
+	}
+	cu->is_scanned = true;
+	cu->is_c = unit_is_c(die);
+	cu->is_skeleton = dwarf_tag(die) == DW_TAG_skeleton_unit || dwarf_hasattr(die, DW_AT_dwo_name) ||
+			  dwarf_hasattr(die, DW_AT_GNU_dwo_name);
+	cu->comp_dir = string_attr(die, DW_AT_comp_dir);
+	if (dwarf_getsrcfiles(die, &cu->files, &cu->n_files))
+		cu->files = NULL;
+	return 0;
+}
+
+/*
+ * Users know their files as src/api.rs, relative to the directory the compiler ran in. Names of dependencies are absolute,
+ * because only their directory says what they are. libdw joins a relative name with that directory for some tables and not for
+ * others: both are brought to this form here.
+ */
+static const char *intern_file(struct sym_module *m, const struct sym_cu *cu, const char *path)
+{
+	size_t n = cu->comp_dir ? strlen(cu->comp_dir) : 0;
+	_cleanup_buf_ struct buf joined = {.max = FILE_NAME_MAX};
+
+	while (n && cu->comp_dir[n - 1] == '/')
+		n--;
+	if (!n)
+		return sym_intern(m, path);
+	if (*path == '/') {
+		if (!strncmp(path, cu->comp_dir, n) && path[n] == '/' && frame_path_origin(path) == FRAME_PATH_OTHER)
+			path += n + strspn(path + n, "/");
+		return sym_intern(m, path);
+	}
+	buf_put(&joined, cu->comp_dir, n);
+	buf_putc(&joined, '/');
+	buf_put(&joined, path, strlen(path) + 1);
+	if (buf_err(&joined) || frame_path_origin((const char *)joined.data) == FRAME_PATH_OTHER)
+		return sym_intern(m, path);
+	return sym_intern(m, (const char *)joined.data);
+}
+
+/* Index of the line table's first row behind an address; n when none is. */
+static size_t row_behind(Dwarf_Lines *lines, size_t n, u64 addr)
+{
+	size_t lo = 0;
+
+	while (lo < n) {
+		size_t mid = lo + (n - lo) / 2;
+		Dwarf_Addr a;
+
+		if (!dwarf_lineaddr(dwarf_onesrcline(lines, mid), &a) && a <= addr)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	return lo;
+}
+
+/*
+ * Code that a compiler moved or merged has line 0, and often another function's file. The nearest line in the same piece of the
+ * same function, first before it, then behind, is the best that can be said. NULL when there is none.
+ */
+static Dwarf_Line *nearest_line(struct sym_cu *cu, u64 addr, const struct sym_range *in)
+{
+	Dwarf_Lines *lines;
+	size_t n, at;
+
+	if (dwarf_getsrclines(&cu->unit.die, &lines, &n))
+		return NULL;
+	at = row_behind(lines, n, addr);
+	for (int step = -1; step <= 1; step += 2) {
+		size_t i = step < 0 ? at - 1 : at;
+
+		for (u32 k = 0; k < LINES_NEAR_MAX && i < n; k++, i += (size_t)step) {
+			Dwarf_Line *line = dwarf_onesrcline(lines, i);
+			bool is_end = false;
+			Dwarf_Addr a;
+			int no;
+
+			if (dwarf_lineaddr(line, &a) || a < in->lo || a >= in->hi || dwarf_lineendsequence(line, &is_end) ||
+			    is_end || dwarf_lineno(line, &no))
+				break;
+			if (no > 0)
+				return line;
+		}
+	}
+	return NULL;
+}
+
+/* Place of the instruction itself, `in` is the code of its function around it (NULL unknown); no line is no error. */
+static int innermost_line(struct sym_module *m, struct sym_cu *cu, u64 addr, const struct sym_range *in, const char **ret_file,
+			  u32 *ret_line)
+{
+	Dwarf_Line *line = dwarf_getsrc_die(&cu->unit.die, addr), *near;
+	const char *path;
+	int no = 0;
+
+	*ret_file = NULL;
+	*ret_line = 0;
+	if (!line || dwarf_lineno(line, &no))
+		return 0;
+	if (no <= 0 && in) {
+		near = nearest_line(cu, addr, in);
+		line = near ? near : line;
+	}
+	path = dwarf_linesrc(line, NULL, NULL);
+	if (!path || dwarf_lineno(line, &no))
+		return 0;
+	*ret_file = intern_file(m, cu, path);
+	if (!*ret_file)
+		return -ENOMEM;
+	*ret_line = no > 0 ? (u32)no : 0;
+	/*
+	 * Without a line the file may be anyone's; as a dependency's it at least keeps the frame from counting as the program's
+	 * own.
+	 */
+	if (no <= 0 && frame_path_origin(*ret_file) == FRAME_PATH_OTHER)
+		*ret_file = NULL;
+	return 0;
+}
+
+/* Place where the inlined function was called. */
+static int call_line(struct sym_module *m, struct sym_cu *cu, Dwarf_Die *die, const char **ret_file, u32 *ret_line)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word file = 0, line = 0;
+	const char *path = NULL;
+
+	*ret_file = NULL;
+	*ret_line = 0;
+	if (!dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &line) && line <= UINT32_MAX)
+		*ret_line = (u32)line;
+	if (cu->files && !dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &file) && file < cu->n_files)
+		path = dwarf_filesrc(cu->files, file, NULL, NULL);
+	if (!path)
+		return 0;
+	*ret_file = intern_file(m, cu, path);
+	return *ret_file ? 0 : -ENOMEM;
+}
+
+/* Name of a scope's function. Outer functions without a linker name (line tables alone have none) get the symbol table's. */
+static int scope_name(struct sym_module *m, const struct sym_cu *cu, Dwarf_Die *die, u64 addr, struct sym_frame *f)
+{
+	const char *own = string_attr_integrate(die, DW_AT_name);
+	const char *linker = string_attr_integrate(die, DW_AT_linkage_name);
+	int err = 0;
+
+	if (own && strchr(own, '<')) {
+		f->typed_name = sym_intern(m, own);
+		if (!f->typed_name)
+			return -ENOMEM;
+	}
+	if (!linker)
+		linker = string_attr_integrate(die, DW_AT_MIPS_linkage_name);
+	if (linker && *linker) {
+		f->function = sym_linker_name(m, linker, own);
+		return f->function ? 0 : -ENOMEM;
+	}
+	if (!f->inlined && !cu->is_c) {
+		f->function = sym_symtab_function(m, addr, &err);
+		if (f->function)
+			f->function = sym_with_closure_name(m, f->function, own);
+		if (err || f->function)
+			return err;
+	}
+	f->function = sym_intern(m, own && *own ? own : "??");
+	return f->function ? 0 : -ENOMEM;
+}
+
+/* No function entry: assembly, or units that hold lines alone. */
+static int lookup_line_only(struct sym_module *m, struct sym_cu *cu, u64 addr, struct sym_frame *ret)
+{
+	const char *file, *function;
+	u32 line;
+	int err = innermost_line(m, cu, addr, NULL, &file, &line);
+
+	if (err || !file)
+		return err;
+	function = sym_symtab_function(m, addr, &err);
+	if (err)
+		return err;
+	if (!function)
+		function = sym_intern(m, "??");
+	if (!function)
+		return -ENOMEM;
+	*ret = (struct sym_frame){.function = function, .file = file, .line = line};
+	return 1;
+}
+
+int sym_dwarf_lookup(struct sym_module *m, u64 addr, struct sym_frame *ret, u32 max)
+{
+	const struct sym_range *in = sym_ranges_find(&m->dwarf.ranges, addr);
+	struct sym_cu *cu = in ? &m->dwarf.cus[in->owner] : NULL;
+	u32 scope, line, n = 0;
+	const char *file;
+	int err;
+
+	if (!cu || !max)
+		return 0;
+	err = cu_scan(m, cu);
+	if (err)
+		return err;
+	in = sym_ranges_find(&cu->scopes.ranges, addr);
+	if (!in)
+		/*
+		 * A skeleton's lines without its functions would put an inlined function's file beside the outer function's name.
+		 */
+		return cu->is_skeleton ? 0 : lookup_line_only(m, cu, addr, ret);
+	scope = in->owner;
+	err = innermost_line(m, cu, addr, in, &file, &line);
+	while (!err && scope != SYM_NO_OWNER && n < max) {
+		struct sym_frame *f = &ret[n];
+		Dwarf_Die die;
+
+		if (!dwarf_offdie(m->dwarf.dbg, cu->scopes.v[scope].die_off, &die))
+			break;
+		scope = cu->scopes.v[scope].parent;
+		*f = (struct sym_frame){.file = file, .line = line, .inlined = scope != SYM_NO_OWNER};
+		err = scope_name(m, cu, &die, addr, f);
+		if (!err && f->inlined)
+			err = call_line(m, cu, &die, &file, &line);
+		n++;
+	}
+	for (u32 i = 0; !err && i + 1 < n; i++)
+		err = sym_qualify_body(m, &ret[i], &ret[i + 1]);
+	return err ? err : (int)n;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * sym_module.c: the public face of the symbolizer (sym.h): DWARF where it knows the address, else the symbol table.
+ * Invariant: every string in a struct sym_frame is in m->strings.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format/fmt_file_id.h"
+#include "report/sym_impl.h"
+
+static int module_read(struct sym_module *m, const char *path, const char **reterr_why)
+{
+	int err = sym_elf_open(&m->elf, path, reterr_why);
+
+	if (err)
+		return err;
+	if (reterr_why)
+		*reterr_why = "out of memory";
+	m->strings = strtab_new();
+	if (!m->strings)
+		return -ENOMEM;
+	err = sym_symtab_read(&m->symtab, &m->elf);
+	if (err)
+		return err;
+	return sym_dwarf_open(&m->dwarf, &m->elf);
+}
+
+int sym_module_open(const char *path, struct sym_module **ret, const char **reterr_why)
+{
+	struct sym_module *m = calloc(1, sizeof(*m));
+	int err;
+
+	if (!m) {
+		if (reterr_why)
+			*reterr_why = "out of memory";
+		return -ENOMEM;
+	}
+	m->elf.fd = -1;
+	err = module_read(m, path, reterr_why);
+	if (err) {
+		(void)sym_module_close(m);
+		return err;
+	}
+	*ret = m;
+	return 0;
+}
+
+struct sym_module *sym_module_close(struct sym_module *m)
+{
+	if (!m)
+		return NULL;
+	sym_dwarf_release(&m->dwarf);
+	sym_symtab_release(&m->symtab);
+	sym_elf_release(&m->elf);
+	(void)strtab_free(m->strings);
+	free(m->dependencies);
+	free(m);
+	return NULL;
+}
+
+int sym_module_build_id(const struct sym_module *m, char *buf)
+{
+	if (!m->elf.build_id_len)
+		return -ENODATA;
+	for (u32 i = 0; i < m->elf.build_id_len; i++)
+		(void)snprintf(buf + 2 * (size_t)i, 3, "%02x", m->elf.build_id[i]);
+	return 0;
+}
+
+int sym_module_file_id(const struct sym_module *m, char *buf)
+{
+	return fmt_file_id(m->elf.fd, buf);
+}
+
+enum sym_source sym_module_source(const struct sym_module *m)
+{
+	if (sym_dwarf_code_size(&m->dwarf))
+		return SYM_DWARF;
+	return m->symtab.n ? SYM_SYMTAB : SYM_NONE;
+}
+
+u32 sym_module_dwarf_percent(const struct sym_module *m)
+{
+	u64 code = 0, known = sym_dwarf_code_size(&m->dwarf);
+
+	for (u32 i = 0; i < m->elf.n_segments; i++)
+		if (m->elf.segments[i].is_exec)
+			code += min_u64(m->elf.segments[i].size, UINT64_MAX / 256);
+	return code ? (u32)min_u64(100, min_u64(known, UINT64_MAX / 100) * 100 / code) : 0;
+}
+
+int sym_module_lookup(struct sym_module *m, u64 file_off, bool is_return, struct sym_frame *ret, u32 max)
+{
+	const char *function;
+	u64 addr;
+	int n;
+
+	if (!max || (is_return && !file_off) || !sym_elf_addr_of(&m->elf, file_off - is_return, &addr))
+		return 0;
+	n = sym_dwarf_lookup(m, addr, ret, min_u64(max, SYM_MAX_INLINE));
+	if (n)
+		return n;
+	function = sym_symtab_function(m, addr, &n);
+	if (!function)
+		return n;
+	*ret = (struct sym_frame){.function = function};
+	return 1;
+}

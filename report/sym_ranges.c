@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * sym_ranges.c: address ranges with owners: collected in any order, then flattened into a sorted disjoint list and searched.
+ * Used by sym_dwarf.c (units) and sym_scope.c (functions and inlined calls).
+ */
+#include <errno.h>
+
+#include "report/sym_impl.h"
+
+#define RANGES_MAX (16U << 20)
+
+int sym_ranges_add(struct sym_ranges *r, u64 lo, u64 hi, u32 owner)
+{
+	if (lo >= hi)
+		return 0;
+	if (r->n == r->cap) {
+		u32 cap = r->cap ? r->cap * 2 : 64;
+		struct sym_range *v;
+
+		if (cap > RANGES_MAX)
+			return -EFBIG;
+		v = reallocarray(r->v, cap, sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		r->v = v;
+		r->cap = cap;
+	}
+	r->v[r->n++] = (struct sym_range){.lo = lo, .hi = hi, .owner = owner};
+	return 0;
+}
+
+void sym_ranges_release(struct sym_ranges *r)
+{
+	free(r->v);
+	*r = (struct sym_ranges){0};
+}
+
+static int range_cmp(const void *pa, const void *pb)
+{
+	const struct sym_range *a = pa, *b = pb;
+
+	if (a->lo != b->lo)
+		return a->lo < b->lo ? -1 : 1;
+	return a->owner < b->owner ? -1 : a->owner > b->owner;
+}
+
+/* A heap of the ranges that cover the sweep's position, highest owner on top. */
+static void heap_push(struct sym_range *heap, u32 *n, struct sym_range x)
+{
+	u32 i = (*n)++;
+
+	while (i && heap[(i - 1) / 2].owner < x.owner) {
+		heap[i] = heap[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	heap[i] = x;
+}
+
+static void heap_pop(struct sym_range *heap, u32 *n)
+{
+	struct sym_range x = heap[--*n];
+	u32 i = 0;
+
+	for (;;) {
+		u32 child = 2 * i + 1;
+
+		if (child >= *n)
+			break;
+		if (child + 1 < *n && heap[child + 1].owner > heap[child].owner)
+			child++;
+		if (heap[child].owner <= x.owner)
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = x;
+}
+
+/* Appends, joining with the previous range of the same owner. */
+static int emit(struct sym_ranges *out, u64 lo, u64 hi, u32 owner)
+{
+	struct sym_range *last = out->n ? &out->v[out->n - 1] : NULL;
+
+	if (last && last->hi == lo && last->owner == owner) {
+		last->hi = hi;
+		return 0;
+	}
+	return sym_ranges_add(out, lo, hi, owner);
+}
+
+static int sweep(const struct sym_ranges *r, struct sym_range *heap, struct sym_ranges *out)
+{
+	u32 n_heap = 0, next = 0;
+	u64 pos = 0;
+
+	while (next < r->n || n_heap) {
+		u64 until;
+		int err;
+
+		if (!n_heap)
+			pos = max_u64(pos, r->v[next].lo);
+		while (next < r->n && r->v[next].lo <= pos)
+			heap_push(heap, &n_heap, r->v[next++]);
+		while (n_heap && heap[0].hi <= pos)
+			heap_pop(heap, &n_heap);
+		if (!n_heap)
+			continue;
+		until = next < r->n ? min_u64(heap[0].hi, r->v[next].lo) : heap[0].hi;
+		err = emit(out, pos, until, heap[0].owner);
+		if (err)
+			return err;
+		pos = until;
+	}
+	return 0;
+}
+
+int sym_ranges_flatten(struct sym_ranges *r)
+{
+	_cleanup_free_ struct sym_range *heap = NULL;
+	struct sym_ranges out = {0};
+	int err;
+
+	if (!r->n)
+		return 0;
+	heap = calloc(r->n, sizeof(*heap));
+	if (!heap) {
+		sym_ranges_release(r);
+		return -ENOMEM;
+	}
+	qsort(r->v, r->n, sizeof(*r->v), range_cmp);
+	err = sweep(r, heap, &out);
+	sym_ranges_release(r);
+	if (err) {
+		sym_ranges_release(&out);
+		return err == -EFBIG ? 0 : err;
+	}
+	*r = out;
+	return 0;
+}
+
+const struct sym_range *sym_ranges_find(const struct sym_ranges *r, u64 addr)
+{
+	u32 lo = 0, hi = r->n;
+
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (addr >= r->v[mid].hi)
+			lo = mid + 1;
+		else if (addr < r->v[mid].lo)
+			hi = mid;
+		else
+			return &r->v[mid];
+	}
+	return NULL;
+}

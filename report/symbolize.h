@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * symbolize.h: names for the frames of a database: finds the file of each module that has frames (its build-id must agree,
+ * whatever its name), asks sym.h and fills table symbol. What was found, or what to pass, is said in table module.
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "base/base.h"
+
+struct symbolize_opts {
+	const char *capture; /* its directory is searched */
+	const char *const *targets;
+	u32 n_targets;
+};
+
+/*
+ * Each --target must be the file of a module. 0; -EINVAL after it was said on stderr which is not, with its id and those of
+ * the capture; -errno of a file that cannot be read, likewise said.
+ */
+int symbolize_check_targets(sqlite3 *db, const struct symbolize_opts *o) __must_check;
+
+/* 1 when symbolize_run() would find names that are not in the database; 0 not; negative errno. */
+int symbolize_is_needed(sqlite3 *db, const struct symbolize_opts *o) __must_check;
+
+/* Adds all names that can be found. db is writable; the caller has begun a transaction. */
+int symbolize_run(sqlite3 *db, const struct symbolize_opts *o) __must_check;

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* verdict.c: see verdict.h. A pure function of counts; each rule below gives its reason, the worst one gives the state. */
+#include "report/verdict.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/human.h"
+
+static u64 add_saturated(u64 a, u64 b)
+{
+	u64 sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/* Is part more than 1 in n of whole? Any values. */
+static bool exceeds(u64 part, u64 whole, u64 n)
+{
+	return (unsigned __int128)part * n > whole;
+}
+
+static void __printf_fmt(3, 4) add_reason(struct verdict *v, enum verdict_state state, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (state > v->state)
+		v->state = state;
+	BUG_ON(v->n_reasons == VERDICT_MAX_LINES);
+	va_start(ap, fmt);
+	(void)vsnprintf(v->reasons[v->n_reasons++], VERDICT_LINE, fmt, ap);
+	va_end(ap);
+}
+
+static void __printf_fmt(2, 3) add_note(struct verdict *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	BUG_ON(v->n_notes == VERDICT_MAX_LINES);
+	va_start(ap, fmt);
+	(void)vsnprintf(v->notes[v->n_notes++], VERDICT_LINE, fmt, ap);
+	va_end(ap);
+}
+
+/* "12.3 %", two decimals below one so that a small share does not read as none. */
+struct share {
+	char s[16];
+};
+
+static struct share share_of(u64 part, u64 whole)
+{
+	double percent = whole ? 100.0 * (double)part / (double)whole : 0;
+	struct share sh;
+
+	(void)snprintf(sh.s, sizeof(sh.s),
+		       percent > 0 && percent < 0.01 ? "< 0.01 %%"
+		       : percent < 1		     ? "%.2f %%"
+						     : "%.1f %%",
+		       percent);
+	return sh;
+}
+
+static enum verdict_state by_share(u64 part, u64 whole)
+{
+	return exceeds(part, whole, 10) ? VERDICT_UNTRUSTWORTHY : VERDICT_PARTIAL;
+}
+
+static void judge_events(const struct verdict_facts *f, struct verdict *v)
+{
+	u64 all = add_saturated(f->events, f->lost);
+
+	if (!f->events)
+		add_reason(v, VERDICT_UNTRUSTWORTHY, "it holds no event");
+	if (f->lost)
+		add_reason(v, by_share(f->lost, all), "of %s events %s were lost while recording (%s)", human_count(all).s,
+			   human_count(f->lost).s, share_of(f->lost, all).s);
+}
+
+static void judge_file(const struct verdict_facts *f, struct verdict *v)
+{
+	u64 bad = add_saturated(f->blocks_damaged, f->blocks_missing);
+	u64 all = add_saturated(f->blocks_intact, bad);
+
+	if (bad)
+		add_reason(v, bad > 1 ? by_share(bad, all) : VERDICT_PARTIAL,
+			   "blocks: %s, of which %s damaged and %s missing (%s)", human_count(all).s,
+			   human_count(f->blocks_damaged).s, human_count(f->blocks_missing).s, share_of(bad, all).s);
+	if (f->bytes_skipped)
+		add_reason(v, exceeds(f->bytes_skipped, f->file_size, 2) ? VERDICT_UNTRUSTWORTHY : VERDICT_PARTIAL,
+			   "%s of %s could not be read (%s)", human_bytes(f->bytes_skipped).s, human_bytes(f->file_size).s,
+			   share_of(f->bytes_skipped, f->file_size).s);
+	if (!f->closed_cleanly)
+		add_reason(v, VERDICT_PARTIAL,
+			   "it was not closed: the recording ended abruptly, or the copy is cut short or damaged");
+}
+
+static void judge_evidence(const struct verdict_facts *f, struct verdict *v)
+{
+	u64 known = f->stacks > f->stacks_fp ? f->stacks - f->stacks_fp : 0;
+	u64 broken = known > f->stacks_whole ? known - f->stacks_whole : 0;
+
+	if (f->contexts_unread && exceeds(f->contexts_unread, f->contexts, 1000))
+		add_reason(v, by_share(f->contexts_unread, f->contexts),
+			   "of %s runtime contexts %s could not be read (%s): polls may be missing", human_count(f->contexts).s,
+			   human_count(f->contexts_unread).s, share_of(f->contexts_unread, f->contexts).s);
+	else if (f->contexts_unread)
+		add_note(v, "of %s runtime contexts %s could not be read (%s)", human_count(f->contexts).s,
+			 human_count(f->contexts_unread).s, share_of(f->contexts_unread, f->contexts).s);
+	if (broken && exceeds(broken, known, 100))
+		add_reason(v, VERDICT_PARTIAL, "of %s user stacks %s are not whole (%s)", human_count(known).s,
+			   human_count(broken).s, share_of(broken, known).s);
+	else if (broken)
+		add_note(v, "of %s user stacks %s are not whole (%s)", human_count(known).s, human_count(broken).s,
+			 share_of(broken, known).s);
+	if (f->stacks_fp)
+		add_note(v, "of %s user stacks %s were walked by frame pointers: whether they are whole is not known",
+			 human_count(f->stacks).s, human_count(f->stacks_fp).s);
+}
+
+void verdict_decide(const struct verdict_facts *f, struct verdict *ret)
+{
+	*ret = (struct verdict){.state = VERDICT_COMPLETE};
+	judge_events(f, ret);
+	judge_file(f, ret);
+	judge_evidence(f, ret);
+}
+
+const char *verdict_name(enum verdict_state state)
+{
+	static const char *const names[] = {
+		[VERDICT_COMPLETE] = "complete",
+		[VERDICT_PARTIAL] = "partial",
+		[VERDICT_UNTRUSTWORTHY] = "untrustworthy",
+	};
+
+	return names[state];
+}
+
+char *verdict_reasons(const struct verdict *v)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	for (u32 i = 0; i < v->n_reasons; i++)
+		buf_printf(&b, "%s%s", i ? "\n" : "", v->reasons[i]);
+	return buf_take_str(&b);
+}

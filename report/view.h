@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * view.h: the views of `ascope report`. Each reads an open capture database and writes to a stream; none opens, exits or logs, so
+ * that a test can run them on a database made by hand. 0 or negative errno; write errors are the stream's and are looked at by
+ * the command.
+ */
+#pragma once
+
+#include <sqlite3.h>
+#include <stdio.h>
+
+#include "base/base.h"
+
+#define REPORT_MIN_NS	 (10 * NSEC_PER_MSEC) /* --min */
+#define REPORT_TOP_TEXT	 10		      /* --top of a text view; JSON lists all */
+#define REPORT_TOP_UNSET UINT64_MAX
+
+struct report_opts {
+	const char *file; /* path of the capture as the user gave it */
+	u64 min_ns;	  /* polls at least this long are reported */
+	u64 top;	  /* polls listed one by one; 0 = all; REPORT_TOP_UNSET = the view's own default */
+	u64 from_ns;	  /* window, ns since the recording began */
+	u64 to_ns;	  /* 0 = to the end */
+	bool full;	  /* every frame, whole paths */
+	bool color;
+	u32 width; /* of the output, characters */
+};
+
+int view_blocking(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_blocking_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_summary(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_summary_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;

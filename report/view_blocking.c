@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * view_blocking.c: `ascope report --blocking`: which poll held which worker, for how long, at which line, why, and who waited
+ * behind it.
+ *
+ * Polls that hold a runtime come first and are the only ones counted as worker time; root futures and local sets have a section
+ * of their own. Whatever was not proven (possible, unclassified), or was the fault of busy CPUs, is counted on a line and is
+ * never a row.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/human.h"
+#include "report/sqlrow.h"
+#include "report/view.h"
+#include "report/view_advice.h"
+#include "report/view_blocks.h"
+#include "report/view_head.h"
+#include "report/view_places.h"
+#include "report/view_stack.h"
+#include "report/view_text.h"
+
+#define DETAIL_INDENT 4
+
+struct blocking_view {
+	sqlite3 *db;
+	const struct report_opts *o;
+	const struct capture_facts *f;
+	FILE *out;
+	struct vstack_loader loader;
+	u64 number; /* of the last block spelled out */
+};
+
+#define LABEL_WIDTH 9
+
+/* A line "label    text", broken between words. */
+static void put_line(const struct blocking_view *v, const char *label, const char *text)
+{
+	(void)fprintf(v->out, "%*s%-*s", DETAIL_INDENT, "", LABEL_WIDTH, label);
+	text_paragraph(v->out, v->o->width, DETAIL_INDENT + LABEL_WIDTH, DETAIL_INDENT + LABEL_WIDTH, text);
+}
+
+/* "worker 2 (tid 24038, cpu 1)"; with more than one runtime, which one. */
+static int who_text(const struct blocking_view *v, const struct block *k, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	bool runtime_held = k->holds && strcmp(k->holds, "runtime") == 0;
+
+	if (runtime_held && k->has_worker) {
+		if (v->f->mt_runtimes > 1)
+			buf_printf(&b, "runtime %llu ", (unsigned long long)k->runtime_id);
+		buf_printf(&b, "worker %llu", (unsigned long long)k->worker);
+	} else if (runtime_held) {
+		buf_printf(&b, "%s runtime %llu", k->flavor ? k->flavor : "unknown", (unsigned long long)k->runtime_id);
+	} else {
+		_cleanup_free_ char *thread = NULL;
+		int r = text_clean(k->thread_name, "?", &thread);
+
+		if (r < 0)
+			return r;
+		buf_printf(&b, "%s on thread %s", k->holds && strcmp(k->holds, "localset") == 0 ? "local set" : "root future",
+			   thread);
+	}
+	if (v->f->processes > 1)
+		buf_printf(&b, " (pid %llu, tid %llu", (unsigned long long)k->pid, (unsigned long long)k->tid);
+	else
+		buf_printf(&b, " (tid %llu", (unsigned long long)k->tid);
+	if (k->has_cpu)
+		buf_printf(&b, ", cpu %llu", (unsigned long long)k->cpu);
+	buf_putc(&b, ')');
+	*ret = buf_take_str(&b);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int put_title(struct blocking_view *v, const struct block *k)
+{
+	_cleanup_free_ char *who = NULL, *syscall = NULL;
+	char number[32], what[96], when[48];
+	struct text_wrap w;
+	int r;
+
+	r = who_text(v, k, &who);
+	if (r == 0)
+		r = text_clean(k->syscall, "", &syscall);
+	if (r < 0)
+		return r;
+	v->number++;
+	(void)snprintf(number, sizeof(number), "#%llu", (unsigned long long)v->number);
+	if (*syscall)
+		(void)snprintf(what, sizeof(what), "%s (%s)", k->class_name, syscall);
+	else
+		(void)snprintf(what, sizeof(what), "%s", k->class_name);
+	/* A poll that was open at the start may have been seen by the snapshot just before it. */
+	(void)snprintf(when, sizeof(when), "+%s", text_offset(k->ts > v->f->ts_start ? k->ts - v->f->ts_start : 0).s);
+	(void)fputc('\n', v->out);
+	text_color(v->out, v->o->color, TEXT_BOLD, number);
+	(void)fprintf(v->out, "  %s  %s", text_exact(k->dur).s, what);
+	text_wrap_begin(&w, v->out, v->o->width, DETAIL_INDENT,
+			(u32)(strlen(number) + 4 + strlen(text_exact(k->dur).s) + text_width(what)), "   ");
+	w.first = false;
+	text_wrap_word(&w, who);
+	text_wrap_word(&w, when);
+	(void)fputc('\n', v->out);
+	return 0;
+}
+
+static void put_state(const struct blocking_view *v, const struct block *k)
+{
+	if (k->state && strcmp(k->state, "open-start") == 0)
+		(void)fprintf(v->out, "%*swas blocked already when the recording began: it took longer than this\n",
+			      DETAIL_INDENT, "");
+	else if (k->state && strcmp(k->state, "open-end") == 0)
+		(void)fprintf(v->out, "%*sstill blocked when the recording ended: it took longer than this\n", DETAIL_INDENT, "");
+}
+
+static void put_task(const struct blocking_view *v, const struct block *k)
+{
+	if (k->has_task)
+		(void)fprintf(v->out, "%*stask %llu\n", DETAIL_INDENT, "", (unsigned long long)k->task_id);
+	else if (k->holds && strcmp(k->holds, "runtime") == 0)
+		(void)fprintf(v->out, "%*sroot future (block_on) of this runtime: all its tasks wait\n", DETAIL_INDENT, "");
+}
+
+static void add_part(struct buf *b, u64 ns, u64 whole, const char *name)
+{
+	/* Below one percent it does not matter. */
+	if (ns && ns >= whole / 100)
+		buf_printf(b, "%s%s %s", b->len ? ", " : "", name, human_ns(ns).s);
+}
+
+static int put_parts(const struct blocking_view *v, const struct block *k)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *text = NULL;
+	u64 largest = max_u64(k->off_cpu, max_u64(k->on_cpu, k->runnable));
+
+	if (k->dur && largest >= k->dur - k->dur / 100 && k->waits < 2)
+		return 0;
+	add_part(&b, k->off_cpu, k->dur, "waiting");
+	if (k->waits > 1)
+		buf_printf(&b, " in %s waits", human_count(k->waits).s);
+	add_part(&b, k->on_cpu, k->dur, "on-CPU");
+	add_part(&b, k->runnable, k->dur, "runnable, but not running");
+	text = buf_take_str(&b);
+	if (!text)
+		return -ENOMEM;
+	if (*text)
+		put_line(v, "parts", text);
+	return 0;
+}
+
+/* A poll seen by samples is at least dur_min and at most dur_max long. */
+static void put_bounds(const struct blocking_view *v, const struct block *k)
+{
+	char text[160];
+
+	if (k->dur_max <= k->dur_min || k->dur_max - k->dur_min < k->dur_min / 100)
+		return;
+	(void)snprintf(text, sizeof(text), "between %s and %s, seen by %s sample%s", text_exact(k->dur_min).s,
+		       text_exact(k->dur_max).s, human_count(k->samples).s, k->samples == 1 ? "" : "s");
+	put_line(v, "length", text);
+}
+
+/*
+ * The LIFO slot's task can be stolen in these versions only (design 35-blocking section 6); elsewhere it waits for this poll and
+ * nothing else.
+ */
+static bool lifo_is_stealable(const char *tokio_version)
+{
+	static const char *const versions[] = {"1.51.0", "1.51.1", "1.52.0", "1.52.1"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++)
+		if (strcmp(tokio_version, versions[i]) == 0)
+			return true;
+	return false;
+}
+
+static int put_paid_by(const struct blocking_view *v, const struct block *k)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *text = NULL;
+	u64 n = k->lifo + k->queued;
+
+	if (!k->has_lifo && !k->has_queued)
+		return 0;
+	if (!n) {
+		buf_puts(&b, "no task was queued on its worker when it began to wait");
+	} else {
+		buf_printf(&b, ">= %s queued on its worker when it began to wait (", human_count(n).s);
+		if (k->has_lifo)
+			buf_printf(&b, "%llu in the LIFO slot%s", (unsigned long long)k->lifo, k->has_queued ? ", " : "");
+		if (k->has_queued)
+			buf_printf(&b, "%s local", human_count(k->queued).s);
+		buf_putc(&b, ')');
+		if (k->lifo && k->tokio_version && !lifo_is_stealable(k->tokio_version))
+			buf_puts(&b, "; the LIFO slot's task could run nowhere else");
+	}
+	text = buf_take_str(&b);
+	if (!text)
+		return -ENOMEM;
+	put_line(v, "paid by", text);
+	return 0;
+}
+
+static void put_try(const struct blocking_view *v, const struct block *k, const struct vstack *user)
+{
+	const char *advice = advice_for(k->class_name, user);
+
+	if (advice)
+		put_line(v, "try", advice);
+}
+
+static int put_block(struct blocking_view *v, const struct block *k)
+{
+	struct vstack_style frames = {v->o->full, v->o->width, DETAIL_INDENT + 2},
+			    kernel_style = {v->o->full, v->o->width, DETAIL_INDENT};
+	_cleanup_vstack_ struct vstack user = {0}, kernel = {0};
+	int r;
+
+	r = vstack_load(&v->loader, k->stack_id, false, &user);
+	if (r == 0)
+		r = vstack_load(&v->loader, k->kstack_id, true, &kernel);
+	if (r == 0)
+		r = put_title(v, k);
+	if (r < 0)
+		return r;
+	put_state(v, k);
+	put_task(v, k);
+	if (user.n)
+		r = vstack_print(&user, &frames, v->out);
+	else
+		(void)fprintf(v->out, "%*s(no user stack)\n", DETAIL_INDENT + 2, "");
+	if (r == 0)
+		r = vstack_print_kernel(&kernel, &kernel_style, v->out);
+	if (r < 0)
+		return r;
+	put_bounds(v, k);
+	r = put_parts(v, k);
+	if (r == 0)
+		r = put_paid_by(v, k);
+	put_try(v, k, &user);
+	return r;
+}
+
+static int put_group(struct blocking_view *v, enum block_group group, u64 count)
+{
+	u64 top = v->o->top == REPORT_TOP_UNSET ? REPORT_TOP_TEXT : v->o->top;
+	_cleanup_blocks_ struct blocks b = {0};
+	int r;
+
+	r = view_places(v->db, v->o, v->f, group, top, v->out);
+	if (r == 0)
+		r = blocks_load(v->db, v->o, v->f, group, top, &b);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < b.n; i++) {
+		r = put_block(v, &b.rows[i]);
+		if (r < 0)
+			return r;
+	}
+	if (count > b.n)
+		(void)fprintf(v->out, "\n... %s more (--top 0 lists all)\n", human_count(count - b.n).s);
+	return 0;
+}
+
+/* What was looked at and not found: a report without rows must not read as "all is well" without saying what it saw. */
+static int put_nothing(struct blocking_view *v)
+{
+	struct report_opts all = *v->o;
+	_cleanup_free_ char *workers = NULL, *name = NULL, *place = NULL;
+	_cleanup_blocks_ struct blocks longest = {0};
+	_cleanup_places_ struct places where = {0};
+	char text[512];
+	int r;
+
+	r = facts_workers_text(v->f, &workers);
+	if (r < 0)
+		return r;
+	(void)snprintf(text, sizeof(text), "no poll %s for >= %s in %s%s%s; looked at %s switches and %s samples",
+		       v->f->runtimes ? "blocked" : "was seen", text_threshold(v->o->min_ns).s, human_ns(facts_window(v->f)).s,
+		       v->f->runtimes ? " on " : ": ", v->f->runtimes ? workers : "no Tokio runtime was found (see below)",
+		       human_count(v->f->switches).s, human_count(v->f->samples).s);
+	text_paragraph(v->out, v->o->width, 4, 0, text);
+	if (strcmp(v->f->verdict, "complete") != 0)
+		(void)fputs("  the recording is not complete (see above): a block may be among the missing\n", v->out);
+	if (v->f->tick_unproven) {
+		(void)snprintf(
+			text, sizeof(text),
+			"  only waits were judged on %s of %s runtime%s: polls that hold the CPU cannot be told apart there "
+			"(tick not proven)",
+			human_count(v->f->tick_unproven).s, human_count(v->f->runtimes).s, v->f->runtimes == 1 ? "" : "s");
+		text_paragraph(v->out, v->o->width, 4, 0, text);
+	}
+	all.min_ns = 0;
+	r = blocks_load(v->db, &all, v->f, BLOCKS_RUNTIME, 1, &longest);
+	if (r < 0 || !longest.n)
+		return r;
+	all.min_ns = longest.rows[0].dur_min;
+	r = places_load(v->db, &all, v->f, BLOCKS_RUNTIME, 1, &where);
+	if (r < 0 || !where.n)
+		return r;
+	r = place_label(&where.rows[0], v->o->full, &name);
+	if (r == 0)
+		r = text_place(where.rows[0].file, where.rows[0].line, v->o->full, &place);
+	if (r < 0)
+		return r;
+	(void)fprintf(v->out, "  the longest took %s (%s): %s%s%s\n", text_exact(longest.rows[0].dur).s,
+		      longest.rows[0].class_name, name, *place ? "  " : "", place);
+	return 0;
+}
+
+static void put_totals(struct blocking_view *v, const struct block_totals *t)
+{
+	u64 total = facts_workers(v->f) * facts_window(v->f);
+	char words[3][128];
+	struct text_wrap w;
+
+	(void)snprintf(words[0], sizeof(words[0]), "%s blocked poll%s >= %s", human_count(t->count).s, t->count == 1 ? "" : "s",
+		       text_threshold(v->o->min_ns).s);
+	(void)snprintf(words[1], sizeof(words[1]), "worker time lost %s of %s (%s)", human_ns(t->inside).s, human_ns(total).s,
+		       text_percent(t->inside, total).s);
+	(void)snprintf(words[2], sizeof(words[2]), "worst %s", human_ns(t->worst).s);
+	text_wrap_begin(&w, v->out, v->o->width, 2, 0, "   ");
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		text_wrap_word(&w, words[i]);
+	(void)fputc('\n', v->out);
+}
+
+/* Polls that may have been long enough, and records that cannot be told apart into polls. */
+static int put_unproven(struct blocking_view *v)
+{
+	u64 binds[3] = {v->o->min_ns, v->f->lo, v->f->hi}, possible, unclassified, contended;
+	char text[256];
+	int r;
+
+	r = sql_one_u64(v->db,
+			"SELECT count(*) FROM blocking WHERE dur_min < ?1 AND dur_max >= ?1 AND ts <= ?3 AND ts + dur >= ?2",
+			binds, 3, &possible);
+	if (r == 0)
+		r = sql_one_u64(
+			v->db, "SELECT count(*) FROM poll WHERE classified = 0 AND dur_max >= ?1 AND ts <= ?3 AND ts + dur >= ?2",
+			binds, 3, &unclassified);
+	/* What is long and classified, yet not in the view: its rule is the view's alone. */
+	if (r == 0)
+		r = sql_one_u64(
+			v->db,
+			"SELECT count(*) FROM poll WHERE classified = 1 AND dur_min >= ?1 AND dur > 0 AND ts <= ?3 AND ts + dur "
+			">= ?2 "
+			"AND id NOT IN (SELECT poll_id FROM blocking)",
+			binds, 3, &contended);
+	if (r < 0)
+		return r;
+	if (possible || unclassified || contended)
+		(void)fputc('\n', v->out);
+	if (possible) {
+		(void)snprintf(text, sizeof(text),
+			       "possible: %s more poll%s may have lasted >= %s (proven for less; a higher --freq tells)",
+			       human_count(possible).s, possible == 1 ? "" : "s", text_threshold(v->o->min_ns).s);
+		text_paragraph(v->out, v->o->width, 4, 0, text);
+	}
+	if (unclassified) {
+		(void)snprintf(text, sizeof(text),
+			       "unclassified: %s stretch%s of >= %s in polls may each be one poll or many (tick not proven)",
+			       human_count(unclassified).s, unclassified == 1 ? "" : "es", text_threshold(v->o->min_ns).s);
+		text_paragraph(v->out, v->o->width, 4, 0, text);
+	}
+	if (contended) {
+		(void)snprintf(text, sizeof(text),
+			       "contention: %s poll%s lasted >= %s because the CPUs were busy, not because of what they did",
+			       human_count(contended).s, contended == 1 ? "" : "s", text_threshold(v->o->min_ns).s);
+		text_paragraph(v->out, v->o->width, 4, 0, text);
+	}
+	return 0;
+}
+
+static int put_body(struct blocking_view *v)
+{
+	struct block_totals t[2];
+	char text[256];
+	int r;
+
+	r = block_totals_load(v->db, v->o, v->f, BLOCKS_RUNTIME, &t[0]);
+	if (r == 0)
+		r = block_totals_load(v->db, v->o, v->f, BLOCKS_OTHER, &t[1]);
+	if (r < 0)
+		return r;
+	(void)fputc('\n', v->out);
+	if (t[0].count) {
+		put_totals(v, &t[0]);
+		r = put_group(v, BLOCKS_RUNTIME, t[0].count);
+	} else {
+		r = put_nothing(v);
+	}
+	if (r < 0)
+		return r;
+	if (t[1].count) {
+		(void)fputc('\n', v->out);
+		text_color(v->out, v->o->color, TEXT_BOLD, "ROOT FUTURES AND LOCAL SETS");
+		(void)snprintf(text, sizeof(text), ": %s blocked poll%s >= %s, %s in all, not counted as worker time",
+			       human_count(t[1].count).s, t[1].count == 1 ? "" : "s", text_threshold(v->o->min_ns).s,
+			       human_ns(t[1].inside).s);
+		text_paragraph(v->out, v->o->width, 4, 27, text);
+		r = put_group(v, BLOCKS_OTHER, t[1].count);
+		if (r < 0)
+			return r;
+	}
+	return put_unproven(v);
+}
+
+int view_blocking(sqlite3 *db, const struct report_opts *o, FILE *out)
+{
+	_cleanup_facts_ struct capture_facts f = {0};
+	struct blocking_view v = {.db = db, .o = o, .f = &f, .out = out};
+	int r;
+
+	r = capture_facts_load(db, o, &f);
+	if (r == 0)
+		r = view_head(db, o, &f, out);
+	if (r == 0)
+		r = vstack_loader_init(&v.loader, db);
+	if (r < 0)
+		return r;
+	r = put_body(&v);
+	vstack_loader_release(&v.loader);
+	if (r == 0)
+		r = view_unnamed(db, o, out);
+	if (r == 0)
+		r = view_runtimes(db, o, &f, out);
+	return r;
+}

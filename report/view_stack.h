@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * view_stack.h: stacks with names, for people: loading, folding of runtime and std frames, the kernel's line, one-line forms for
+ * the exports.
+ */
+#pragma once
+
+#include <sqlite3.h>
+#include <stdio.h>
+
+#include "base/base.h"
+#include "base/json.h"
+#include "report/frame_kind.h"
+
+/* One function of a stack; texts are raw. */
+struct vframe {
+	char *function; /* NULL: no name */
+	char *file;	/* NULL unknown */
+	char *module;	/* path; NULL: in no known mapping */
+	u64 line;	/* 0 unknown */
+	u64 file_off;	/* of the code address in its module */
+	bool has_kind;	/* false: no name, so nothing is known */
+	enum frame_kind kind;
+	bool shown;   /* unless --full: false for std, runtime, and what runs the user's code */
+	bool inlined; /* into the next one */
+};
+
+struct vstack {
+	struct vframe *frames; /* innermost first, inlined ones included */
+	u32 n;
+	bool cut; /* known not to have been walked to its end */
+};
+
+/* Loads stacks of one database; statements are compiled once. */
+struct vstack_loader {
+	sqlite3_stmt *frames, *status;
+};
+
+int vstack_loader_init(struct vstack_loader *l, sqlite3 *db) __must_check;
+void vstack_loader_release(struct vstack_loader *l);
+#define _cleanup_vstack_loader_ _cleanup_(vstack_loader_release)
+
+/* stack_id 0 gives an empty stack. The caller releases *ret. */
+int vstack_load(struct vstack_loader *l, u64 stack_id, bool kernel, struct vstack *ret) __must_check;
+void vstack_release(struct vstack *s);
+#define _cleanup_vstack_ _cleanup_(vstack_release)
+
+/* "orders::handle" or "orders+0x1234" or "0x7f..": raw, malloc'ed. */
+int vframe_name(const struct vframe *f, char **ret) __must_check;
+
+/* The same for a person: clean, the user's own functions without their modules unless full. malloc'ed; -ENOMEM. */
+int vframe_label(const struct vframe *f, bool full, char **ret) __must_check;
+
+/*
+ * The frame a stack is known by: the user's own innermost, else a library's, else the innermost with or without a name; NULL when
+ * it is empty.
+ */
+const struct vframe *vstack_place(const struct vstack *s);
+
+/* Range of kernel frames that say something: without the scheduler's own entry and the system call's trampoline. */
+void vstack_kernel_core(const struct vstack *s, u32 *ret_first, u32 *ret_end);
+
+struct vstack_style {
+	bool full;  /* every frame, whole paths */
+	u32 width;  /* characters */
+	u32 indent; /* blanks in front of each line */
+};
+
+/* Lines "function   file:line"; runs of runtime and std frames become one line unless full. */
+int vstack_print(const struct vstack *s, const struct vstack_style *style, FILE *out) __must_check;
+
+/* "kernel   a < b < c" with a newline, or nothing when the stack is empty. */
+int vstack_print_kernel(const struct vstack *s, const struct vstack_style *style, FILE *out) __must_check;
+
+/* The elements of an open JSON array. */
+void vstack_json(const struct vstack *s, struct json *j);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* report_fixture.c: see report_fixture.h. */
+#include "report_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/fdio.h"
+#include "report/schema_sql.h"
+#include "report/sqlrow.h"
+
+void fixture_exec(sqlite3 *db, const char *sql)
+{
+	char *why = NULL;
+
+	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s", why);
+}
+
+static sqlite3 *open_schema(void)
+{
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	fixture_exec(db, schema_sql);
+	return db;
+}
+
+sqlite3 *fixture_open(void)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	sqlite3 *db = open_schema();
+
+	assert_int_equal(file_read_all("tests/unit/data/report_db.sql", &b, 1 << 20), 0);
+	fixture_exec(db, (const char *)b.data);
+	return db;
+}
+
+sqlite3 *fixture_open_empty(void)
+{
+	sqlite3 *db = open_schema();
+
+	fixture_exec(db, "INSERT INTO capture VALUES ('u', 'empty.ascope', 1, 1, 1000000000000, 1030000000000, NULL, NULL, NULL, "
+			 "2004008, 'complete', '')");
+	return db;
+}
+
+sqlite3 *fixture_close(sqlite3 *db)
+{
+	assert_int_equal(sqlite3_close(db), SQLITE_OK); /* busy: a view left a statement open */
+	return NULL;
+}
+
+char *fixture_run(sqlite3 *db, fixture_view view, const struct report_opts *o)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	assert_non_null(out);
+	assert_int_equal(view(db, o, out), 0);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static sqlite3_stmt *run_one(sqlite3 *db, const char *sql, const char *text)
+{
+	sqlite3_stmt *st = NULL;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	if (text)
+		assert_int_equal(sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC), SQLITE_OK);
+	if (sqlite3_step(st) != SQLITE_ROW)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	return st;
+}
+
+s64 fixture_s64(sqlite3 *db, const char *sql, const char *text)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = run_one(db, sql, text);
+
+	return sqlite3_column_int64(st, 0);
+}
+
+char *fixture_text(sqlite3 *db, const char *sql, const char *text)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = run_one(db, sql, text);
+	const char *s = sql_text(st, 0);
+
+	return s ? strdup(s) : NULL;
+}
+
+u32 fixture_count(const char *text, const char *needle)
+{
+	u32 n = 0;
+
+	for (const char *p = text; (p = strstr(p, needle)) != NULL; p += strlen(needle))
+		n++;
+	return n;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* test_export_chrome.c: the trace as a viewer reads it: valid, properly nested, and its slices add up to each thread's time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "report/export.h"
+#include "report/sqlrow.h"
+#include "report_fixture.h"
+
+static char *run(sqlite3 *db, const struct export_opts *o, struct export_result *ret)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	assert_int_equal(export_chrome(db, o, out, ret), 0);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static struct export_opts defaults(void)
+{
+	return (struct export_opts){.file = "orders.ascope", .max_events = EXPORT_MAX_EVENTS};
+}
+
+/* The events as a table: ts and dur in ns, from the text of the number (a double would do here, too). */
+static void load(sqlite3 *db, const char *json)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+
+	fixture_exec(db, "DROP TABLE IF EXISTS ev; CREATE TEMP TABLE ev (ph, name, pid, tid, cat, ts, dur, args)");
+	assert_int_equal(
+		db_prepare(
+			db,
+			"INSERT INTO ev SELECT json_extract(value, '$.ph'), json_extract(value, '$.name'), json_extract(value, "
+			"'$.pid'), "
+			"json_extract(value, '$.tid'), json_extract(value, '$.cat'), CAST(round(json_extract(value, '$.ts') * "
+			"1000) AS INTEGER), "
+			"CAST(round(json_extract(value, '$.dur') * 1000) AS INTEGER), json_extract(value, '$.args') FROM "
+			"json_each(?1, '$.traceEvents')",
+			&st),
+		0);
+	assert_int_equal(sqlite3_bind_text(st, 1, json, -1, SQLITE_STATIC), SQLITE_OK);
+	assert_int_equal(db_step(st), 0);
+}
+
+/* Slices of one track in order of time, outer before inner: each ends within every one that is open. */
+static void check_nesting(sqlite3 *db)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	u64 open[16], pid = 0, tid = 0;
+	u32 depth = 0;
+
+	assert_int_equal(db_prepare(db, "SELECT pid, tid, ts, dur FROM ev WHERE ph = 'X' ORDER BY pid, tid, ts, dur DESC", &st),
+			 0);
+	while (db_step(st) > 0) {
+		u64 ts = sql_u64(st, 2), end = ts + sql_u64(st, 3);
+
+		if (pid != sql_u64(st, 0) || tid != sql_u64(st, 1))
+			depth = 0;
+		pid = sql_u64(st, 0);
+		tid = sql_u64(st, 1);
+		while (depth && open[depth - 1] <= ts)
+			depth--;
+		if (depth && end > open[depth - 1])
+			fail_msg("track %llu: a slice at %llu overlaps the one around it", (unsigned long long)tid,
+				 (unsigned long long)ts);
+		assert_true(depth < ARRAY_SIZE(open));
+		open[depth++] = end;
+	}
+}
+
+static void check_form(sqlite3 *db, const char *json)
+{
+	assert_int_equal(fixture_s64(db, "SELECT json_valid(?1)", json), 1);
+	assert_int_equal(strncmp(json, "{\"traceEvents\":[\n{\"ph\":\"M\"", 26), 0);
+	load(db, json);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE ph NOT IN ('X', 'M')", NULL), 0);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE cat IS NULL OR args IS NULL OR ts IS NULL", NULL), 0);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE ph = 'X' AND (dur IS NULL OR dur < 0)", NULL), 0);
+	/* Names of tracks come before slices. */
+	assert_int_equal(
+		fixture_s64(db,
+			    "SELECT count(*) FROM ev AS x WHERE ph = 'X' AND NOT EXISTS (SELECT 1 FROM ev AS m WHERE m.name = "
+			    "'thread_name' "
+			    "AND m.pid = x.pid AND m.tid = x.tid AND m.rowid < x.rowid)",
+			    NULL),
+		0);
+	check_nesting(db);
+}
+
+static void test_whole(void **state)
+{
+	sqlite3 *db = fixture_open();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = run(db, &o, &result), *again = run(db, &o, &result);
+
+	(void)state;
+	assert_string_equal(json, again);
+	check_form(db, json);
+	assert_int_equal(result.events, fixture_s64(db, "SELECT count(*) FROM ev WHERE ph = 'X'", NULL));
+	assert_int_equal(result.cut_at_ns, 0);
+	/* One line an event. */
+	assert_int_equal(fixture_count(json, "\n{\"ph\""), fixture_s64(db, "SELECT count(*) FROM ev", NULL));
+	/* Slices of a thread's own track add up to its time within the recording. */
+	assert_int_equal(
+		fixture_s64(
+			db,
+			"SELECT count(*) FROM thread AS t WHERE (SELECT sum(dur) FROM ev WHERE ph = 'X' AND ev.tid = t.tid) <> "
+			"min(1030000000000, coalesce(t.ts_end, 1030000000000)) - max(1000000000000, coalesce(t.ts_start, 0))",
+			NULL),
+		0);
+	/* Every poll is there, with its length; one of them is not told apart from others. */
+	assert_int_equal(fixture_s64(db,
+				     "SELECT count(*) FROM ev JOIN poll AS p ON p.id = json_extract(args, '$.poll_id') "
+				     "WHERE cat IN ('poll', 'unclassified') AND ev.dur = p.dur AND ev.ts = p.ts - 1000000000000",
+				     NULL),
+			 21);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE cat = 'unclassified'", NULL), 1);
+	assert_int_equal(fixture_s64(db, "SELECT sum(dur) FROM ev WHERE cat = 'blocked'", NULL),
+			 fixture_s64(db, "SELECT sum(off_cpu) FROM poll", NULL));
+	assert_int_equal(
+		fixture_s64(db, "SELECT json_extract(?1, '$.metadata.capture.uuid') = '5f0c0ffe-0000-4000-8000-00000000a5c0'",
+			    json),
+		1);
+	fixture_close(db);
+}
+
+static void test_args(void **state)
+{
+	sqlite3 *db = fixture_open();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = run(db, &o, &result), *bare = NULL, *args = NULL;
+
+	(void)state;
+	load(db, json);
+	args = fixture_text(db, "SELECT args FROM ev WHERE name = 'blocked: sleep process_large_file' AND ts = 3214000000", NULL);
+	assert_string_equal(
+		args,
+		"{\"state\":\"S\",\"role\":\"in_poll\",\"class\":\"sleep\",\"syscall\":\"clock_nanosleep\",\"task\":30,"
+		"\"worker\":1,"
+		"\"poll_id\":1,\"waker\":\"irq\",\"stack\":\"clock_nanosleep < .. < process_large_file < handle_upload::{async "
+		"fn}\","
+		"\"kernel\":\"do_nanosleep < hrtimer_nanosleep < __x64_sys_clock_nanosleep\"}");
+	assert_int_equal(
+		fixture_s64(db,
+			    "SELECT count(*) FROM ev WHERE name = 'thread_name' AND json_extract(args, '$.name') = 'worker 2 "
+			    "(tokio-rt-worker)'",
+			    NULL),
+		1);
+	o.no_args = true;
+	bare = run(db, &o, &result);
+	check_form(db, bare);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE ph = 'X' AND args <> '{}'", NULL), 0);
+	fixture_close(db);
+}
+
+static void test_exact_times(void **state)
+{
+	sqlite3 *db = fixture_open_empty();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = NULL;
+
+	(void)state;
+	fixture_exec(
+		db,
+		"INSERT INTO process VALUES (1, 5, NULL, NULL, 'p', NULL, 0, NULL); INSERT INTO thread VALUES (1, 1, 5, NULL, "
+		"'t', NULL, NULL);"
+		"INSERT INTO offcpu (thread_id, ts, dur, ts_waking, state, role) VALUES (1, 1000000001007, 10000003, "
+		"1000010001000, 'S', 'none')");
+	json = run(db, &o, &result);
+	assert_non_null(strstr(json, "\"ts\":1.007,\"dur\":9999.993,"));
+	assert_non_null(strstr(json, "\"ts\":10001.000,\"dur\":0.010,"));
+	fixture_close(db);
+}
+
+static void test_max_events(void **state)
+{
+	sqlite3 *db = fixture_open();
+	struct export_opts o = defaults();
+	struct export_result whole;
+	_cleanup_free_ char *all = run(db, &o, &whole);
+	/* The two slices of losses are besides. */
+	u64 limits[] = {0, 1, 7, 100, 1000, whole.events - 3, whole.events - 2};
+
+	(void)state;
+	assert_int_equal(fixture_count(all, "\n{\"ph\":\"X\""), whole.events);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		struct export_result result;
+		_cleanup_free_ char *json = NULL;
+		u64 gaps;
+
+		o.max_events = limits[i];
+		json = run(db, &o, &result);
+		load(db, json);
+		check_nesting(db);
+		gaps = (u64)fixture_s64(db, "SELECT count(*) FROM ev WHERE cat = 'lost'", NULL);
+		assert_true(result.events <= limits[i] + gaps);
+		assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.metadata.truncated')", json),
+				 limits[i] < whole.events - 2);
+		assert_int_equal(result.cut_at_ns != 0, limits[i] < whole.events - 2);
+		/* Nothing of it is behind the cut, on any thread. */
+		if (result.cut_at_ns)
+			assert_int_equal(
+				fixture_s64(db,
+					    "SELECT count(*) FROM ev WHERE ph = 'X' AND ts + dur > (SELECT json_extract(?1, "
+					    "'$.metadata.window_to_ns'))",
+					    json),
+				0);
+	}
+	fixture_close(db);
+}
+
+static void test_window_and_idle(void **state)
+{
+	sqlite3 *db = fixture_open();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = NULL;
+
+	(void)state;
+	o.from_ns = 3300 * NSEC_PER_MSEC;
+	o.to_ns = 3500 * NSEC_PER_MSEC;
+	o.no_idle = true;
+	json = run(db, &o, &result);
+	check_form(db, json);
+	assert_int_equal(
+		fixture_s64(db, "SELECT count(*) FROM ev WHERE ph = 'X' AND (ts < 3300000000 OR ts + dur > 3500000000)", NULL),
+		0);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE cat = 'idle'", NULL), 0);
+	assert_int_equal(fixture_s64(db, "SELECT sum(dur) FROM ev WHERE cat = 'blocked'", NULL), 200000000);
+	fixture_close(db);
+}
+
+/* One pid and tid with two program images (exec): their slices must not share a track. */
+static void test_exec_reuses_tid(void **state)
+{
+	sqlite3 *db = fixture_open_empty();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = NULL;
+
+	(void)state;
+	fixture_exec(
+		db,
+		"INSERT INTO process VALUES (1, 5, NULL, NULL, 'sh', NULL, 0, NULL), (2, 5, NULL, NULL, 'orders', NULL, 0, NULL);"
+		"INSERT INTO thread VALUES (1, 1, 5, NULL, 'sh', NULL, NULL), (2, 2, 5, NULL, 'orders', NULL, NULL);"
+		"INSERT INTO offcpu (thread_id, ts, dur, state, role) VALUES (1, 1001000000000, 2000000000, 'S', 'none'), "
+		"(2, 1002000000000, 2000000000, 'S', 'none')");
+	json = run(db, &o, &result);
+	check_form(db, json);
+	assert_int_equal(fixture_s64(db, "SELECT count(DISTINCT tid) FROM ev WHERE ph = 'X'", NULL), 2);
+	fixture_close(db);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),		cmocka_unit_test(test_args),
+		cmocka_unit_test(test_exact_times),	cmocka_unit_test(test_max_events),
+		cmocka_unit_test(test_window_and_idle), cmocka_unit_test(test_exec_reuses_tid),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_fmt_codec.c: every kind and every encoding there and back, at the extremes; malformed sections; the limits of FORMAT.md section 8; what a hostile
+ * section may cost in memory.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* needs the four above */
+
+#include <errno.h>
+#include <string.h>
+
+#include "format/fmt_codec.h"
+#include "tests/unit/raw_capture.h"
+
+/* ---- there and back ---- */
+
+/* Values as columns have them: constant, few, growing, any. */
+static u64 value_of(u64 *rnd, u32 shape, u64 before)
+{
+	u64 v = raw_random(rnd);
+
+	switch (shape) {
+	case 0:
+		return 42;
+	case 1:
+		return (v % 5) << 61;
+	case 2:
+		return before + v % 100000;
+	default:
+		return v >> (v % 64);
+	}
+}
+
+static void fill(struct fmt_rows *r, u32 n, u64 *rnd)
+{
+	u8 payload[FMT_MAX_FRAMES * sizeof(u64)];
+	u64 row[FMT_MAX_COLUMNS] = {0};
+	u32 shape[FMT_MAX_COLUMNS];
+
+	for (u32 c = 0; c < r->kind->n_cols; c++)
+		shape[c] = (u32)raw_random(rnd) % 4;
+	for (u32 i = 0; i < n; i++) {
+		size_t size = 0;
+
+		for (u32 c = 0; c < r->kind->n_cols; c++)
+			row[c] = value_of(rnd, shape[c], row[c]);
+		if (r->kind->payload != FMT_PAYLOAD_NONE)
+			size = raw_random(rnd) % 8 ? raw_random(rnd) % 20 : raw_random(rnd) % (FMT_MAX_FRAMES + 1);
+		for (size_t k = 0; k < sizeof(payload); k++)
+			payload[k] = (u8)(k % 3 ? raw_random(rnd) : 0);
+		assert_int_equal(fmt_rows_add(r, row, payload, size), 0);
+	}
+}
+
+static void expect_same(const struct fmt_rows *r, const struct fmt_section *s)
+{
+	u64 row[FMT_MAX_COLUMNS];
+
+	assert_ptr_equal(s->kind, r->kind);
+	assert_int_equal(s->rows, r->rows);
+	for (u32 i = 0; i < r->rows; i++) {
+		fmt_section_row(s, i, row);
+		assert_memory_equal(row, r->values + (size_t)i * r->kind->n_cols, r->kind->n_cols * sizeof(u64));
+	}
+	if (r->kind->payload == FMT_PAYLOAD_NONE)
+		return;
+	if (r->rows)
+		assert_memory_equal(s->payload_off, r->payload_off, (r->rows + 1) * sizeof(u32));
+	if (r->payload.len)
+		assert_memory_equal(r->kind->payload == FMT_PAYLOAD_LIST ? (const void *)s->list : s->bytes, r->payload.data, r->payload.len);
+}
+
+/* Encodes r, checks that it decodes to the same and to its last byte; the bytes stay in out. */
+static void round_trip(const struct fmt_rows *r, struct buf *out)
+{
+	_cleanup_buf_ struct buf scratch = BUF_INIT;
+	struct fmt_arena a = {0};
+	struct fmt_section s;
+	struct fmt_cursor c;
+
+	buf_reset(out);
+	fmt_section_encode(r, &scratch, out);
+	assert_int_equal(buf_err(out), 0);
+	c = cur_init(out->data, out->len);
+	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_int_equal(cur_left(&c), 0);
+	expect_same(r, &s);
+	fmt_arena_release(&a);
+}
+
+static void every_kind(void **state)
+{
+	static const u32 counts[] = {0, 1, 2, 63, 64, 65, 700};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	u64 rnd = 1;
+	u32 n;
+	const struct fmt_kind *kinds = fmt_kinds(&n);
+
+	(void)state;
+	for (u32 k = 0; k < n; k++)
+		for (u32 i = 0; i < ARRAY_SIZE(counts); i++) {
+			struct fmt_rows r = {.kind = &kinds[k]};
+
+			fill(&r, counts[i], &rnd);
+			round_trip(&r, &out);
+			fmt_rows_clear(&r); /* rows are used again, block after block */
+			fill(&r, counts[i] / 2 + 1, &rnd);
+			round_trip(&r, &out);
+			fmt_rows_release(&r);
+		}
+}
+
+/* The encoding byte of column k in the directory of a section. */
+static u8 encoding_of(const struct buf *section, u32 k)
+{
+	struct fmt_cursor c = cur_init(section->data, section->len);
+	u8 enc = 0;
+
+	for (u32 i = 0; i < 4; i++)
+		(void)cur_uvarint(&c, "kind, rows, columns, size");
+	for (u32 i = 0; i <= k; i++) {
+		(void)cur_uvarint(&c, "id");
+		enc = cur_u8(&c, "encoding");
+		(void)cur_uvarint(&c, "size");
+	}
+	assert_int_equal(c.err, 0);
+	return enc;
+}
+
+/* switch_in: ts is delta-coded, thread and cpu by dictionary; meta: both columns varint */
+static void column_round_trip(const u64 *values, u32 n, u8 as_delta, u8 as_dict, u8 as_varint)
+{
+	struct fmt_rows in = {.kind = fmt_kind_by_id(FMT_SWITCH_IN)}, meta = {.kind = fmt_kind_by_id(FMT_META)};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+
+	for (u32 i = 0; i < n; i++) {
+		assert_int_equal(fmt_rows_add(&in, &(struct fmt_switch_in){.ts = values[i], .thread = values[i], .cpu = i}, NULL, 0), 0);
+		assert_int_equal(fmt_rows_add(&meta, &(struct fmt_meta){.key = values[i], .value = i}, NULL, 0), 0);
+	}
+	round_trip(&in, &out);
+	assert_int_equal(encoding_of(&out, 0), as_delta);
+	assert_int_equal(encoding_of(&out, 1), as_dict);
+	round_trip(&meta, &out);
+	assert_int_equal(encoding_of(&out, 0), as_varint);
+	fmt_rows_release(&in);
+	fmt_rows_release(&meta);
+}
+
+static void encodings_at_the_extremes(void **state)
+{
+	static const u64 extremes[] = {0, UINT64_MAX, 0, 1, UINT64_MAX - 1, 1ULL << 63, (1ULL << 63) - 1, UINT64_MAX, 127, 128, 16383, 16384, 0};
+	static const u64 one[] = {UINT64_MAX}, same[] = {1ULL << 63, 1ULL << 63, 1ULL << 63}, late[] = {7, 7, 8};
+	u64 many[300];
+
+	(void)state;
+	column_round_trip(extremes, ARRAY_SIZE(extremes), FMT_ENC_DELTA, FMT_ENC_DICT, FMT_ENC_VARINT);
+	column_round_trip(one, 1, FMT_ENC_CONST, FMT_ENC_CONST, FMT_ENC_CONST);
+	column_round_trip(same, 3, FMT_ENC_CONST, FMT_ENC_CONST, FMT_ENC_CONST);
+	column_round_trip(late, 3, FMT_ENC_DELTA, FMT_ENC_DICT, FMT_ENC_VARINT);
+	for (u32 i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = (i % 256) * 0x9e3779b97f4a7c15ULL;
+	column_round_trip(many, ARRAY_SIZE(many), FMT_ENC_DELTA, FMT_ENC_DICT, FMT_ENC_VARINT);
+	many[299] = 1; /* the 257th distinct value */
+	column_round_trip(many, ARRAY_SIZE(many), FMT_ENC_DELTA, FMT_ENC_VARINT, FMT_ENC_VARINT);
+}
+
+static void payloads_at_the_extremes(void **state)
+{
+	struct fmt_rows s = {.kind = fmt_kind_by_id(FMT_STRING)}, l = {.kind = fmt_kind_by_id(FMT_STACK)};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	char text[FMT_MAX_STRING + 1] = "a\0b\0";
+	u64 list[FMT_MAX_FRAMES + 1] = {UINT64_MAX, 0, 1ULL << 63, UINT64_MAX, UINT64_MAX};
+
+	(void)state;
+	assert_int_equal(fmt_rows_add(&s, &(struct fmt_string){.idx = 1}, "", 0), 0);
+	round_trip(&s, &out); /* only empty ones */
+	assert_int_equal(fmt_rows_add(&s, &(struct fmt_string){.idx = 2}, text, FMT_MAX_STRING), 0);
+	assert_int_equal(fmt_rows_add(&s, &(struct fmt_string){.idx = 3}, "\0\xff\0", 3), 0);
+	assert_int_equal(fmt_rows_add(&s, &(struct fmt_string){.idx = 4}, NULL, 0), 0);
+	assert_int_equal(fmt_rows_add(&s, &(struct fmt_string){.idx = 5}, text, FMT_MAX_STRING + 1), -EFBIG);
+	assert_int_equal(s.rows, 4);
+	round_trip(&s, &out);
+
+	assert_int_equal(fmt_rows_add(&l, &(struct fmt_stack){.idx = 1}, list, 0), 0);
+	round_trip(&l, &out);
+	assert_int_equal(fmt_rows_add(&l, &(struct fmt_stack){.idx = 2}, list, FMT_MAX_FRAMES), 0);
+	assert_int_equal(fmt_rows_add(&l, &(struct fmt_stack){.idx = 3}, list, 1), 0);
+	assert_int_equal(fmt_rows_add(&l, &(struct fmt_stack){.idx = 4}, list, 0), 0);
+	assert_int_equal(fmt_rows_add(&l, &(struct fmt_stack){.idx = 5}, list, FMT_MAX_FRAMES + 1), -EFBIG);
+	assert_int_equal(l.rows, 4);
+	round_trip(&l, &out);
+	fmt_rows_release(&s);
+	fmt_rows_release(&l);
+}
+
+static void too_many_rows(void **state)
+{
+	struct fmt_rows r = {.kind = fmt_kind_by_id(FMT_META)};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+
+	(void)state;
+	for (u64 i = 0; i < FMT_MAX_ROWS; i++)
+		assert_int_equal(fmt_rows_add(&r, &(struct fmt_meta){.key = i}, NULL, 0), 0);
+	assert_int_equal(fmt_rows_add(&r, &(struct fmt_meta){.key = 0}, NULL, 0), -EFBIG);
+	round_trip(&r, &out);
+	fmt_rows_release(&r);
+}
+
+/* ---- sections by hand ---- */
+
+/* Decodes the one section in p; the first value of column `col` goes to *ret. */
+static int decode(const struct buf *p, u32 col, u64 *ret)
+{
+	struct fmt_arena a = {0};
+	struct fmt_section s = {0};
+	struct fmt_cursor c = cur_init(p->data, p->len);
+	int err = fmt_section_decode(&c, &a, &s);
+
+	if (err)
+		assert_non_null(c.what);
+	else if (ret)
+		*ret = s.cols[col][0];
+	fmt_arena_release(&a);
+	return err;
+}
+
+/* One column of a two-row `meta`, the other absent. */
+static int decode_meta(u8 enc, const void *data, size_t n, u64 *ret)
+{
+	const struct raw_column col = {.id = 1, .enc = enc, .data = data, .size = n};
+	_cleanup_buf_ struct buf p = BUF_INIT;
+
+	raw_section(&p, FMT_META, 2, &col, 1);
+	return decode(&p, 0, ret);
+}
+
+/* FORMAT.md section 5: any of 1-4 may be used for any ordinary column. */
+static void any_encoding_for_any_column(void **state)
+{
+	u64 v = 0;
+
+	(void)state;
+	assert_int_equal(decode_meta(FMT_ENC_CONST, "\x05", 1, &v), 0);
+	assert_int_equal(v, 5);
+	assert_int_equal(decode_meta(FMT_ENC_VARINT, "\x80\x01\x07", 3, &v), 0);
+	assert_int_equal(v, 128);
+	assert_int_equal(decode_meta(FMT_ENC_DELTA, "\x01\x02", 2, &v), 0);
+	assert_int_equal(v, UINT64_MAX);
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x02\x08\x09\x01\x00", 5, &v), 0);
+	assert_int_equal(v, 9);
+	assert_int_equal(decode_meta(FMT_ENC_VARINT, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", 11, &v), 0);
+	assert_int_equal(v, UINT64_MAX);
+}
+
+static void malformed_columns(void **state)
+{
+	(void)state;
+	assert_int_equal(decode_meta(FMT_ENC_CONST, "", 0, NULL), -ENODATA);
+	assert_int_equal(decode_meta(FMT_ENC_CONST, "\x05\x05", 2, NULL), -EBADMSG); /* not used up */
+	assert_int_equal(decode_meta(FMT_ENC_VARINT, "\x05", 1, NULL), -ENODATA);
+	assert_int_equal(decode_meta(FMT_ENC_VARINT, "\x05\x05\x05", 3, NULL), -EBADMSG);
+	assert_int_equal(decode_meta(FMT_ENC_VARINT, "\x05\x80", 2, NULL), -ENODATA);
+	assert_int_equal(decode_meta(FMT_ENC_DELTA, "\x05", 1, NULL), -ENODATA);
+	assert_int_equal(decode_meta(FMT_ENC_DELTA, "\x05\x05\x05", 3, NULL), -EBADMSG);
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x02\x08\x09\x02\x00", 5, NULL), -EBADMSG);    /* index 2 of 2 */
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x00\x00\x00", 3, NULL), -EBADMSG);		     /* index 0 of 0 */
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x02\x08\x09\x01", 4, NULL), -ENODATA);	     /* one index for two rows */
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x81\x02", 2, NULL), -EBADMSG);		     /* 257 values */
+	assert_int_equal(decode_meta(FMT_ENC_BYTES, "\x00\x00", 2, NULL), -EBADMSG);		     /* a payload's encoding */
+	assert_int_equal(decode_meta(FMT_ENC_LIST, "\x00\x00", 2, NULL), -EBADMSG);
+	assert_int_equal(decode_meta(0, "\x00\x00", 2, NULL), -EBADMSG);
+	assert_int_equal(decode_meta(7, "\x00\x00", 2, NULL), -EBADMSG);
+	/* bits above 64, and an eleventh byte */
+	assert_int_equal(decode_meta(FMT_ENC_CONST, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10, NULL), -EBADMSG);
+	assert_int_equal(decode_meta(FMT_ENC_CONST, "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 11, NULL), -EBADMSG);
+}
+
+static int decode_payload_of(enum fmt_kind_id kind, u8 enc, const void *data, size_t n)
+{
+	const struct raw_column cols[] = {{.id = 1, .enc = FMT_ENC_CONST, .data = "\x01", .size = 1},
+					  {.id = FMT_PAYLOAD_COLUMN, .enc = enc, .data = data, .size = n}};
+	_cleanup_buf_ struct buf p = BUF_INIT;
+
+	raw_section(&p, kind, 2, cols, 2);
+	return decode(&p, 0, NULL);
+}
+
+static void malformed_payloads(void **state)
+{
+	(void)state;
+	assert_int_equal(decode_payload_of(FMT_STRING, FMT_ENC_BYTES, "\x02\x01xyz", 5), 0);
+	assert_int_equal(decode_payload_of(FMT_STRING, FMT_ENC_BYTES, "\x02\x01xy", 4), -EBADMSG);
+	assert_int_equal(decode_payload_of(FMT_STRING, FMT_ENC_BYTES, "\x02\x01wxyz", 6), -EBADMSG); /* a byte too many */
+	assert_int_equal(decode_payload_of(FMT_STRING, FMT_ENC_BYTES, "\x02", 1), -ENODATA);
+	assert_int_equal(decode_payload_of(FMT_STRING, FMT_ENC_BYTES, "\x81\x20\x00", 3), -EBADMSG); /* 4097 bytes */
+	assert_int_equal(decode_payload_of(FMT_STRING, FMT_ENC_LIST, "\x02\x01xyz", 5), -EBADMSG);
+	assert_int_equal(decode_payload_of(FMT_STRING, FMT_ENC_CONST, "\x02", 1), -EBADMSG);
+	assert_int_equal(decode_payload_of(FMT_STACK, FMT_ENC_LIST, "\x02\x01\x02\x02\x02", 5), 0);
+	assert_int_equal(decode_payload_of(FMT_STACK, FMT_ENC_LIST, "\x02\x01\x02\x02", 4), -EBADMSG);
+	assert_int_equal(decode_payload_of(FMT_STACK, FMT_ENC_LIST, "\x02\x01\x02\x02\x82", 5), -ENODATA);
+	assert_int_equal(decode_payload_of(FMT_STACK, FMT_ENC_LIST, "\x02\x01\x02\x02\x02\x02", 6), -EBADMSG);
+	assert_int_equal(decode_payload_of(FMT_STACK, FMT_ENC_LIST, "\x81\x04\x00", 3), -EBADMSG); /* 513 frames */
+	assert_int_equal(decode_payload_of(FMT_STACK, FMT_ENC_BYTES, "\x00\x00", 2), -EBADMSG);
+	/* a kind without payload does not know the column: skipped, whatever it says */
+	assert_int_equal(decode_payload_of(FMT_META, FMT_ENC_BYTES, "junk", 4), 0);
+}
+
+static void absent_and_unknown_columns(void **state)
+{
+	const struct raw_column cols[] = {{.id = 3, .enc = FMT_ENC_CONST, .data = "\x09", .size = 1},
+					  {.id = 63, .enc = 99, .data = "future", .size = 6},
+					  {.id = 1000000, .enc = FMT_ENC_CONST, .data = "\x01", .size = 1},
+					  {.id = 0, .enc = 0, .data = "", .size = 0}};
+	_cleanup_buf_ struct buf p = BUF_INIT;
+	struct fmt_arena a = {0};
+	struct fmt_switch_in row;
+	struct fmt_section s;
+	struct fmt_cursor c;
+
+	(void)state;
+	raw_section(&p, FMT_SWITCH_IN, 2, cols, ARRAY_SIZE(cols));
+	raw_section(&p, 999, 77, cols, 2);
+	raw_section(&p, FMT_STRING, 3, NULL, 0); /* not even a payload */
+	raw_section(&p, 1ULL << 40, 1, cols, 1); /* not kind 0, whose low half it is */
+	c = cur_init(p.data, p.len);
+	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	fmt_section_row(&s, 1, &row);
+	assert_int_equal(row.ts, 0);
+	assert_int_equal(row.thread, 0);
+	assert_int_equal(row.cpu, 9);
+	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_null(s.kind);
+	assert_int_equal(s.kind_id, 999);
+	assert_int_equal(s.rows, 77);
+	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_int_equal(s.kind_id, FMT_STRING);
+	assert_int_equal(s.payload_off[3], 0);
+	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_null(s.kind);
+	assert_int_equal(cur_left(&c), 0);
+	fmt_arena_release(&a);
+}
+
+static void a_column_twice(void **state)
+{
+	const struct raw_column cols[] = {{.id = 1, .enc = FMT_ENC_CONST, .data = "\x01", .size = 1},
+					  {.id = 1, .enc = FMT_ENC_CONST, .data = "\x02", .size = 1}};
+	const struct raw_column payload[] = {{.id = FMT_PAYLOAD_COLUMN, .enc = FMT_ENC_BYTES, .data = "\x01x", .size = 2},
+					     {.id = FMT_PAYLOAD_COLUMN, .enc = FMT_ENC_BYTES, .data = "\x00", .size = 1}};
+	_cleanup_buf_ struct buf p = BUF_INIT;
+
+	(void)state;
+	raw_section(&p, FMT_META, 1, cols, 2);
+	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
+	buf_reset(&p);
+	raw_section(&p, FMT_STRING, 1, payload, 2);
+	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
+}
+
+/* Every proper beginning of a section is an error, and so is every section with a byte more or less in its body. */
+static void cut_and_stretched_sections(void **state)
+{
+	struct fmt_rows r = {.kind = fmt_kind_by_id(FMT_STACK)};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	u64 rnd = 7;
+
+	(void)state;
+	fill(&r, 20, &rnd);
+	round_trip(&r, &out);
+	for (size_t n = 0; n < out.len; n++) {
+		struct fmt_arena a = {0};
+		struct fmt_section s;
+		struct fmt_cursor c = cur_init(out.data, n);
+
+		assert_true(fmt_section_decode(&c, &a, &s) < 0);
+		assert_ptr_equal(c.p, c.end); /* sticky: nothing more is read */
+		fmt_arena_release(&a);
+	}
+	fmt_rows_release(&r);
+}
+
+/* ---- limits ---- */
+
+static void limits_of_a_section(void **state)
+{
+	const struct raw_column col = {.id = 2, .enc = FMT_ENC_CONST, .data = "\x07", .size = 1};
+	struct raw_column many[FMT_MAX_COLUMNS + 2];
+	_cleanup_buf_ struct buf p = BUF_INIT;
+
+	(void)state;
+	raw_section(&p, FMT_META, FMT_MAX_ROWS, &col, 1);
+	assert_int_equal(decode(&p, 0, NULL), 0);
+	buf_reset(&p);
+	raw_section(&p, FMT_META, FMT_MAX_ROWS + 1, &col, 1);
+	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
+	for (u32 i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = (struct raw_column){.id = 100 + i, .enc = FMT_ENC_CONST, .data = "\x07", .size = 1};
+	buf_reset(&p);
+	raw_section(&p, FMT_META, 1, many, FMT_MAX_COLUMNS + 1); /* 64 and a payload */
+	assert_int_equal(decode(&p, 0, NULL), 0);
+	buf_reset(&p);
+	raw_section(&p, FMT_META, 1, many, FMT_MAX_COLUMNS + 2);
+	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
+	buf_reset(&p);
+	buf_put(&p, "\x02\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 13); /* size 2^64 - 1 */
+	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
+}
+
+static size_t arena_size(const struct fmt_arena *a)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < a->n_chunks; i++)
+		sum += *(const size_t *)(const void *)a->chunks[i];
+	return sum;
+}
+
+/* 64 sections of 2^18 rows in a few bytes each: refused as a whole before the memory is taken. */
+static void constant_columns_are_no_bomb(void **state)
+{
+	const struct raw_column col = {.id = 1, .enc = FMT_ENC_CONST, .data = "\x07", .size = 1};
+	_cleanup_buf_ struct buf p = BUF_INIT;
+	struct fmt_arena a = {0};
+	struct fmt_section s;
+	struct fmt_cursor c;
+	int err = 0;
+	u32 n = 0;
+
+	(void)state;
+	for (u32 i = 0; i < FMT_MAX_SECTIONS; i++)
+		raw_section(&p, FMT_SWITCH_OUT, FMT_MAX_ROWS, &col, 1);
+	assert_true(p.len < 1024);
+	c = cur_init(p.data, p.len);
+	while (!err && n++ < FMT_MAX_SECTIONS)
+		err = fmt_section_decode(&c, &a, &s);
+	assert_int_equal(err, -EBADMSG);
+	assert_true(n <= FMT_MAX_CELLS / FMT_MAX_ROWS / 22 + 1);
+	assert_true(arena_size(&a) <= FMT_MAX_CELLS * sizeof(u64) + ((size_t)4 << 20));
+	fmt_arena_release(&a);
+}
+
+/* Blocks that grow a little each must not make the memory grow with their number. */
+static void memory_is_one_blocks(void **state)
+{
+	const struct raw_column col = {.id = 1, .enc = FMT_ENC_CONST, .data = "\x07", .size = 1};
+	struct fmt_arena a = {0};
+
+	(void)state;
+	for (u32 block = 0; block < 50; block++) {
+		_cleanup_buf_ struct buf p = BUF_INIT;
+		struct fmt_section s;
+		struct fmt_cursor c;
+
+		raw_section(&p, FMT_SWITCH_IN, FMT_MAX_ROWS / 2 + 2 * block, &col, 1);
+		c = cur_init(p.data, p.len);
+		fmt_arena_reset(&a);
+		assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+		assert_true(arena_size(&a) <= (size_t)16 << 20);
+	}
+	fmt_arena_release(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_kind),
+		cmocka_unit_test(encodings_at_the_extremes),
+		cmocka_unit_test(payloads_at_the_extremes),
+		cmocka_unit_test(too_many_rows),
+		cmocka_unit_test(any_encoding_for_any_column),
+		cmocka_unit_test(malformed_columns),
+		cmocka_unit_test(malformed_payloads),
+		cmocka_unit_test(absent_and_unknown_columns),
+		cmocka_unit_test(a_column_twice),
+		cmocka_unit_test(cut_and_stretched_sections),
+		cmocka_unit_test(limits_of_a_section),
+		cmocka_unit_test(constant_columns_are_no_bomb),
+		cmocka_unit_test(memory_is_one_blocks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

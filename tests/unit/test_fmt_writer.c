@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_fmt_writer.c: the worked example of FORMAT.md byte for byte; when blocks are written and what they say of themselves; pipes; disks that are full.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* needs the four above */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "base/fdio.h"
+#include "format/fmt_writer.h"
+#include "tests/unit/raw_capture.h"
+
+static const u8 uuid[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+#define put(w, KIND, kind, ...) fmt_writer_row(w, FMT_##KIND, &(const struct fmt_##kind){__VA_ARGS__}, NULL, 0)
+
+static int memory_file(void)
+{
+	int fd = memfd_create("test_fmt_writer", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void slurp(int fd, struct buf *ret)
+{
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(fd_read_all(fd, ret, (size_t)1 << 30), 0);
+}
+
+/* ---- FORMAT.md section 10 ---- */
+
+/* Places of the example's <payload size> and checksums, which depend on the zstd frame. */
+struct blanks {
+	size_t at[8];
+	u32 n;
+};
+
+/* The bytes of one line of the example; blanks are 4 (the size) or 8 bytes of 0. The comment is behind three blanks. */
+static void example_line(const char *line, struct buf *ret, struct blanks *blanks)
+{
+	while (*line == ' ')
+		line++;
+	while (*line && strncmp(line, "   ", 3) != 0) {
+		unsigned byte;
+
+		if (*line == ' ') {
+			line++;
+		} else if (*line == '<') {
+			assert_true(blanks->n < ARRAY_SIZE(blanks->at));
+			blanks->at[blanks->n++] = ret->len;
+			buf_put(ret, "\0\0\0\0\0\0\0\0", strncmp(line, "<payload size>", 14) ? 8 : 4);
+			line = strchr(line, '>');
+			assert_non_null(line);
+			line++;
+		} else {
+			assert_int_equal(sscanf(line, "%2x", &byte), 1);
+			buf_putc(ret, (u8)byte);
+			line += 2;
+		}
+	}
+}
+
+/* Reads header and block, then the decompressed payload, out of FORMAT.md. */
+static void read_example(struct buf *ret_file, struct buf *ret_payload, struct blanks *blanks)
+{
+	static const char marker[] = "payload, decompressed:";
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	struct buf *to = ret_file;
+	bool in_example = false;
+	char *line, *next;
+
+	if (file_read_all("format/FORMAT.md", &text, 1 << 20) < 0)
+		skip(); /* run from elsewhere than the root of the tree */
+	for (line = (char *)text.data; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
+		if (!strncmp(line, "## ", 3))
+			in_example = !strncmp(line, "## 10", 5);
+		if (!in_example || strncmp(line, "    ", 4) != 0)
+			continue;
+		if (strstr(line, marker)) {
+			to = ret_payload;
+			line = strstr(line, marker) + strlen(marker);
+		}
+		example_line(line, to, blanks);
+	}
+	assert_int_equal(buf_err(ret_file) | buf_err(ret_payload), 0);
+}
+
+static void the_example_of_the_specification(void **state)
+{
+	_cleanup_buf_ struct buf expected = BUF_INIT, payload = BUF_INIT, file = BUF_INIT;
+	_cleanup_close_ int fd = memory_file();
+	struct blanks blanks = {.n = 0};
+	struct fmt_writer *w = NULL;
+	u8 raw[64];
+	u64 sum, uuid_lo;
+	u32 size;
+
+	(void)state;
+	read_example(&expected, &payload, &blanks);
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	assert_int_equal(put(w, CLOCK, clock, .ts = 5, .boottime = 6, .realtime = 7), 0);
+	assert_int_equal(fmt_writer_flush(w), 0);
+	fmt_writer_free(w);
+	slurp(fd, &file);
+
+	/* what depends on the zstd frame, recomputed here */
+	assert_int_equal(blanks.n, 4);
+	assert_int_equal(expected.len, FMT_HEADER_SIZE + FMT_BLOCK_HEADER);
+	size = (u32)(file.len - expected.len);
+	sum = XXH3_64bits(expected.data, 56);
+	memcpy(expected.data + blanks.at[0], &sum, 8);
+	memcpy(expected.data + blanks.at[1], &size, 4);
+	sum = XXH3_64bits(file.data + expected.len, size);
+	memcpy(expected.data + blanks.at[2], &sum, 8);
+	sum = XXH3_64bits(expected.data + FMT_HEADER_SIZE, 72);
+	memcpy(expected.data + blanks.at[3], &sum, 8);
+	memcpy(&uuid_lo, uuid, 8);
+	assert_memory_equal(expected.data + FMT_HEADER_SIZE + 64, &uuid_lo, 8);
+	assert_memory_equal(file.data, expected.data, expected.len);
+	assert_int_equal(ZSTD_decompress(raw, sizeof(raw), file.data + expected.len, size), payload.len);
+	assert_memory_equal(raw, payload.data, payload.len);
+}
+
+/* ---- blocks ---- */
+
+static void blocks_gather_and_flush(void **state)
+{
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	_cleanup_close_ int fd = memory_file();
+	static const char text[FMT_MAX_STRING];
+	struct fmt_writer *w = NULL;
+	struct raw_seen seen;
+	u64 data_rows;
+
+	(void)state;
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	assert_int_equal(fmt_writer_flush(w), 0); /* nothing to do */
+	for (u64 i = 0; i < 70000; i++)
+		assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 1000 + i, .thread = i % 7), 0);
+	assert_int_equal(fmt_writer_stats(w)->blocks, 2); /* of 32,768 rows each, written on their own */
+	for (u64 i = 0; i < 300; i++)
+		assert_int_equal(fmt_writer_row(w, FMT_STRING, &(struct fmt_string){.idx = i + 1}, text, sizeof(text)), 0);
+	assert_int_equal(fmt_writer_stats(w)->blocks, 3); /* of 1 MiB of strings */
+	assert_int_equal(fmt_writer_row(w, FMT_STRING, &(struct fmt_string){.idx = 301}, text, sizeof(text) + 1), -EFBIG);
+	assert_int_equal(fmt_writer_row(w, FMT_STACK, &(struct fmt_stack){.idx = 1}, text, FMT_MAX_FRAMES + 1), -EFBIG);
+	assert_int_equal(put(w, TOTAL, total, .key = 1, .value = 2), 0); /* a refused row stops nothing */
+	assert_int_equal(fmt_writer_finish(w), 0);
+	data_rows = fmt_writer_stats(w)->rows;
+	slurp(fd, &file);
+	assert_int_equal(fmt_writer_stats(w)->bytes, file.len);
+	fmt_writer_free(w);
+	assert_int_equal(data_rows, 70000 + 300 + 1);
+	raw_read(file.data, file.len, &seen);
+	assert_int_equal(seen.n_blocks, 5);
+	assert_int_equal(seen.rows, data_rows);
+	assert_true(seen.health.closed_cleanly);
+	assert_string_equal(seen.health.first_damage.what, "");
+	assert_int_equal(seen.health.ts_last, 70999);
+}
+
+static void next_block(struct fmt_reader *r, struct fmt_block *ret)
+{
+	assert_int_equal(fmt_reader_next(r, ret), 1);
+}
+
+/* Rows come out by kind id, whatever order they went in; the header has the range of times; the footer lists the blocks. */
+static void what_a_block_says_of_itself(void **state)
+{
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	_cleanup_close_ int fd = memory_file();
+	struct fmt_writer *w = NULL;
+	struct fmt_reader *r = NULL;
+	struct fmt_index index[2];
+	u64 offset[2];
+	struct fmt_block b;
+
+	(void)state;
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	assert_int_equal(put(w, GAP, gap, .ts = 90, .ts_end = 95), 0);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 80), 0);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 0), 0); /* 0 is a time like another */
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 70), 0);
+	assert_int_equal(put(w, THREAD, thread, .idx = 1, .start = 1000), 0); /* not an event: its time does not count */
+	assert_int_equal(fmt_writer_flush(w), 0);
+	assert_int_equal(put(w, META, meta, .key = 1), 0);
+	assert_int_equal(fmt_writer_finish(w), 0);
+	fmt_writer_free(w);
+	slurp(fd, &file);
+
+	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
+	assert_memory_equal(fmt_reader_info(r)->uuid, uuid, 16);
+	next_block(r, &b);
+	assert_int_equal(b.n_sections, 3);
+	assert_int_equal(b.sections[0].kind_id, FMT_THREAD);
+	assert_int_equal(b.sections[1].kind_id, FMT_SWITCH_IN);
+	assert_int_equal(b.sections[2].kind_id, FMT_GAP);
+	assert_int_equal(b.rows, 5);
+	assert_int_equal(b.ts_first, 0);
+	assert_int_equal(b.ts_last, 90);
+	offset[0] = b.offset;
+	next_block(r, &b);
+	assert_int_equal(b.seq, 1);
+	assert_int_equal(b.ts_first | b.ts_last, 0);
+	offset[1] = b.offset;
+	next_block(r, &b);
+	assert_int_equal(b.type, FMT_BLOCK_FOOTER);
+	assert_int_equal(b.sections[0].rows, 2);
+	fmt_section_row(&b.sections[0], 0, &index[0]);
+	fmt_section_row(&b.sections[0], 1, &index[1]);
+	assert_memory_equal(&index[0], (&(struct fmt_index){offset[0], FMT_BLOCK_DATA, 0, 0, 90, 5}), sizeof(index[0]));
+	assert_memory_equal(&index[1], (&(struct fmt_index){offset[1], FMT_BLOCK_DATA, 1, 0, 0, 1}), sizeof(index[1]));
+	assert_int_equal(fmt_reader_next(r, &b), 0);
+	assert_true(fmt_reader_health(r)->closed_cleanly);
+	fmt_reader_close(r);
+}
+
+static void nothing_recorded(void **state)
+{
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	_cleanup_close_ int fd = memory_file();
+	struct fmt_writer *w = NULL;
+	struct raw_seen seen;
+
+	(void)state;
+	assert_int_equal(fmt_writer_new(fd, uuid, 19, &w), 0);
+	assert_int_equal(fmt_writer_finish(w), 0);
+	assert_null(fmt_writer_free(w));
+	assert_null(fmt_writer_free(NULL));
+	slurp(fd, &file);
+	raw_read(file.data, file.len, &seen);
+	assert_int_equal(seen.n_blocks, 1);
+	assert_true(seen.health.closed_cleanly);
+}
+
+/* ---- where bytes cannot go ---- */
+
+static void into_a_pipe(void **state)
+{
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_writer *w = NULL;
+	struct raw_seen seen;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(fmt_writer_new(ends[1], uuid, 1, &w), 0);
+	for (u64 i = 0; i < 100; i++) {
+		assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = i + 1), 0);
+		if (i % 40 == 0)
+			assert_int_equal(fmt_writer_sync(w), 0); /* a pipe cannot be synced, and that is no error */
+	}
+	assert_int_equal(fmt_writer_finish(w), 0);
+	fmt_writer_free(w);
+	assert_int_equal(close(ends[1]), 0);
+	assert_int_equal(fd_read_all(ends[0], &file, 1 << 20), 0);
+	assert_int_equal(close(ends[0]), 0);
+	raw_read(file.data, file.len, &seen);
+	assert_int_equal(seen.rows, 100);
+	assert_true(seen.health.closed_cleanly);
+}
+
+static void a_pipe_whose_reader_left(void **state)
+{
+	struct fmt_writer *w = NULL;
+	int ends[2];
+
+	(void)state;
+	assert_ptr_not_equal(signal(SIGPIPE, SIG_IGN), SIG_ERR);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(fmt_writer_new(ends[1], uuid, 1, &w), 0);
+	assert_int_equal(close(ends[0]), 0);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 1), 0);
+	assert_int_equal(fmt_writer_flush(w), -EPIPE);
+	assert_int_equal(fmt_writer_flush(w), -EPIPE);
+	assert_int_equal(fmt_writer_finish(w), -EPIPE);
+	fmt_writer_free(w);
+	assert_int_equal(close(ends[1]), 0);
+}
+
+static void a_device_that_is_full(void **state)
+{
+	_cleanup_close_ int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	_cleanup_close_ int closed = memory_file();
+	struct fmt_writer *w = NULL;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), -ENOSPC); /* the header */
+	assert_null(w);
+	assert_int_equal(fmt_writer_new(-1, uuid, 1, &w), -EBADF);
+	/* the header fits, the device fills later */
+	assert_int_equal(fmt_writer_new(closed, uuid, 1, &w), 0);
+	assert_int_equal(dup3(fd, closed, O_CLOEXEC), closed);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 1), 0);
+	assert_true(fmt_writer_flush(w) < 0);
+	assert_int_equal(fmt_writer_flush(w), -ENOSPC);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 1), -ENOSPC);
+	fmt_writer_free(w);
+}
+
+/* Bytes that do not compress, so that blocks are as large as they look. */
+static int put_noise(struct fmt_writer *w, u64 *rnd, u32 n)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < n && !err; i++)
+		err = put(w, SWITCH_IN, switch_in, .ts = raw_random(rnd), .thread = raw_random(rnd), .cpu = raw_random(rnd));
+	return err;
+}
+
+/* The file may not grow beyond `limit` bytes: what is in it must be whole blocks, all of them readable. */
+static void with_a_limit(u64 limit)
+{
+	char path[] = "/tmp/ascope-test-XXXXXX";
+	_cleanup_close_ int fd = mkstemp(path);
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_writer *w = NULL;
+	struct rlimit old, low;
+	struct raw_seen seen;
+	u64 rnd = 3, bytes;
+	int err = 0, again;
+
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	low = (struct rlimit){.rlim_cur = limit, .rlim_max = old.rlim_max};
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+	for (u32 i = 0; i < 40 && !err; i++) {
+		err = put_noise(w, &rnd, 20);
+		err = err ? err : fmt_writer_flush(w);
+	}
+	again = put_noise(w, &rnd, 1);
+	bytes = fmt_writer_stats(w)->bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(err, -EFBIG);
+	assert_int_equal(again, -EFBIG);
+	assert_int_equal(fmt_writer_finish(w), -EFBIG); /* there would be room again: still nothing is written */
+	slurp(fd, &file);
+	assert_int_equal(file.len, bytes);
+	assert_true(bytes <= limit && bytes + 1000 > limit);
+	raw_read(file.data, file.len, &seen);
+	assert_int_equal(seen.n_blocks, fmt_writer_stats(w)->blocks);
+	assert_int_equal(seen.rows, fmt_writer_stats(w)->rows);
+	assert_int_equal(seen.health.blocks_damaged | seen.health.bytes_skipped, 0); /* the torn block is cut off */
+	assert_false(seen.health.closed_cleanly);
+	fmt_writer_free(w);
+}
+
+static void a_file_that_may_not_grow(void **state)
+{
+	(void)state;
+	assert_ptr_not_equal(signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+	for (u64 limit = 4000; limit < 4700; limit += 37)
+		with_a_limit(limit);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_example_of_the_specification),
+		cmocka_unit_test(blocks_gather_and_flush),
+		cmocka_unit_test(what_a_block_says_of_itself),
+		cmocka_unit_test(nothing_recorded),
+		cmocka_unit_test(into_a_pipe),
+		cmocka_unit_test(a_pipe_whose_reader_left),
+		cmocka_unit_test(a_device_that_is_full),
+		cmocka_unit_test(a_file_that_may_not_grow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

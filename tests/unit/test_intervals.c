@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * test_intervals.c: where a thread's records begin, end or have holes: attach, exit, exec, stops, gaps, lost switches,
+ * damaged files. cb_load() asserts for each capture that the parts of every poll add up.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* needs the four above */
+
+#include <stdio.h>
+
+#include "thread_events.h"
+
+/* ---- begin and end ---- */
+
+#define SNAPSHOT(ms, ...)                                                                                                        \
+	cb_row(cb, FMT_SNAPSHOT,                                                                                                 \
+	       &(struct fmt_snapshot){                                                                                           \
+		       .ts = AT(ms), .thread = 1, .state = STATE_S, .coherent = 1, IN_POLL, .syscall = SLEEP, __VA_ARGS__})
+
+static void blocked_before_the_recording(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	SNAPSHOT(1);
+	WAKING(40);
+	IN(41);
+	OUT(50);
+	IN(55);
+	PARK(60);
+	cb_finish(cb);
+	cb_expect(cb, POLLS, "0|55000|45000|9000|1000|2|sleep|open-start");
+	cb_expect(cb, "SELECT (ts - 1000000000) / 1000, cpu, role FROM offcpu ORDER BY ts LIMIT 1", "0|-|in_poll");
+}
+
+static void snapshot_of_no_use(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	SNAPSHOT(1, .coherent = 0);
+	SNAPSHOT(2, .on_cpu = 1, .state = 0);
+	PARK(10);
+	SNAPSHOT(11); /* the thread has events by now */
+	IN(40);
+	cb_expect(cb, "SELECT count(*) FROM poll", "0");
+}
+
+static void snapshot_of_a_parked_worker(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	SNAPSHOT(1, .budget = 0, .park = 0, .task = 1, .syscall = EPOLL);
+	IN(40);
+	cb_expect(cb, "SELECT (ts - 1000000000) / 1000, dur / 1000, role, poll_id FROM offcpu", "0|40000|parked|-");
+}
+
+static void still_blocked_at_the_end(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_end(cb, AT(100));
+	OUTSIDE(9);
+	OUT(10);
+	cb_finish(cb);
+	cb_expect(cb, POLLS, "10000|90000|90000|0|0|1|sleep|open-end");
+	cb_expect(cb, "SELECT dur, role FROM offcpu WHERE poll_id = 1", "-|in_poll");
+}
+
+static void woken_at_the_end(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_end(cb, AT(100));
+	OUT(10);
+	WAKING(90);
+	cb_expect(cb, POLLS, "10000|90000|80000|0|10000|1|sleep|open-end");
+}
+
+static void on_cpu_at_the_end(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_meta(cb, "sample.period_ns", "2000000");
+	cb_end(cb, AT(100));
+	SAMPLE(80);
+	SAMPLE(99);
+	cb_expect(cb, "SELECT dur / 1000, dur_max / 1000, state FROM poll", "19000|100000|open-end");
+}
+
+static void exit_while_asleep(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUTSIDE(9);
+	OUT(10);
+	cb_row(cb, FMT_THREAD_EXIT, &(struct fmt_thread_exit){.ts = AT(30), .thread = 1, .group_dead = 1});
+	OUT(30.2, .ctx_status = FMT_CTX_UNREAD, .state = STATE_D, .syscall = 0); /* its memory is gone: nobody's loss */
+	IN(30.4);
+	OUT(30.5, .ctx_status = FMT_CTX_UNREAD, .state = 0x80, .syscall = 0);
+	cb_end(cb, AT(100));
+	cb_finish(cb);
+	cb_expect(cb, POLLS, "10000|20000|20000|0|0|1|sleep|complete");
+	cb_expect(cb,
+		  "SELECT (ts_end - 1000000000) / 1000 FROM thread UNION ALL SELECT (ts_end - 1000000000) / 1000 FROM process",
+		  "30000\n30000");
+	cb_expect(cb, "SELECT role FROM offcpu ORDER BY ts", "parked\nin_poll\nnone");
+	cb_expect(cb, "SELECT * FROM loss", "");
+}
+
+static void exec_ends_a_poll(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_row(cb, FMT_PROCESS, &(struct fmt_process){.idx = 2, .pid = 1000, .start = 5, .exec_gen = 1});
+	SAMPLE(10);
+	SAMPLE(12);
+	cb_row(cb, FMT_EXEC, &(struct fmt_exec){.ts = AT(13), .thread = 1, .process = 2});
+	cb_end(cb, AT(100));
+	cb_finish(cb);
+	cb_expect(cb, "SELECT dur / 1000, dur_max / 1000 FROM poll", "2000|13000");
+	cb_expect(cb, "SELECT (ts_end - 1000000000) / 1000 FROM process ORDER BY id", "13000\n-");
+}
+
+static void stopped_time_never_counts(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUTSIDE(9);
+	SAMPLE(10);
+	OUT(11, .state = STATE_T);
+	IN(511);
+	SAMPLE(512);
+	SAMPLE(513);
+	cb_finish(cb);
+	cb_expect(cb, POLLS, "10000|1000|0|1000|0|0|cpu|complete\n512000|1000|0|1000|0|0|cpu|complete");
+	cb_expect(cb, "SELECT state, class, poll_id, dur / 1000 FROM offcpu WHERE role = 'in_poll'", "T|-|-|500000");
+}
+
+static void frozen_cgroup_never_counts(void **state)
+{
+	struct capture_builder *cb = *state;
+	u64 addrs[] = {0x100, 0x200};
+	u64 k = cb_stack(cb, FMT_STACK_KERNEL, addrs, 2);
+
+	cb_row(cb, FMT_KSYM, &(struct fmt_ksym){.addr = 0x100, .name = cb_string(cb, "schedule")});
+	cb_row(cb, FMT_KSYM, &(struct fmt_ksym){.addr = 0x200, .name = cb_string(cb, "do_freezer_trap")});
+	OUT(11, .kstack = k); /* S, in the system call it interrupted */
+	IN(511);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT state, poll_id, dur / 1000 FROM offcpu", "T|-|500000");
+	cb_expect(cb, BLOCKING, "");
+	cb_expect(cb, "SELECT function, kind, module FROM stack_text",
+		  "schedule|kernel|[kernel]\ndo_freezer_trap|kernel|[kernel]");
+}
+
+static void restarted_call_keeps_its_class(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10);
+	IN(20);
+	OUT(21, .state = STATE_T);
+	IN(31);
+	OUT(32, .syscall = SYS_restart_syscall + 1);
+	IN(60);
+	cb_expect(cb, "SELECT dur / 1000, class, syscall FROM poll ORDER BY ts",
+		  "11000|sleep|clock_nanosleep\n28000|sleep|clock_nanosleep");
+}
+
+/* ---- what is missing ---- */
+
+static void gap_resets_pairing(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10);
+	IN(95); /* may be the end of a later wait */
+	SAMPLE(96);
+	SAMPLE(97);
+	cb_row(cb, FMT_GAP,
+	       &(struct fmt_gap){
+		       .ts = AT(50), .ts_end = AT(90), .cause = cb_string(cb, "ring_full"), .count = 3}); /* drained later */
+	cb_total(cb, "lost.ring_full", 5);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT dur / 1000, state FROM poll ORDER BY ts", "0|complete\n1000|complete");
+	cb_expect(cb, "SELECT count(*) FROM offcpu", "0");
+	cb_expect(cb, "SELECT cause, count FROM loss", "ring_full|5");
+	cb_expect(cb, "SELECT cause, count, (ts_end - ts) / 1000 FROM gap", "ring_full|3|40000");
+	cb_expect(cb, "SELECT verdict <> 'complete' FROM capture", "1");
+}
+
+static void loss_is_counted_once(void **state)
+{
+	struct capture_builder *cb = *state;
+	u64 cause = cb_string(cb, "ring_full");
+
+	PARK(10);
+	cb_total(cb, "lost.ring_full.sample", 5);
+	cb_total(cb, "lost.ring_full.waking", 2);
+	cb_total(cb, "lost.other", 0);
+	cb_row(cb, FMT_GAP, &(struct fmt_gap){.ts = AT(20), .ts_end = AT(21), .cause = cause, .count = 4});
+	cb_row(cb, FMT_GAP, &(struct fmt_gap){.ts = AT(30), .ts_end = AT(31), .cause = cause, .count = 4});
+	cb_expect(cb, "SELECT cause, count FROM loss ORDER BY cause", "ring_full|1\nring_full.sample|5\nring_full.waking|2");
+}
+
+static void missing_counterparts(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10);
+	OUT(20); /* no switch-in between, but the same poll on both sides: it waited, however long */
+	IN(30);
+	IN(40); /* no switch-out: it may have been anywhere */
+	SAMPLE(41);
+	OUT(45);
+	WAKING(47);
+	SAMPLE(50); /* no switch-in, but it was woken: 3 ms that it may have run */
+	PARK(60);
+	OUT(70);	    /* no switch-in from the park: that row is lost */
+	OUT(90, .tick = 6); /* nor here, and now it is another poll */
+	IN(95);
+	PARK(96);
+	WAKING(97);
+	OUT(99, .tick = 7);
+	IN(100);
+	cb_finish(cb);
+	cb_expect(cb, POLLS,
+		  "10000|20000|20000|0|0|2|sleep|complete\n41000|9000|2000|7000|0|1|cpu|complete\n70000|0|0|0|0|0|cpu|complete\n"
+		  "90000|5000|5000|0|0|1|sleep|complete\n99000|1000|1000|0|0|1|sleep|complete");
+	cb_expect(
+		cb, "SELECT (ts - 1000000000) / 1000, dur / 1000, role FROM offcpu ORDER BY ts",
+		"10000|10000|in_poll\n20000|10000|in_poll\n45000|2000|in_poll\n90000|5000|in_poll\n96000|1000|parked\n99000|1000|in_poll");
+	cb_expect(cb, "SELECT cause, count FROM loss", "unpaired|6");
+}
+
+static void missing_switch_in_where_no_tick_ties(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	SAMPLE(10, .context = CB_CONTEXT_UNPROVEN);
+	OUT(11, .context = CB_CONTEXT_UNPROVEN, .state = 0, .preempt = 1);
+	SAMPLE(20, .context = CB_CONTEXT_UNPROVEN);
+	cb_expect(cb, "SELECT dur / 1000 FROM poll ORDER BY ts", "1000\n0");
+}
+
+static void out_of_order_is_clamped(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUTSIDE(9);
+	OUT(10);
+	cb_flush(cb);
+	IN(8);
+	cb_finish(cb);
+	cb_expect(cb, POLLS, "10000|0|0|0|0|1|sleep|complete");
+	cb_expect(cb, "SELECT cause, count FROM loss", "order|1");
+}
+
+static void lost_block_resets_pairing(void **state)
+{
+	struct capture_builder *cb = *state;
+	off_t from, to;
+	FILE *f;
+
+	OUTSIDE(9);
+	OUT(10);
+	cb_flush(cb);
+	from = lseek(cb->fd, 0, SEEK_END);
+	IN(20);
+	OUT(80, .tick = 9);
+	cb_flush(cb);
+	to = lseek(cb->fd, 0, SEEK_END);
+	IN(90);
+	PARK(91);
+	cb_finish(cb);
+	f = fopen(cb->path, "r+");
+	assert_non_null(f);
+	assert_int_equal(fseek(f, (long)(from + to) / 2, SEEK_SET), 0);
+	assert_int_equal(fwrite("damage!", 1, 7, f), 7);
+	assert_int_equal(fclose(f), 0);
+	cb_expect(cb, POLLS, "10000|0|0|0|0|0|cpu|complete"); /* never 80 ms: what lies between is not known */
+	cb_expect(cb, "SELECT count FROM loss WHERE cause = 'damaged_blocks'", "1");
+	cb_expect(cb, "SELECT verdict <> 'complete' FROM capture", "1");
+}
+
+static void truncated_file(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10);
+	IN(20);
+	PARK(21);
+	cb_abandon(cb);
+	cb_expect(cb, POLLS, "10000|10000|10000|0|0|1|sleep|complete");
+	cb_expect(cb, "SELECT cause, count FROM loss", "not_closed|1");
+	cb_expect(cb, "SELECT verdict, ts_end - 1021000000 FROM capture", "partial|0");
+}
+
+static void references_that_lead_nowhere(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10, .thread = 77, .context = 99, .ustack = 1234, .kstack = 77, .syscall = 5000);
+	cb_row(cb, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = AT(60), .thread = 77});
+	cb_row(cb, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = AT(60), .thread = (1ULL << 40)});
+	cb_row(cb, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = UINT64_MAX - 5, .thread = 1});
+	cb_row(cb, FMT_MAPPING, &(struct fmt_mapping){.process = 9, .module = 9, .start = 1, .end = 2});
+	cb_row(cb, FMT_CONTEXT, &(struct fmt_context){.idx = 50, .thread = 88, .layout = 44, .flavor = 9});
+	cb_finish(cb);
+	cb_expect(cb, "SELECT dur / 1000, runtime_id, stack_id, kstack_id, syscall, class FROM poll", "50000|-|-|-|-|other");
+	cb_expect(cb,
+		  "SELECT t.name, t.tid, p.pid, p.name FROM offcpu AS o JOIN thread AS t ON t.id = o.thread_id "
+		  "JOIN process AS p ON p.id = t.process_id",
+		  "?|0|0|?");
+	cb_expect(cb, "SELECT cause, count FROM loss ORDER BY cause", "bad_rows|2\nunknown_threads|1");
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, cb_setup, cb_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(blocked_before_the_recording),
+		TEST(snapshot_of_no_use),
+		TEST(snapshot_of_a_parked_worker),
+		TEST(still_blocked_at_the_end),
+		TEST(woken_at_the_end),
+		TEST(on_cpu_at_the_end),
+		TEST(exit_while_asleep),
+		TEST(exec_ends_a_poll),
+		TEST(stopped_time_never_counts),
+		TEST(frozen_cgroup_never_counts),
+		TEST(restarted_call_keeps_its_class),
+		TEST(gap_resets_pairing),
+		TEST(loss_is_counted_once),
+		TEST(missing_counterparts),
+		TEST(missing_switch_in_where_no_tick_ties),
+		TEST(out_of_order_is_clamped),
+		TEST(lost_block_resets_pairing),
+		TEST(truncated_file),
+		TEST(references_that_lead_nowhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
