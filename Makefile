@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-fast check-unit check-live check-san static lint format format-check fuzz man install uninstall clean bench
+.PHONY: captures all help deps demo check check-fast check-unit check-live check-san static lint format format-check fuzz man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -151,6 +151,10 @@ $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(UNIT_HELPERS) $(OUT)/libascope.a
 
 # ---- care ----
 
+captures: all ## record fixtures/captures again (root, BTF); needed only when format version 0 changes
+	@KEEP_CAPTURE=1 fixtures/demo.sh $(OUT)
+
+
 lint: ## layering, bans, headers, man pages, shell scripts, formatting
 	@tests/run.sh $(OUT) lint
 	@$(MAKE) --no-print-directory format-check
@@ -158,7 +162,7 @@ lint: ## layering, bans, headers, man pages, shell scripts, formatting
 C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.c)
 
 format: ## run clang-format on all C
-	clang-format -i $(C_FILES)
+	@clang-format -i $(C_FILES)
 
 format-check:
 	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(C_FILES); else echo 'format-check: no clang-format here, skipped'; fi

@@ -55,10 +55,13 @@ static void usage(FILE *out)
 /* Output that did not reach its reader is a failure, whatever the command thought. */
 static int finish(int code)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	bool failed = ferror(stdout);
+	int err = fflush(stdout) < 0 ? errno : 0;
+
+	if (!failed && !err)
 		return code;
-	if (errno != EPIPE)
-		log_error("cannot write to standard output: %s", strerror(errno));
+	if (err != EPIPE) /* a reader such as head that has seen enough is told nothing */
+		log_error("cannot write to standard output: %s", err ? strerror(err) : "an earlier write failed");
 	return code ? code : 1;
 }
 

@@ -277,7 +277,8 @@ int BPF_PROG(on_exec, struct task_struct *p, int old_pid)
 	e->h.tgid = (u32)p->tgid;
 	e->h.tid = (u32)p->pid;
 	e->old_tid = (u32)old_pid;
-	submit(e, WIRE_EXEC);
+	stat_add(WIRE_STAT_SENT + WIRE_EXEC);
+	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP); /* contexts cannot be read until user space has looked at the new image */
 	return 0;
 }
 

@@ -61,7 +61,7 @@ struct wire_wait {
 	__u64 arg0;
 	__s32 syscall; /* -1 none */
 	__u8 iowait;
-	__u8 fd_type;	/* S_IFMT >> 12 of the file behind arg0 or the first pollfd; 0 none */
+	__u8 fd_type;	 /* S_IFMT >> 12 of the file behind arg0 or the first pollfd; 0 none */
 	__u16 fd_family; /* 1 + address family; 0 no socket */
 };
 
@@ -102,7 +102,7 @@ struct wire_stack {
 	__u32 kernel;
 	__u32 n;
 	__u32 truncated;
-	__u32 in_syscall; /* the innermost user address is behind a syscall instruction */
+	__u32 in_syscall;		   /* the innermost user address is behind a syscall instruction */
 	__u64 frames[WIRE_MAX_FRAMES + 1]; /* innermost first; user stacks: [1] is the leaf fix-up, 0 = none */
 };
 
@@ -156,13 +156,13 @@ struct wire_task {
 struct wire_layout {
 	__u64 tls_back; /* CONTEXT is at fsbase - tls_back */
 	__u32 valid;
-	__u32 gen;	 /* counts changes, so that user space knows which layout a record was read with */
+	__u32 gen; /* counts changes, so that user space knows which layout a record was read with */
 	__u16 off_sched;
-	__u16 off_id;	 /* of the value */
+	__u16 off_id;	  /* of the value */
 	__u16 off_id_tag; /* 0xffff: no tag (1.40 and later); else of the u64 that is 1 for Some */
 	__u16 off_budget;
 	__u16 off_runtime;
-	__u16 has_flavor_tag; /* scheduler::Context starts with a u64 tag: 1 multi-thread, 0 current-thread */
+	__u16 has_flavor_tag;	/* scheduler::Context starts with a u64 tag: 1 multi-thread, 0 current-thread */
 	__u16 tick_mt, tick_ct; /* offset of tick in Core */
 	__u32 want_core;	/* send WIRE_CORE: bit 0 current-thread, bit 1 multi-thread */
 	__u32 pad;
@@ -176,10 +176,10 @@ struct wire_target {
 
 /* Per-cpu counters, index = enum wire_stat. */
 enum wire_stat {
-	WIRE_STAT_SENT = 0,			/* + enum wire_kind */
-	WIRE_STAT_LOST = WIRE_KINDS,		/* + enum wire_kind: no room in the ring */
-	WIRE_STAT_UNREAD = 2 * WIRE_KINDS,	/* context reads that faulted */
-	WIRE_STAT_STACK_FAILED,			/* stacks the kernel could not take */
-	WIRE_STAT_TARGETS_FULL,			/* a child process could not be followed */
+	WIRE_STAT_SENT = 0,		   /* + enum wire_kind */
+	WIRE_STAT_LOST = WIRE_KINDS,	   /* + enum wire_kind: no room in the ring */
+	WIRE_STAT_UNREAD = 2 * WIRE_KINDS, /* context reads that faulted */
+	WIRE_STAT_STACK_FAILED,		   /* stacks the kernel could not take */
+	WIRE_STAT_TARGETS_FULL,		   /* a child process could not be followed */
 	WIRE_STATS,
 };

@@ -46,18 +46,18 @@ static __always_inline struct wire_target *target_of(u32 tgid)
 }
 
 /* A record of `size` bytes, zeroed by the caller's assignments; NULL and counted when the ring is full. */
-#define RESERVE(type, kind_id)                                                       \
-	({                                                                           \
-		type *__e = bpf_ringbuf_reserve(&ring, sizeof(type), 0);             \
-		if (__e) {                                                           \
-			__builtin_memset(__e, 0, sizeof(*__e));                      \
-			__e->h.kind = (kind_id);                                     \
-			__e->h.ts = bpf_ktime_get_ns();                              \
-			__e->h.cpu = bpf_get_smp_processor_id();                     \
-		} else {                                                             \
-			stat_add(WIRE_STAT_LOST + (kind_id));                        \
-		}                                                                    \
-		__e;                                                                 \
+#define RESERVE(type, kind_id)                                                                                                   \
+	({                                                                                                                       \
+		type *__e = bpf_ringbuf_reserve(&ring, sizeof(type), 0);                                                         \
+		if (__e) {                                                                                                       \
+			__builtin_memset(__e, 0, sizeof(*__e));                                                                  \
+			__e->h.kind = (kind_id);                                                                                 \
+			__e->h.ts = bpf_ktime_get_ns();                                                                          \
+			__e->h.cpu = bpf_get_smp_processor_id();                                                                 \
+		} else {                                                                                                         \
+			stat_add(WIRE_STAT_LOST + (kind_id));                                                                    \
+		}                                                                                                                \
+		__e;                                                                                                             \
 	})
 
 static __always_inline u64 wake_flag(void)

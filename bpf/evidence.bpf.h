@@ -16,8 +16,8 @@ enum {
 static __always_inline bool arg0_is_fd(s64 nr)
 {
 	/* read write fstat lseek ioctl pread64 pwrite64 readv writev sendfile connect accept sendto recvfrom sendmsg recvmsg */
-	const u64 low = 1ULL << 0 | 1ULL << 1 | 1ULL << 5 | 1ULL << 8 | 1ULL << 16 | 1ULL << 17 | 1ULL << 18 | 1ULL << 19 | 1ULL << 20 | 1ULL << 40 |
-			1ULL << 42 | 1ULL << 43 | 1ULL << 44 | 1ULL << 45 | 1ULL << 46 | 1ULL << 47;
+	const u64 low = 1ULL << 0 | 1ULL << 1 | 1ULL << 5 | 1ULL << 8 | 1ULL << 16 | 1ULL << 17 | 1ULL << 18 | 1ULL << 19 |
+			1ULL << 20 | 1ULL << 40 | 1ULL << 42 | 1ULL << 43 | 1ULL << 44 | 1ULL << 45 | 1ULL << 46 | 1ULL << 47;
 
 	if (nr >= 0 && nr < 64)
 		return low >> nr & 1;
@@ -66,7 +66,8 @@ static __always_inline void file_evidence(struct task_struct *t, u32 fd, struct 
 }
 
 /* `can_read_user`: t is the current task, so the pollfd array can be looked at. */
-static __always_inline void wait_evidence(struct task_struct *t, struct pt_regs *regs, bool can_read_user, bool with_file, struct wire_wait *w)
+static __always_inline void wait_evidence(struct task_struct *t, struct pt_regs *regs, bool can_read_user, bool with_file,
+					  struct wire_wait *w)
 {
 	s64 nr = (s64)regs->orig_ax;
 

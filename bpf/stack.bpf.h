@@ -9,7 +9,8 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2); /* one for switches, one for samples: a sample may interrupt a program, but never one of its own kind */
+	__uint(max_entries,
+	       2); /* one for switches, one for samples: a sample may interrupt a program, but never one of its own kind */
 	__type(key, u32);
 	__type(value, struct wire_stack);
 } stack_scratch SEC(".maps");

@@ -101,7 +101,8 @@ static __always_inline void read_queues(const struct wire_ctx *x, struct wire_sw
 
 	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->core)
 		return;
-	if (bpf_probe_read_user(&lifo, 8, (void *)x->core + MT_CORE_LIFO) || bpf_probe_read_user(&queue, 8, (void *)x->core + MT_CORE_QUEUE) ||
+	if (bpf_probe_read_user(&lifo, 8, (void *)x->core + MT_CORE_LIFO) ||
+	    bpf_probe_read_user(&queue, 8, (void *)x->core + MT_CORE_QUEUE) ||
 	    bpf_probe_read_user(q, sizeof(q), (void *)queue + MT_QUEUE_HEAD))
 		return;
 	depth = (u32)q[1] - (u32)q[0];

@@ -49,7 +49,8 @@ static bool must_grow(const struct calibrate_core *a, enum core_state b_state, c
 	return a->state == STATE_PARKED && b_state == STATE_POLL && (e->ctx.flavor == WIRE_FLAVOR_MULTI_THREAD || e->ctx.task);
 }
 
-static void compare(struct calibrate *c, const struct calibrate_core *a, const u32 *words, enum core_state state, const struct wire_core *e)
+static void compare(struct calibrate *c, const struct calibrate_core *a, const u32 *words, enum core_state state,
+		    const struct wire_core *e)
 {
 	u64 limit = (e->h.ts - a->ts) / NS_PER_TURN + SLACK_TURNS;
 	bool grow = must_grow(a, state, e);

@@ -28,11 +28,11 @@ struct calibrate_core {
 
 /* One per process image and flavor. All zero is the start. */
 struct calibrate {
-	bool dead[CALIBRATE_WORDS];    /* offsets ruled out, index = offset / 4 */
+	bool dead[CALIBRATE_WORDS];	  /* offsets ruled out, index = offset / 4 */
 	bool upper_used[CALIBRATE_WORDS]; /* the word behind it was seen to be other than 0 */
-	u32 turned[CALIBRATE_WORDS];   /* grew between two polls with no park between */
-	u32 park_edges;		       /* park -> poll and poll -> park pairs seen */
-	u32 free_edges;		       /* poll -> poll pairs of different tasks with no park between */
+	u32 turned[CALIBRATE_WORDS];	  /* grew between two polls with no park between */
+	u32 park_edges;			  /* park -> poll and poll -> park pairs seen */
+	u32 free_edges;			  /* poll -> poll pairs of different tasks with no park between */
 	u64 records;
 	struct calibrate_core cores[CALIBRATE_CORES];
 	u32 next_core; /* place to reuse when all are taken */

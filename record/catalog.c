@@ -462,7 +462,8 @@ static void look_for_new_maps(struct catalog *c, struct cat_process *p, const u6
 		return; /* it is gone: its frames stay addresses */
 }
 
-u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const u64 *frames, u32 n, enum fmt_stack_status status, u64 ts)
+u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const u64 *frames, u32 n, enum fmt_stack_status status,
+		  u64 ts)
 {
 	struct fmt_stack row = {.kind = p ? FMT_STACK_USER : FMT_STACK_KERNEL, .process = p ? p->idx : 0, .status = status};
 	u64 relative[FMT_MAX_FRAMES];

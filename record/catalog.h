@@ -21,7 +21,7 @@ struct cat_process {
 	u32 ns_pid; /* inside its pid namespace; 0 unknown */
 	u32 exec_gen;
 	bool gone;
-	u32 exe_module;		  /* module index of the main program; 0 unknown */
+	u32 exe_module; /* module index of the main program; 0 unknown */
 	u64 exe_inode;
 	u64 text_start, text_end; /* its executable mapping */
 	struct cat_mapping *maps;
@@ -36,12 +36,12 @@ struct cat_process {
 	u32 layout_threads;
 	u64 layout_ts;
 	const char *layout_row, *found_by;
-	bool ambiguous;		   /* the last scan found several equally good places */
+	bool ambiguous; /* the last scan found several equally good places */
 	u64 tick_from_mt, tick_from_ct;
 	struct calibrate cal_mt, cal_ct;
-	u64 next_look_ns;	   /* when to look for a runtime again */
+	u64 next_look_ns; /* when to look for a runtime again */
 	u64 look_interval_ns;
-	int mem_fd;		   /* /proc/PID/mem, opened at first use; -1 */
+	int mem_fd; /* /proc/PID/mem, opened at first use; -1 */
 };
 
 struct cat_mapping {
@@ -88,7 +88,8 @@ int catalog_scan_maps(struct catalog *c, struct cat_process *p, u64 ts) __must_c
  * Adds a stack under a hash of the caller's (unique over the recording). Addresses innermost first; user addresses in no known mapping
  * make the catalog look at the maps again. Returns its index, 0 on failure.
  */
-u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const u64 *frames, u32 n, enum fmt_stack_status status, u64 ts);
+u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const u64 *frames, u32 n, enum fmt_stack_status status,
+		  u64 ts);
 u32 catalog_stack_known(const struct catalog *c, u64 hash); /* 0 when it never arrived */
 
 /* The context entry for a thread inside a scheduler context; 0 when x has none. */

@@ -7,8 +7,11 @@
 
 /* convert_ctx() fills FMT_CTX_COLS as an array */
 #define CTX_COLUMNS 8
-_Static_assert(offsetof(struct fmt_switch_out, tick) - offsetof(struct fmt_switch_out, ctx_status) == (CTX_COLUMNS - 1) * sizeof(u64), "context columns");
-_Static_assert(offsetof(struct fmt_sample, tick) - offsetof(struct fmt_sample, ctx_status) == (CTX_COLUMNS - 1) * sizeof(u64), "context columns");
+_Static_assert(offsetof(struct fmt_switch_out, tick) - offsetof(struct fmt_switch_out, ctx_status) ==
+		       (CTX_COLUMNS - 1) * sizeof(u64),
+	       "context columns");
+_Static_assert(offsetof(struct fmt_sample, tick) - offsetof(struct fmt_sample, ctx_status) == (CTX_COLUMNS - 1) * sizeof(u64),
+	       "context columns");
 _Static_assert((int)WIRE_CTX_READ == (int)FMT_CTX_READ && (int)WIRE_CTX_UNREAD == (int)FMT_CTX_UNREAD, "same numbers");
 _Static_assert((int)WIRE_FLAVOR_MULTI_THREAD == (int)FMT_FLAVOR_MULTI_THREAD, "same numbers");
 
@@ -77,7 +80,8 @@ static int put_switch_in(struct convert *cv, const struct wire_switch_in *e)
 
 static int put_waking(struct convert *cv, const struct wire_waking *e)
 {
-	struct fmt_waking row = {.ts = e->h.ts, .cpu = e->h.cpu, .source = e->irq != 0, .waker_pid = e->waker_tgid, .waker_tid = e->waker_tid};
+	struct fmt_waking row = {
+		.ts = e->h.ts, .cpu = e->h.cpu, .source = e->irq != 0, .waker_pid = e->waker_tgid, .waker_tid = e->waker_tid};
 	struct cat_process *p;
 
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);

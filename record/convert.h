@@ -10,8 +10,8 @@
 struct convert {
 	struct catalog *cat;
 	struct fmt_writer *w;
-	u64 last_ts;	   /* of the last record taken */
-	u64 bad_records;   /* too short for their kind, or of no known kind */
+	u64 last_ts;	    /* of the last record taken */
+	u64 bad_records;    /* too short for their kind, or of no known kind */
 	u64 stacks_missing; /* events whose stack record was lost */
 };
 

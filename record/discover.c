@@ -75,7 +75,8 @@ static const char *found_by(const struct layout_result *r)
 
 static int use_layout(struct discover *d, struct cat_process *p, const struct layout_result *r, u64 ts)
 {
-	bool same_place = p->layout.valid && p->layout.tls_back == r->tls_back && p->layout_row && !strcmp(p->layout_row, r->row->name);
+	bool same_place =
+		p->layout.valid && p->layout.tls_back == r->tls_back && p->layout_row && !strcmp(p->layout_row, r->row->name);
 
 	p->layout_confirmed = r->outcome == LAYOUT_FOUND;
 	p->layout_threads = r->threads;
@@ -89,6 +90,7 @@ static int use_layout(struct discover *d, struct cat_process *p, const struct la
 		p->layout.want_core = 3; /* both flavors */
 		p->layout_ts = ts;
 		p->tick_from_mt = p->tick_from_ct = 0;
+		d->want_snapshot = true;
 	}
 	catalog_layout(d->cat, p, ts);
 	return tell_kernel(d, p);
@@ -171,7 +173,8 @@ int discover_core(struct discover *d, const struct wire_core *e)
 	if (found < 0) {
 		if (c->records < MAX_CORE_RECORDS)
 			return 0;
-		p->layout.want_core &= ~bit; /* it will not come to a decision: CPU-bound polls stay unclassified, and the report says so */
+		p->layout.want_core &=
+			~bit; /* it will not come to a decision: CPU-bound polls stay unclassified, and the report says so */
 		return tell_kernel(d, p);
 	}
 	/* records read with the right offset all along are good from the first on */

@@ -12,6 +12,7 @@
 struct discover {
 	struct catalog *cat;
 	struct kernel_side *kernel;
+	bool want_snapshot; /* a runtime was found, or found elsewhere than thought: threads may be waiting inside polls since before */
 };
 
 /* A target process, or a new image of one: reads its maps and ELF tables, makes it known to the kernel side and looks for a runtime. */
@@ -23,5 +24,8 @@ int discover_tick(struct discover *d, u64 now) __must_check;
 /* Takes the raw bytes of a Core for the calibration of the tick. */
 int discover_core(struct discover *d, const struct wire_core *e) __must_check;
 
-/* One pass over all threads as they are: writes the attach snapshot. Call once, when records already flow. */
+/*
+ * Looks at all threads as they are and writes a snapshot of each. Call it when records already flow, so that nothing falls between; and again when
+ * want_snapshot says so, which it clears.
+ */
 int discover_snapshot(struct discover *d, struct fmt_writer *w) __must_check;

@@ -30,7 +30,6 @@ struct kernel_side {
 	int cpus;
 	struct bpf_link **samplers; /* one per cpu */
 	u32 n_samplers;
-	bool irq_exact;
 	bool started;
 };
 
@@ -41,7 +40,9 @@ static void say_refused(const char *verifier_log)
 	int fd = mkstemp(path);
 
 	if (fd >= 0 && fd_write_full(fd, verifier_log, strlen(verifier_log)) == 0)
-		log_error("the kernel refused ascope's BPF programs; the verifier's words are in %s (please send it with a report)", path);
+		log_error(
+			"the kernel refused ascope's BPF programs; the verifier's words are in %s (please send it with a report)",
+			path);
 	else
 		log_error("the kernel refused ascope's BPF programs");
 	if (fd >= 0)
@@ -59,23 +60,14 @@ static bool sched_switch_has_state(const struct btf *btf)
 	return t && btf_is_func_proto(t) && btf_vlen(t) >= 5; /* the context pointer counts */
 }
 
-/* The preempt counter's address is only to be had with CONFIG_KALLSYMS_ALL. */
-static bool kernel_exports_preempt_count(void)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	if (file_read_all("/proc/kallsyms", &b, (size_t)256 << 20) < 0)
-		return false;
-	return strstr((const char *)b.data, " pcpu_hot\n") || strstr((const char *)b.data, " __preempt_count\n");
-}
-
 static int check_btf(struct btf **ret)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 
 	if (libbpf_get_error(btf) || !btf) {
-		log_error("this kernel has no BTF (/sys/kernel/btf/vmlinux): ascope needs a kernel built with CONFIG_DEBUG_INFO_BTF, "
-			  "as those of Debian 11, Ubuntu 20.10, RHEL 8.2 and later are");
+		log_error(
+			"this kernel has no BTF (/sys/kernel/btf/vmlinux): ascope needs a kernel built with CONFIG_DEBUG_INFO_BTF, "
+			"as those of Debian 11, Ubuntu 20.10, RHEL 8.2 and later are");
 		return -ENOTSUP;
 	}
 	*ret = btf;
@@ -86,10 +78,10 @@ static void choose_programs(struct kernel_side *k)
 {
 	struct ascope_bpf *s = k->skel;
 
-	(void)bpf_program__set_autoload(s->progs.waking_exact, k->irq_exact);
-	(void)bpf_program__set_autoload(s->progs.wakeup_new_exact, k->irq_exact);
-	(void)bpf_program__set_autoload(s->progs.waking_guess, !k->irq_exact);
-	(void)bpf_program__set_autoload(s->progs.wakeup_new_guess, !k->irq_exact);
+	(void)bpf_program__set_autoload(s->progs.waking_exact, k->opts.irq_exact);
+	(void)bpf_program__set_autoload(s->progs.wakeup_new_exact, k->opts.irq_exact);
+	(void)bpf_program__set_autoload(s->progs.waking_guess, !k->opts.irq_exact);
+	(void)bpf_program__set_autoload(s->progs.wakeup_new_guess, !k->opts.irq_exact);
 }
 
 static void configure(struct kernel_side *k, const struct btf *btf)
@@ -97,7 +89,6 @@ static void configure(struct kernel_side *k, const struct btf *btf)
 	k->skel->rodata->all_stacks = k->opts.all_stacks;
 	k->skel->rodata->has_prev_state = sched_switch_has_state(btf);
 	k->skel->rodata->ring_wake_bytes = k->opts.ring_bytes / 4;
-	k->irq_exact = kernel_exports_preempt_count();
 	choose_programs(k);
 }
 
@@ -204,7 +195,8 @@ static int attach_samplers(struct kernel_side *k)
 		if (fd < 0) {
 			int err = -errno;
 
-			log_error("cannot sample the cpu clock on cpu %d: %s (needs CAP_PERFMON; or record with --freq 0)", cpu, strerror(-err));
+			log_error("cannot sample the cpu clock on cpu %d: %s (needs CAP_PERFMON; or record with --freq 0)", cpu,
+				  strerror(-err));
 			return err;
 		}
 		link = bpf_program__attach_perf_event(k->skel->progs.on_sample, fd);
@@ -224,11 +216,13 @@ int kernel_side_attach(struct kernel_side *k)
 {
 	struct bpf_program *p;
 
-	bpf_object__for_each_program(p, k->skel->obj) {
+	bpf_object__for_each_program(p, k->skel->obj)
+	{
 		enum bpf_prog_type type = bpf_program__type(p);
 
 		/* the iterator is opened when it is read, the sampler per cpu */
-		if (!bpf_program__autoload(p) || type == BPF_PROG_TYPE_PERF_EVENT || bpf_program__expected_attach_type(p) == BPF_TRACE_ITER)
+		if (!bpf_program__autoload(p) || type == BPF_PROG_TYPE_PERF_EVENT ||
+		    bpf_program__expected_attach_type(p) == BPF_TRACE_ITER)
 			(void)bpf_program__set_autoattach(p, false);
 	}
 	if (ascope_bpf__attach(k->skel)) {
@@ -300,7 +294,8 @@ void kernel_side_cost(const struct kernel_side *k, u64 *ret_ns, u64 *ret_runs)
 	struct bpf_program *p;
 
 	*ret_ns = *ret_runs = 0;
-	bpf_object__for_each_program(p, k->skel->obj) {
+	bpf_object__for_each_program(p, k->skel->obj)
+	{
 		struct bpf_prog_info info = {0};
 		u32 len = sizeof(info);
 		int fd = bpf_program__fd(p);
@@ -331,9 +326,4 @@ int kernel_side_each_thread(struct kernel_side *k, kernel_side_task_fn fn, void 
 		err = fn(ctx, &t);
 	}
 	return err;
-}
-
-bool kernel_side_irq_exact(const struct kernel_side *k)
-{
-	return k->irq_exact;
 }

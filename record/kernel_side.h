@@ -13,7 +13,8 @@ struct kernel_side;
 struct kernel_side_opts {
 	u64 sample_freq; /* Hz; 0 = no samples */
 	bool all_stacks;
-	u64 ring_bytes;	 /* a power of two times the page size */
+	u64 ring_bytes; /* a power of two times the page size */
+	bool irq_exact; /* the kernel exports its preempt counter (ksyms.h): wakers in interrupts are known, not guessed */
 };
 
 /* Gets every record; returns non-zero to stop draining. */
@@ -28,7 +29,7 @@ struct kernel_side *kernel_side_free(struct kernel_side *k); /* detaches; accept
 
 int kernel_side_attach(struct kernel_side *k) __must_check; /* all links; records flow only after kernel_side_start() */
 void kernel_side_start(struct kernel_side *k);
-void kernel_side_stop(struct kernel_side *k);		     /* no record after this; what is in the ring can still be drained */
+void kernel_side_stop(struct kernel_side *k); /* no record after this; what is in the ring can still be drained */
 
 int kernel_side_epoll_fd(const struct kernel_side *k);
 int kernel_side_drain(struct kernel_side *k) __must_check; /* records taken, or the negative error of fn */
@@ -45,6 +46,3 @@ void kernel_side_cost(const struct kernel_side *k, u64 *ret_ns, u64 *ret_runs);
 /* One pass of the task iterator over all threads of all targets. */
 typedef int (*kernel_side_task_fn)(void *ctx, const struct wire_task *t);
 int kernel_side_each_thread(struct kernel_side *k, kernel_side_task_fn fn, void *ctx) __must_check;
-
-/* True when wakers in interrupts are known exactly, false when guessed. */
-bool kernel_side_irq_exact(const struct kernel_side *k);

@@ -3,6 +3,7 @@
 #include "record/ksyms.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -78,17 +79,24 @@ static void table_release(struct ksym_table *t)
 	free(t->syms);
 }
 
-u64 ksyms_stext(void)
+/* Calls for no table: the lines are searched as they come. */
+struct ksyms_facts ksyms_probe(void)
 {
-	struct ksym_table t = {.n = 0};
-	u64 addr = 0;
+	struct ksyms_facts facts = {0};
+	FILE *f = fopen("/proc/kallsyms", "re");
+	char line[512];
 
-	if (table_read(&t) == 0)
-		for (size_t i = 0; i < t.n && !addr; i++)
-			if (!strcmp(t.syms[i].name, "_stext") && !t.syms[i].module[0])
-				addr = t.syms[i].addr;
-	table_release(&t);
-	return addr;
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *name = strlen(line) > 19 && line[16] == ' ' && line[18] == ' ' ? line + 19 : "";
+
+		if (!strcmp(name, "_stext\n"))
+			facts.stext = strtoull(line, NULL, 16);
+		else if (!strcmp(name, "__preempt_count\n") || !strcmp(name, "pcpu_hot\n"))
+			facts.has_preempt_count = true;
+	}
+	if (f)
+		(void)fclose(f);
+	return facts;
 }
 
 /* The last symbol at or below addr. */

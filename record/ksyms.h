@@ -4,8 +4,13 @@
 
 #include "base/base.h"
 
-/* Address of _stext; 0 when this host hides kernel addresses (kernel.kptr_restrict) from us. */
-u64 ksyms_stext(void);
+struct ksyms_facts {
+	u64 stext;		/* address of _stext; 0 when this host hides kernel addresses (kernel.kptr_restrict) from us */
+	bool has_preempt_count; /* the per-cpu preempt counter's address can be had: kernels with CONFIG_KALLSYMS_ALL */
+};
+
+/* One pass over the file, which has some 200,000 lines. A file that cannot be read gives no facts. */
+struct ksyms_facts ksyms_probe(void);
 
 /* One answer: `name` of `module` ("" the kernel) contains addr at `off` bytes. Strings live during the call. */
 typedef int (*ksym_fn)(void *ctx, u64 addr, const char *name, u64 off, const char *module);

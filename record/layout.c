@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define NO_TAG	     0xffff
-#define MAX_TLS	     ((u64)64 << 10)
-#define MAX_TASK_ID  (1ULL << 40)
-#define MAX_WORKERS  4096
+#define NO_TAG		0xffff
+#define MAX_TLS		((u64)64 << 10)
+#define MAX_TASK_ID	(1ULL << 40)
+#define MAX_WORKERS	4096
 #define USER_ADDR_OK(a) ((a) >= 0x1000 && (a) < 1ULL << 47)
 
 static const struct layout_row rows[] = {
@@ -164,7 +164,8 @@ static bool version_at_least_1_40(const char *version)
 static const struct layout_row *row_by_symbol(const struct tokio_elf *e)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].size == e->symbols[0].size && (!e->version[0] || version_at_least_1_40(e->version) == (rows[i].off_id_tag == NO_TAG)))
+		if (rows[i].size == e->symbols[0].size &&
+		    (!e->version[0] || version_at_least_1_40(e->version) == (rows[i].off_id_tag == NO_TAG)))
 			return &rows[i];
 	return NULL;
 }
@@ -195,7 +196,8 @@ static void choose(const struct scan *s, const struct tokio_elf *e, struct layou
 	}
 }
 
-int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx, struct layout_result *ret)
+int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx,
+		struct layout_result *ret)
 {
 	struct scan s = {.read = read, .ctx = ctx};
 	int err = 0;
@@ -265,7 +267,8 @@ void layout_read_ctx(const struct wire_layout *l, u64 fsbase, layout_read_fn rea
 	*ret = x;
 }
 
-int layout_read_owner(const struct wire_layout *l, const struct wire_ctx *x, layout_read_fn read, void *ctx, struct layout_owner *ret)
+int layout_read_owner(const struct wire_layout *l, const struct wire_ctx *x, layout_read_fn read, void *ctx,
+		      struct layout_owner *ret)
 {
 	u64 first, worker[2];
 

@@ -14,8 +14,8 @@
 struct layout_row {
 	const char *name;
 	u16 off_sched, off_id, off_id_tag, off_budget, off_runtime;
-	u16 size;	   /* of the whole, as the symbol has it */
-	bool has_flavor_tag; /* rt-multi-thread: scheduler::Context is an enum of two */
+	u16 size;	      /* of the whole, as the symbol has it */
+	bool has_flavor_tag;  /* rt-multi-thread: scheduler::Context is an enum of two */
 	u16 tick_mt, tick_ct; /* first guess only; record/calibrate.h proves it or finds another */
 };
 
@@ -26,7 +26,7 @@ typedef int (*layout_read_fn)(void *ctx, u64 addr, void *buf, size_t n);
 
 struct layout_thread {
 	u64 fsbase;
-	u64 sp;			  /* user stack pointer */
+	u64 sp;			    /* user stack pointer */
 	u64 stack_start, stack_end; /* mapping that holds sp */
 };
 
@@ -50,7 +50,8 @@ struct layout_result {
  * Scans n threads. Accepts a place only when more threads agree on it than on any other; with symbols in `e`, only a place that one of
  * them names. Returns 0 or -ENOMEM.
  */
-int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx, struct layout_result *ret) __must_check;
+int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx,
+		struct layout_result *ret) __must_check;
 
 /* Fills the offsets and ticks of *l from a result that has a row. */
 void layout_to_wire(const struct layout_result *r, struct wire_layout *l);
@@ -65,4 +66,5 @@ struct layout_owner {
 };
 
 /* Reads it for the scheduler context at x->sched. 0, or -EFAULT / -EBADMSG when it makes no sense. */
-int layout_read_owner(const struct wire_layout *l, const struct wire_ctx *x, layout_read_fn read, void *ctx, struct layout_owner *ret) __must_check;
+int layout_read_owner(const struct wire_layout *l, const struct wire_ctx *x, layout_read_fn read, void *ctx,
+		      struct layout_owner *ret) __must_check;

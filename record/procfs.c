@@ -157,7 +157,8 @@ static int parse_map_line(char *line, struct proc_map *ret)
 	char perms[8];
 	int path_at = 0;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64 " %n", &m.start, &m.end, perms, &m.file_off, &m.inode, &path_at) < 5)
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*x:%*x %" SCNu64 " %n", &m.start, &m.end, perms, &m.file_off,
+		   &m.inode, &path_at) < 5)
 		return -EBADMSG;
 	m.read = perms[0] == 'r';
 	m.write = perms[1] == 'w';

@@ -47,7 +47,7 @@ int proc_maps(u32 pid, proc_map_fn fn, void *ctx) __must_check;
 /* Opens the file behind a mapping: through map_files (the very file, also when deleted or in another mount namespace), else through PID/root. fd or -errno. */
 int proc_open_mapped(u32 pid, const struct proc_map *m) __must_check;
 
-int proc_open_mem(u32 pid) __must_check;				    /* /proc/PID/mem, read-only: fd or -errno */
+int proc_open_mem(u32 pid) __must_check;				   /* /proc/PID/mem, read-only: fd or -errno */
 int proc_read_mem(int mem_fd, u64 addr, void *buf, size_t n) __must_check; /* all n bytes, or -EFAULT */
 
 /* Calls fn for each process (thread group) of the host. */

@@ -63,7 +63,8 @@ static int check_pid_namespace(void)
 
 	/* PROC_PID_INIT_INO, include/uapi/linux/nsfs.h and proc_ns.h: the host's pid namespace */
 	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != 0xEFFFFFFCU) {
-		log_error("ascope runs inside a pid namespace (a container): the kernel reports the host's pids; record on the host, or with --pid=host");
+		log_error(
+			"ascope runs inside a pid namespace (a container): the kernel reports the host's pids; record on the host, or with --pid=host");
 		return -ENOTSUP;
 	}
 	return 0;
@@ -100,22 +101,29 @@ int record_cmd(int argc, char **argv)
 	u64 level = 1;
 	const struct opt table[] = {
 		{0, "what to record (one of)", OPT_HEADING, NULL, NULL, NULL, NULL},
-		{'p', "pid", OPT_CALLBACK, &o.targets, "PID...", "these processes, with their threads and the children they fork", opt_pid},
+		{'p', "pid", OPT_CALLBACK, &o.targets, "PID...", "these processes, with their threads and the children they fork",
+		 opt_pid},
 		{0, "comm", OPT_CALLBACK, &o.targets, "NAME", "every process with this command name", opt_comm},
 		{0, "how", OPT_HEADING, NULL, NULL, NULL, NULL},
-		{'o', "output", OPT_STRING, &o.output, "FILE", "write the capture here (default out.ascope; - is standard output)", NULL},
+		{'o', "output", OPT_STRING, &o.output, "FILE",
+		 "write the capture here (default out.ascope; - is standard output)", NULL},
 		{'f', "force", OPT_FLAG, &o.force, NULL, "overwrite FILE", NULL},
-		{'d', "duration", OPT_DURATION, &o.duration_ns, "TIME", "stop after this long, e.g. 30, 2.5s, 10m (default: until stopped)", NULL},
-		{'F', "freq", OPT_U64, &o.sample_freq, "HZ", "cpu-clock samples per second of running target threads (default 499; 0 none)", NULL},
-		{0, "stacks", OPT_CALLBACK, &o.all_stacks, "WHICH", "auto: stacks of waits inside tasks (default); all: of every switch", opt_stacks},
-		{0, "store-cmdline", OPT_FLAG, &o.store_cmdline, NULL, "store the targets' command lines, which may hold secrets", NULL},
+		{'d', "duration", OPT_DURATION, &o.duration_ns, "TIME",
+		 "stop after this long, e.g. 30, 2.5s, 10m (default: until stopped)", NULL},
+		{'F', "freq", OPT_U64, &o.sample_freq, "HZ",
+		 "cpu-clock samples per second of running target threads (default 499; 0 none)", NULL},
+		{0, "stacks", OPT_CALLBACK, &o.all_stacks, "WHICH",
+		 "auto: stacks of waits inside tasks (default); all: of every switch", opt_stacks},
+		{0, "store-cmdline", OPT_FLAG, &o.store_cmdline, NULL, "store the targets' command lines, which may hold secrets",
+		 NULL},
 		{0, "compress", OPT_U64, &level, "LEVEL", "zstd level, 1 to 19 (default 1)", NULL},
 		{'q', "quiet", OPT_FLAG, &o.quiet, NULL, "no status line, no end line", NULL},
 	};
 	const struct opts opts = {
 		.command = "ascope record",
 		.synopsis = "-p PID... [OPTIONS]\n--comm NAME [OPTIONS]\n[OPTIONS] -- COMMAND [ARGS]",
-		.summary = "Records what the threads and async tasks of a program do, unmodified, into one capture file. Needs root.",
+		.summary =
+			"Records what the threads and async tasks of a program do, unmodified, into one capture file. Needs root.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
 		.epilog = epilog,

@@ -15,17 +15,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -35,10 +32,10 @@
 #include "record/catalog.h"
 #include "record/convert.h"
 #include "record/discover.h"
+#include "record/facts.h"
 #include "record/kernel_side.h"
 #include "record/ksyms.h"
 #include "record/procfs.h"
-#include "version.h"
 
 enum { DRAIN_MS = 20, SYNC_EVERY_S = 5 };
 
@@ -50,16 +47,18 @@ struct session {
 	struct fmt_writer *w;
 	struct catalog *cat;
 	struct kernel_side *kernel;
+	struct ksyms_facts ksyms;
 	struct discover discover;
 	struct convert convert;
+	struct facts facts;
 	struct target_child child;
 	int signal_fd, timer_fd, epoll_fd;
 	enum stop_reason stop;
-	int err;	  /* why it failed; 0 */
-	u64 start, end;	  /* CLOCK_MONOTONIC ns */
-	u64 next_second;  /* when the once-a-second work is due */
+	int err;	 /* why it failed; 0 */
+	u64 start, end;	 /* CLOCK_MONOTONIC ns */
+	u64 next_second; /* when the once-a-second work is due */
 	u32 seconds;
-	u64 lost_seen;	  /* lost events already told as a gap */
+	u64 lost_seen; /* lost events already told as a gap */
 	u64 gap_from;
 	u64 events_shown; /* for the rate on the status line */
 };
@@ -104,54 +103,19 @@ static int open_output(struct session *s)
 	return 0;
 }
 
-static int put_meta(struct session *s, const char *key, const char *value)
+static void put_options(struct session *s)
 {
-	struct fmt_meta row = {.key = catalog_string(s->cat, key), .value = catalog_string(s->cat, value)};
-
-	return fmt_writer_row(s->w, FMT_META, &row, NULL, 0);
-}
-
-static int put_meta_u64(struct session *s, const char *key, u64 value)
-{
-	char text[24];
-
-	(void)snprintf(text, sizeof(text), "%" PRIu64, value);
-	return put_meta(s, key, text);
-}
-
-static int put_total(struct session *s, const char *key, u64 value)
-{
-	struct fmt_total row = {.key = catalog_string(s->cat, key), .value = value};
-
-	return fmt_writer_row(s->w, FMT_TOTAL, &row, NULL, 0);
-}
-
-/* Facts about host and options; keys are listed in FORMAT.md section 6, meta. */
-static int put_host_facts(struct session *s)
-{
-	struct utsname u;
-	char version[128];
-	int err = 0;
-
-	(void)uname(&u);
-	(void)snprintf(version, sizeof(version), "%s%s%s", ASCOPE_VERSION, ASCOPE_GIT_ID[0] ? " " : "", ASCOPE_GIT_ID);
-	err = err ? err : put_meta(s, "ascope.version", version);
-	err = err ? err : put_meta(s, "host.name", u.nodename);
-	err = err ? err : put_meta(s, "host.kernel", u.release);
-	err = err ? err : put_meta(s, "host.machine", u.machine);
-	err = err ? err : put_meta_u64(s, "host.cpus", (u64)sysconf(_SC_NPROCESSORS_ONLN));
-	err = err ? err : put_meta_u64(s, "option.freq", s->o->sample_freq);
-	err = err ? err : put_meta_u64(s, "sample.period_ns", s->o->sample_freq ? NSEC_PER_SEC / s->o->sample_freq : 0);
-	err = err ? err : put_meta(s, "option.stacks", s->o->all_stacks ? "all" : "auto");
-	err = err ? err : put_meta(s, "stacks.user", "frame pointers");
-	err = err ? err : put_meta(s, "waker.interrupts", kernel_side_irq_exact(s->kernel) ? "exact" : "guessed");
-	err = err ? err : put_meta_u64(s, "recorder.uid", geteuid());
-	return err;
+	facts_meta_u64(&s->facts, "option.freq", s->o->sample_freq);
+	facts_meta_u64(&s->facts, "sample.period_ns", s->o->sample_freq ? NSEC_PER_SEC / s->o->sample_freq : 0);
+	facts_meta(&s->facts, "option.stacks", s->o->all_stacks ? "all" : "auto");
+	facts_meta(&s->facts, "stacks.user", "frame pointers");
+	facts_meta(&s->facts, "waker.interrupts", s->ksyms.has_preempt_count ? "exact" : "guessed");
 }
 
 static int put_clocks(struct session *s)
 {
-	struct fmt_clock row = {.ts = clock_ns(CLOCK_MONOTONIC), .boottime = clock_ns(CLOCK_BOOTTIME), .realtime = clock_ns(CLOCK_REALTIME)};
+	struct fmt_clock row = {
+		.ts = clock_ns(CLOCK_MONOTONIC), .boottime = clock_ns(CLOCK_BOOTTIME), .realtime = clock_ns(CLOCK_REALTIME)};
 
 	return fmt_writer_row(s->w, FMT_CLOCK, &row, NULL, 0);
 }
@@ -203,7 +167,7 @@ static int add_target(struct session *s, u32 pid)
 
 static int open_writer(struct session *s)
 {
-	struct catalog_opts co = {.store_cmdline = s->o->store_cmdline, .stext = ksyms_stext()};
+	struct catalog_opts co = {.store_cmdline = s->o->store_cmdline, .stext = s->ksyms.stext};
 	u8 uuid[16];
 	int err;
 
@@ -219,9 +183,13 @@ static int open_writer(struct session *s)
 
 static int prepare(struct session *s)
 {
-	struct kernel_side_opts ko = {.sample_freq = s->o->sample_freq, .all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes};
-	int err = kernel_side_load(&ko, on_record, s, &s->kernel); /* says why itself */
+	struct kernel_side_opts ko = {
+		.sample_freq = s->o->sample_freq, .all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes};
+	int err;
 
+	s->ksyms = ksyms_probe();
+	ko.irq_exact = s->ksyms.has_preempt_count;
+	err = kernel_side_load(&ko, on_record, s, &s->kernel); /* says why itself */
 	if (err)
 		return err;
 	err = open_output(s);
@@ -231,7 +199,10 @@ static int prepare(struct session *s)
 	if (!err) {
 		s->discover = (struct discover){.cat = s->cat, .kernel = s->kernel};
 		s->convert = (struct convert){.cat = s->cat, .w = s->w};
-		err = put_host_facts(s);
+		s->facts = (struct facts){.cat = s->cat, .w = s->w};
+		facts_host(&s->facts);
+		put_options(s);
+		err = facts_err(&s->facts);
 	}
 	for (u32 i = 0; i < s->o->targets.n && !err; i++)
 		err = add_target(s, s->o->targets.pids[i]);
@@ -254,9 +225,8 @@ static int start(struct session *s)
 	s->gap_from = s->start;
 	s->next_second = s->start + NSEC_PER_SEC;
 	kernel_side_start(s->kernel);
+	facts_meta_u64(&s->facts, "recording.start_ns", s->start);
 	err = put_clocks(s);
-	if (!err)
-		err = put_meta_u64(s, "recording.start_ns", s->start);
 	if (!err)
 		err = discover_snapshot(&s->discover, s->w);
 	if (!err)
@@ -336,8 +306,9 @@ static void show_status(struct session *s, const u64 *stats, u64 now)
 
 	if (s->o->quiet)
 		return;
-	log_status("recording %.0f s   %s   %s   lost %s", (double)(now - s->start) / 1e9, human_rate((double)(events - s->events_shown)).s,
-		   human_bytes(fmt_writer_stats(s->w)->bytes).s, human_count(lost_events(stats)).s);
+	log_status("recording %.0f s   %s   %s   lost %s", (double)(now - s->start) / 1e9,
+		   human_rate((double)(events - s->events_shown)).s, human_bytes(fmt_writer_stats(s->w)->bytes).s,
+		   human_count(lost_events(stats)).s);
 	s->events_shown = events;
 }
 
@@ -398,6 +369,8 @@ static int turn(struct session *s)
 
 	if (!err)
 		err = discover_tick(&s->discover, now);
+	if (!err && s->discover.want_snapshot)
+		err = discover_snapshot(&s->discover, s->w);
 	if (!err && now >= s->next_second) {
 		catalog_each_process(s->cat, check_alive, NULL);
 		err = each_second(s, now);
@@ -440,85 +413,25 @@ static void run(struct session *s)
 static int put_ksym(void *ctx, u64 addr, const char *name, u64 off, const char *module)
 {
 	struct session *s = ctx;
-	struct fmt_ksym row = {.addr = addr, .name = catalog_string(s->cat, name), .off = off, .module = catalog_string(s->cat, module)};
+	struct fmt_ksym row = {.addr = addr - s->ksyms.stext, .off = off};
 
+	row.name = catalog_string(s->cat, name);
+	row.module = catalog_string(s->cat, module);
 	return fmt_writer_row(s->w, FMT_KSYM, &row, NULL, 0);
-}
-
-struct ksym_ctx {
-	struct session *s;
-	u64 stext;
-};
-
-static int put_relative_ksym(void *ctx, u64 addr, const char *name, u64 off, const char *module)
-{
-	const struct ksym_ctx *k = ctx;
-
-	return put_ksym(k->s, addr - k->stext, name, off, module);
 }
 
 static int put_kernel_symbols(struct session *s)
 {
-	struct ksym_ctx k = {.s = s, .stext = ksyms_stext()};
 	const u64 *addrs;
 	u32 n = catalog_kernel_addrs(s->cat, &addrs);
-	int err = ksyms_lookup(addrs, n, put_relative_ksym, &k);
+	int err = ksyms_lookup(addrs, n, put_ksym, s);
 
 	return err == -EACCES || err == -ENOENT ? 0 : err; /* no names then; the frames are there */
 }
 
-static const char *const wire_names[WIRE_KINDS] = {
-	[WIRE_SWITCH_OUT] = "switch_out", [WIRE_SWITCH_IN] = "switch_in",	[WIRE_WAKING] = "waking",
-	[WIRE_SAMPLE] = "sample",	  [WIRE_STACK] = "stack",		[WIRE_THREAD_START] = "thread_start",
-	[WIRE_THREAD_EXIT] = "thread_exit", [WIRE_RENAME] = "rename",		[WIRE_EXEC] = "exec",
-	[WIRE_CORE] = "core",
-};
-
-static int put_kernel_counters(struct session *s, const u64 *stats)
-{
-	char key[64];
-	int err = 0;
-
-	for (u32 k = WIRE_SWITCH_OUT; k < WIRE_KINDS && !err; k++) {
-		(void)snprintf(key, sizeof(key), "sent.%s", wire_names[k]);
-		err = put_total(s, key, stats[WIRE_STAT_SENT + k]);
-		if (err || !stats[WIRE_STAT_LOST + k] || k == WIRE_CORE)
-			continue;
-		(void)snprintf(key, sizeof(key), "lost.ring_full.%s", wire_names[k]);
-		err = put_total(s, key, stats[WIRE_STAT_LOST + k]);
-	}
-	if (!err)
-		err = put_total(s, "contexts.unread", stats[WIRE_STAT_UNREAD]);
-	if (!err)
-		err = put_total(s, "stacks.failed", stats[WIRE_STAT_STACK_FAILED]);
-	if (!err && stats[WIRE_STAT_TARGETS_FULL])
-		err = put_total(s, "lost.targets_full", stats[WIRE_STAT_TARGETS_FULL]);
-	return err;
-}
-
-/* The recorder's own price, so that a user can judge it. */
-static int put_own_cost(struct session *s)
-{
-	struct rusage ru;
-	u64 bpf_ns, bpf_runs;
-	int err;
-
-	kernel_side_cost(s->kernel, &bpf_ns, &bpf_runs);
-	(void)getrusage(RUSAGE_SELF, &ru);
-	err = put_total(s, "cost.user_ns", (u64)ru.ru_utime.tv_sec * NSEC_PER_SEC + (u64)ru.ru_utime.tv_usec * 1000);
-	if (!err)
-		err = put_total(s, "cost.sys_ns", (u64)ru.ru_stime.tv_sec * NSEC_PER_SEC + (u64)ru.ru_stime.tv_usec * 1000);
-	if (!err)
-		err = put_total(s, "cost.max_rss_bytes", (u64)ru.ru_maxrss * 1024);
-	if (!err && bpf_runs) /* kernel.bpf_stats_enabled is off by default */
-		err = put_total(s, "cost.bpf_ns", bpf_ns);
-	if (!err && bpf_runs)
-		err = put_total(s, "cost.bpf_runs", bpf_runs);
-	return err;
-}
-
 static const char *const stop_names[] = {
-	[STOP_NO] = "unknown", [STOP_TIME] = "duration", [STOP_SIGNAL] = "signal", [STOP_TARGET] = "target exited", [STOP_ERROR] = "error",
+	[STOP_NO] = "unknown",		 [STOP_TIME] = "duration", [STOP_SIGNAL] = "signal",
+	[STOP_TARGET] = "target exited", [STOP_ERROR] = "error",
 };
 
 static int finish(struct session *s, u64 *stats)
@@ -536,18 +449,14 @@ static int finish(struct session *s, u64 *stats)
 		err = put_clocks(s);
 	if (!err)
 		err = put_kernel_symbols(s);
+	facts_counters(&s->facts, stats);
+	facts_total(&s->facts, "lost.bad_records", s->convert.bad_records);
+	facts_total(&s->facts, "stacks.missing", s->convert.stacks_missing);
+	facts_cost(&s->facts, s->kernel);
+	facts_meta_u64(&s->facts, "recording.end_ns", s->end);
+	facts_meta(&s->facts, "recording.stopped_by", stop_names[s->stop]);
 	if (!err)
-		err = put_kernel_counters(s, stats);
-	if (!err)
-		err = put_total(s, "lost.bad_records", s->convert.bad_records);
-	if (!err)
-		err = put_total(s, "stacks.missing", s->convert.stacks_missing);
-	if (!err)
-		err = put_own_cost(s);
-	if (!err)
-		err = put_meta_u64(s, "recording.end_ns", s->end);
-	if (!err)
-		err = put_meta(s, "recording.stopped_by", stop_names[s->stop]);
+		err = facts_err(&s->facts);
 	if (!err)
 		err = catalog_err(s->cat);
 	return err ? err : fmt_writer_finish(s->w);
@@ -573,12 +482,15 @@ static void say_what_was_found(struct session *s)
 
 	catalog_each_image(s->cat, count_runtime, &c);
 	if (!c.found && c.ambiguous)
-		log_warn("Tokio's context fits several places in the target's memory equally well; ascope does not guess: the capture has threads and stacks, "
-			 "but cannot say what runs in a task");
+		log_warn(
+			"Tokio's context fits several places in the target's memory equally well; ascope does not guess: the capture has threads and stacks, "
+			"but cannot say what runs in a task");
 	else if (!c.found)
-		log_warn("no Tokio runtime was found in the target: the capture has threads and stacks, but no runtime context, and --blocking will be empty");
+		log_warn(
+			"no Tokio runtime was found in the target: the capture has threads and stacks, but no runtime context, and --blocking will be empty");
 	if (c.stripped)
-		log_info("note: the target is stripped: give the report the unstripped binary (--target), or functions stay addresses");
+		log_info(
+			"note: the target is stripped: give the report the unstripped binary (--target), or functions stay addresses");
 }
 
 static int end_lines(struct session *s, int err, const u64 *stats)
@@ -588,13 +500,14 @@ static int end_lines(struct session *s, int err, const u64 *stats)
 
 	log_status_end();
 	if (err) {
-		log_error("%s: %s; recording stopped, what was written before is kept and can be read", s->o->output, strerror(-err));
+		log_error("%s: %s; recording stopped, what was written before is kept and can be read", s->o->output,
+			  strerror(-err));
 		return ws->blocks ? 3 : 1;
 	}
 	if (!s->o->quiet)
 		say_what_was_found(s);
-	log_info("%s: %s, %s events in %.1f s, lost %s (stopped by: %s)", s->o->output, human_bytes(ws->bytes).s, human_count(sent_events(stats)).s,
-		 (double)(s->end - s->start) / 1e9, human_count(lost).s, stop_names[s->stop]);
+	log_info("%s: %s, %s events in %.1f s, lost %s (stopped by: %s)", s->o->output, human_bytes(ws->bytes).s,
+		 human_count(sent_events(stats)).s, (double)(s->end - s->start) / 1e9, human_count(lost).s, stop_names[s->stop]);
 	return lost ? 3 : 0;
 }
 
@@ -625,7 +538,8 @@ static int give_up(struct session *s)
 
 int session_run(const struct session_opts *o)
 {
-	struct session s = {.o = o, .out_fd = -1, .signal_fd = -1, .timer_fd = -1, .epoll_fd = -1, .child = {.go_fd = -1, .err_fd = -1}};
+	struct session s = {
+		.o = o, .out_fd = -1, .signal_fd = -1, .timer_fd = -1, .epoll_fd = -1, .child = {.go_fd = -1, .err_fd = -1}};
 	u64 stats[WIRE_STATS] = {0};
 	int err = open_events(&s), code;
 

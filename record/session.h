@@ -7,11 +7,11 @@
 
 struct session_opts {
 	struct target_list targets;
-	char **command;		/* -- CMD ARGS, NULL-terminated; NULL = none */
-	const char *output;	/* path; "-" is standard output */
-	bool force;		/* overwrite output */
-	u64 duration_ns;	/* 0 = until stopped */
-	u64 sample_freq;	/* Hz; 0 = no samples */
+	char **command;	    /* -- CMD ARGS, NULL-terminated; NULL = none */
+	const char *output; /* path; "-" is standard output */
+	bool force;	    /* overwrite output */
+	u64 duration_ns;    /* 0 = until stopped */
+	u64 sample_freq;    /* Hz; 0 = no samples */
 	bool all_stacks;
 	bool store_cmdline;
 	bool quiet;

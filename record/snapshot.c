@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * snapshot.c: every thread as it is when recording begins: workers that are parked, polls that are blocked already. The kernel's task iterator gives state and
+ * snapshot.c: every thread as it is when recording begins, or when a runtime is found: workers that are parked, polls that are blocked already. The kernel's task iterator gives state and
  * registers, /proc/PID/mem the Tokio context and the stack. A thread that did not switch between two passes of the iterator
  * was looked at while it stood still.
  */
@@ -107,8 +107,8 @@ static int check_stood_still(void *ctx, const struct wire_task *t)
 	struct snapshot *s = ctx;
 	u64 i;
 
-	if (u64map_get(&s->by_tid, t->tid, &i) && s->list[i].task.nvcsw == t->nvcsw && s->list[i].task.nivcsw == t->nivcsw && t->state &&
-	    s->list[i].task.state)
+	if (u64map_get(&s->by_tid, t->tid, &i) && s->list[i].task.nvcsw == t->nvcsw && s->list[i].task.nivcsw == t->nivcsw &&
+	    t->state && s->list[i].task.state)
 		s->list[i].row.coherent = 1;
 	return 0;
 }
@@ -130,8 +130,8 @@ static int write_rows(struct snapshot *s, struct fmt_writer *w)
 		int err;
 
 		if (p && l->n_frames && l->row.coherent)
-			l->row.ustack = catalog_stack(s->d->cat, hash_frames(p->pid, l->frames, l->n_frames), p, l->frames, l->n_frames, FMT_STACK_FP,
-						      l->row.ts);
+			l->row.ustack = catalog_stack(s->d->cat, hash_frames(p->pid, l->frames, l->n_frames), p, l->frames,
+						      l->n_frames, FMT_STACK_FP, l->row.ts);
 		err = fmt_writer_row(w, FMT_SNAPSHOT, &l->row, NULL, 0);
 		if (err)
 			return err;
@@ -142,7 +142,10 @@ static int write_rows(struct snapshot *s, struct fmt_writer *w)
 int discover_snapshot(struct discover *d, struct fmt_writer *w)
 {
 	struct snapshot s = {.d = d};
-	int err = kernel_side_each_thread(d->kernel, look_at, &s);
+	int err;
+
+	d->want_snapshot = false;
+	err = kernel_side_each_thread(d->kernel, look_at, &s);
 
 	if (!err)
 		err = kernel_side_each_thread(d->kernel, check_stood_still, &s);

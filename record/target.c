@@ -49,7 +49,8 @@ static int no_such_pid(u32 pid)
 	struct ns_search s = {.ns_pid = pid};
 
 	if (proc_each(compare_ns_pid, &s) == 0 && s.found)
-		log_error("no process %u on this host; inside its container process %u (%s) has that pid: use -p %u", pid, s.found, s.comm, s.found);
+		log_error("no process %u on this host; inside its container process %u (%s) has that pid: use -p %u", pid,
+			  s.found, s.comm, s.found);
 	else
 		log_error("no process %u (it may have ended; `pgrep -a NAME` lists what runs)", pid);
 	return -ESRCH;
@@ -73,7 +74,8 @@ static int add_pid(struct target_list *l, const char *word)
 		return err;
 	}
 	if (st.is_kernel_thread) {
-		log_error("process %llu (%s) is a kernel thread or has ended: there is no user code to record", (unsigned long long)pid, st.comm);
+		log_error("process %llu (%s) is a kernel thread or has ended: there is no user code to record",
+			  (unsigned long long)pid, st.comm);
 		return -EINVAL;
 	}
 	return add(l, st.tgid);
@@ -123,7 +125,9 @@ int target_add_comm(struct target_list *l, const char *comm)
 	if (err)
 		return err;
 	if (l->n == before) {
-		log_error("no process is named '%s' (the name is that of /proc/PID/comm, at most 15 bytes; `ps -eo pid,comm` lists them)", cut);
+		log_error(
+			"no process is named '%s' (the name is that of /proc/PID/comm, at most 15 bytes; `ps -eo pid,comm` lists them)",
+			cut);
 		return -ESRCH;
 	}
 	return 0;

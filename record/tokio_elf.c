@@ -46,7 +46,8 @@ static int read_tables(Elf *elf, struct tokio_elf *e)
 	GElf_Ehdr eh;
 	size_t n = 0;
 
-	if (!gelf_getehdr(elf, &eh) || eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_machine != EM_X86_64 || elf_getphdrnum(elf, &n) < 0)
+	if (!gelf_getehdr(elf, &eh) || eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_machine != EM_X86_64 ||
+	    elf_getphdrnum(elf, &n) < 0)
 		return -ENOEXEC;
 	for (size_t i = 0; i < n; i++) {
 		GElf_Phdr ph;
@@ -128,5 +129,5 @@ u64 tokio_elf_tls_back(const struct tokio_elf *e, u64 symbol_value)
 
 u64 tokio_elf_tls_size(const struct tokio_elf *e)
 {
-	return (e->tls_memsz + e->tls_align - 1) & ~(e->tls_align - 1);
+	return (tokio_elf_tls_back(e, 0) + 7) & ~7ULL;
 }

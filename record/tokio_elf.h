@@ -17,8 +17,8 @@ struct tokio_symbol {
 struct tokio_elf {
 	u64 tls_memsz, tls_align; /* PT_TLS; memsz 0: the file has no thread-local storage */
 	u64 tls_vaddr;
-	bool has_symtab;	  /* not stripped */
-	u32 n_symbols;		  /* symbols of tokio's CONTEXT: one per copy of tokio */
+	bool has_symtab; /* not stripped */
+	u32 n_symbols;	 /* symbols of tokio's CONTEXT: one per copy of tokio */
 	struct tokio_symbol symbols[TOKIO_MAX_SYMBOLS];
 	char version[16]; /* "1.54.1"; "" unknown or several */
 };
@@ -32,5 +32,5 @@ int tokio_elf_read(int fd, struct tokio_elf *ret) __must_check;
  */
 u64 tokio_elf_tls_back(const struct tokio_elf *e, u64 symbol_value);
 
-/* Size of the TLS block below the thread pointer: memsz rounded up to its alignment. */
+/* Bytes from the first of the TLS block up to the thread pointer, padding for alignment included; rounded up to 8. */
 u64 tokio_elf_tls_size(const struct tokio_elf *e);

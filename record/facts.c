@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* facts.c: see facts.h. */
+#include "record/facts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include "version.h"
+
+int facts_err(const struct facts *f)
+{
+	return f->err;
+}
+
+static void put(struct facts *f, enum fmt_kind_id kind, const void *row)
+{
+	if (!f->err)
+		f->err = fmt_writer_row(f->w, kind, row, NULL, 0);
+}
+
+void facts_meta(struct facts *f, const char *key, const char *value)
+{
+	put(f, FMT_META, &(struct fmt_meta){.key = catalog_string(f->cat, key), .value = catalog_string(f->cat, value)});
+}
+
+void facts_meta_u64(struct facts *f, const char *key, u64 value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64, value);
+	facts_meta(f, key, text);
+}
+
+void facts_total(struct facts *f, const char *key, u64 value)
+{
+	put(f, FMT_TOTAL, &(struct fmt_total){.key = catalog_string(f->cat, key), .value = value});
+}
+
+void facts_host(struct facts *f)
+{
+	struct utsname u;
+	char version[128];
+
+	(void)uname(&u);
+	(void)snprintf(version, sizeof(version), "%s%s%s", ASCOPE_VERSION, ASCOPE_GIT_ID[0] ? " " : "", ASCOPE_GIT_ID);
+	facts_meta(f, "ascope.version", version);
+	facts_meta(f, "host.name", u.nodename);
+	facts_meta(f, "host.kernel", u.release);
+	facts_meta(f, "host.machine", u.machine);
+	facts_meta_u64(f, "host.cpus", (u64)sysconf(_SC_NPROCESSORS_ONLN));
+	facts_meta_u64(f, "recorder.uid", geteuid());
+}
+
+static const char *const wire_names[WIRE_KINDS] = {
+	[WIRE_SWITCH_OUT] = "switch_out",
+	[WIRE_SWITCH_IN] = "switch_in",
+	[WIRE_WAKING] = "waking",
+	[WIRE_SAMPLE] = "sample",
+	[WIRE_STACK] = "stack",
+	[WIRE_THREAD_START] = "thread_start",
+	[WIRE_THREAD_EXIT] = "thread_exit",
+	[WIRE_RENAME] = "rename",
+	[WIRE_EXEC] = "exec",
+	[WIRE_CORE] = "core",
+};
+
+void facts_counters(struct facts *f, const u64 *stats)
+{
+	char key[64];
+
+	for (u32 k = WIRE_SWITCH_OUT; k < WIRE_KINDS; k++) {
+		(void)snprintf(key, sizeof(key), "sent.%s", wire_names[k]);
+		facts_total(f, key, stats[WIRE_STAT_SENT + k]);
+		if (!stats[WIRE_STAT_LOST + k] || k == WIRE_CORE) /* calibration bytes are no events */
+			continue;
+		(void)snprintf(key, sizeof(key), "lost.ring_full.%s", wire_names[k]);
+		facts_total(f, key, stats[WIRE_STAT_LOST + k]);
+	}
+	facts_total(f, "contexts.unread", stats[WIRE_STAT_UNREAD]);
+	facts_total(f, "stacks.failed", stats[WIRE_STAT_STACK_FAILED]);
+	if (stats[WIRE_STAT_TARGETS_FULL])
+		facts_total(f, "lost.targets_full", stats[WIRE_STAT_TARGETS_FULL]);
+}
+
+static u64 timeval_ns(struct timeval t)
+{
+	return (u64)t.tv_sec * NSEC_PER_SEC + (u64)t.tv_usec * NSEC_PER_USEC;
+}
+
+void facts_cost(struct facts *f, const struct kernel_side *k)
+{
+	struct rusage ru;
+	u64 bpf_ns, bpf_runs;
+
+	kernel_side_cost(k, &bpf_ns, &bpf_runs);
+	(void)getrusage(RUSAGE_SELF, &ru);
+	facts_total(f, "cost.user_ns", timeval_ns(ru.ru_utime));
+	facts_total(f, "cost.sys_ns", timeval_ns(ru.ru_stime));
+	facts_total(f, "cost.max_rss_bytes", (u64)ru.ru_maxrss * 1024);
+	if (bpf_runs) { /* kernel.bpf_stats_enabled is off by default */
+		facts_total(f, "cost.bpf_ns", bpf_ns);
+		facts_total(f, "cost.bpf_runs", bpf_runs);
+	}
+}

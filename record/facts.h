@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * facts.h: what a capture says of its own making: rows of the kinds `meta` and `total` (FORMAT.md section 6 lists the keys).
+ * The first error sticks: after it nothing is written, and facts_err() tells it once for all.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "format/fmt_writer.h"
+#include "record/catalog.h"
+#include "record/kernel_side.h"
+
+struct facts {
+	struct fmt_writer *w; /* borrowed, as is cat */
+	struct catalog *cat;
+	int err;
+};
+
+int facts_err(const struct facts *f) __must_check;
+
+void facts_meta(struct facts *f, const char *key, const char *value);
+void facts_meta_u64(struct facts *f, const char *key, u64 value);
+void facts_total(struct facts *f, const char *key, u64 value);
+
+void facts_host(struct facts *f);			       /* ascope, host, kernel */
+void facts_counters(struct facts *f, const u64 *stats);	       /* what the kernel side sent and lost: WIRE_STATS entries */
+void facts_cost(struct facts *f, const struct kernel_side *k); /* the recorder's own price */
