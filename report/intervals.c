@@ -287,6 +287,24 @@ int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fm
 	return iv->sink.sample(iv->sink.ctx, &row);
 }
 
+/*
+ * The runtime was found while this thread waited: what its switch-out could not say, because no layout was known then, is seen now and held all along.
+ */
+static int learn_role(struct intervals *iv, struct thread_run *t, const struct fmt_snapshot *e, const struct context_info *ci)
+{
+	struct context_facts cf = CONTEXT_FACTS(e, ci, e->syscall, true);
+	struct role_facts rf = role_at(iv, t, &cf, t->out.state);
+	struct poll_record r = POLL_RECORD(e, t->out.ts, ci, rf.holds);
+
+	t->out.role = rf.role;
+	if (rf.role != ROLE_IN_POLL)
+		return 0;
+	r.is_wait = true;
+	r.ustack = t->out.ustack;
+	r.proven = ci && ci->tick_from && e->ts >= ci->tick_from;
+	return out_to_poll(iv, t, &r, rf.role);
+}
+
 int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct fmt_snapshot *e, const struct context_info *ci)
 {
 	char state = classify_state(e->state, false);
@@ -298,8 +316,12 @@ int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct 
 	u64 ts = min_u64(iv->ts_start, e->ts);
 	int err;
 
-	if (t->seen || t->exited || e->on_cpu || !e->coherent || state == 'R')
-		return 0; /* its own events say it better, or its memory moved while it was read */
+	if (t->exited || e->on_cpu || !e->coherent || state == 'R')
+		return 0; /* its memory moved while it was read */
+	if (t->state == RUN_OFF && t->out.is_wait && t->out.role == ROLE_UNKNOWN && e->ctx_status == FMT_CTX_READ)
+		return learn_role(iv, t, e, ci);
+	if (t->seen)
+		return 0; /* its own events say it better */
 	rf = role_at(iv, t, &cf, state);
 	if (waits)
 		wf = wait_facts_of(t, wf);

@@ -249,7 +249,7 @@ static int put_group(struct blocking_view *v, enum block_group group, u64 count)
 	_cleanup_blocks_ struct blocks b = {0};
 	int r;
 
-	r = view_places(v->db, v->o, v->f, group, top, v->out);
+	r = view_places(v->db, v->o, v->f, group, top ? max_u64(top, REPORT_TOP_TEXT) : 0, v->out);
 	if (r == 0)
 		r = blocks_load(v->db, v->o, v->f, group, top, &b);
 	if (r < 0)
@@ -341,14 +341,12 @@ static int put_unproven(struct blocking_view *v)
 		r = sql_one_u64(
 			v->db, "SELECT count(*) FROM poll WHERE classified = 0 AND dur_max >= ?1 AND ts <= ?3 AND ts + dur >= ?2",
 			binds, 3, &unclassified);
-	/* What is long and classified, yet not in the view: its rule is the view's alone. */
+	/* Long, but not by what it did. */
 	if (r == 0)
-		r = sql_one_u64(
-			v->db,
-			"SELECT count(*) FROM poll WHERE classified = 1 AND dur_min >= ?1 AND dur > 0 AND ts <= ?3 AND ts + dur "
-			">= ?2 "
-			"AND id NOT IN (SELECT poll_id FROM blocking)",
-			binds, 3, &contended);
+		r = sql_one_u64(v->db,
+				"SELECT count(*) FROM poll WHERE classified = 1 AND dur_min >= ?1 AND off_cpu + on_cpu < ?1 "
+				"AND ts <= ?3 AND ts + dur >= ?2",
+				binds, 3, &contended);
 	if (r < 0)
 		return r;
 	if (possible || unclassified || contended)

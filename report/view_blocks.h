@@ -10,7 +10,7 @@
 #include "report/view_head.h"
 
 /*
- * "WITH blk AS (...)": ?1 threshold, ?2 and ?3 the window. The columns of view blocking, and
+ * "WITH blk AS (...)": ?1 threshold (of what the poll held its worker: time waiting for a cpu is not its doing), ?2 and ?3 the window. The columns of view blocking, and
  *	place       function, when it is the user's or a library's; else the program's innermost code address without a name;
  *	            else function
  *	place_kind  as symbol.kind when place is a function; null for an address
@@ -28,7 +28,7 @@
 	"ELSE coalesce(" BLOCKS_ADDRESS ", b.function, '(no stack)') END AS place, p.kind AS place_kind, "                       \
 	"max(0, min(b.ts + b.dur, ?3) - max(b.ts, ?2)) AS inside "                                                               \
 	"FROM blocking AS b LEFT JOIN stack_place AS p ON p.stack_id = b.stack_id "                                              \
-	"WHERE b.dur_min >= ?1 AND b.ts <= ?3 AND b.ts + b.dur >= ?2) "
+	"WHERE b.held >= ?1 AND b.ts <= ?3 AND b.ts + b.dur >= ?2) "
 
 /* Polls that hold a runtime, or (other) a root future's or a local set's, which hold nothing but themselves: never one number. */
 enum block_group { BLOCKS_RUNTIME = 0, BLOCKS_OTHER = 1 };

@@ -99,7 +99,8 @@ def describe(row):
 def score(name, entries, rows, window=None):
     """window = the capture's first and last instant; None: everything was recorded."""
     result = Score(name)
-    rows = [row for row in rows if row["dur"] >= THRESHOLD]
+    # as the reports do: time spent waiting for a cpu is contention, not blocking
+    rows = [row for row in rows if row["dur"] - row["runnable"] >= THRESHOLD]
     false = match([entry for entry in entries if entry.expect != "never"], rows)
     for entry in entries:
         if window and not (window[0] <= entry.t0 and entry.t1 <= window[1]):
@@ -166,6 +167,10 @@ def compare_length(result, entry):
                  and error <= PERIOD + JITTER + entry.run_delay_ns)
     else:
         error = abs(row["dur"] - entry.length)
+        if row["dur"] < entry.length and entry.cpu_ns > JITTER:
+            # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves.
+            result.delayed += 1
+            error = max(0, error - entry.cpu_ns)
         if entry.run_delay_ns > JITTER:
             result.delayed += 1
             error = min(error, abs(row["dur"] - row["runnable"] - (entry.length - entry.run_delay_ns)))

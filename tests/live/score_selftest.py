@@ -59,6 +59,16 @@ class Scoring(unittest.TestCase):
         result = self.outcome([entry()], [row(dur=9 * MS, off_cpu=9 * MS)])
         self.assertEqual((len(result.missed), len(result.false)), (1, 0))
 
+    def test_contention_is_no_row(self):
+        contended = row(dur=40 * MS, off_cpu=1 * MS, on_cpu=0, runnable=39 * MS)
+        self.assertEqual(len(self.outcome([], [contended]).false), 0)
+
+    def test_cpu_time_before_the_first_wait_is_not_proven(self):
+        short = row(dur=37 * MS, dur_min=37 * MS, off_cpu=37 * MS)
+        self.assertTrue(self.outcome([entry(cpu_ns=3 * MS)], [short]).agrees())
+        self.assert_wrong("duration", [entry()], [short])
+        self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(dur=43 * MS, dur_min=43 * MS, off_cpu=43 * MS)])
+
     def test_false_row(self):
         result = self.outcome([], [row()])
         self.assertEqual(len(result.false), 1)

@@ -141,7 +141,8 @@ static u64 digest_block(struct fmt_reader *r, const struct fmt_block *b)
 	n = fmt_block_events(r, b, &refs);
 	assert_true(n >= 0);
 	for (int i = 0; i < n; i++) {
-		assert_true(refs[i].ts >= before && refs[i].section < b->n_sections && refs[i].row < b->sections[refs[i].section].rows);
+		assert_true(refs[i].ts >= before && refs[i].section < b->n_sections &&
+			    refs[i].row < b->sections[refs[i].section].rows);
 		before = refs[i].ts;
 	}
 	return h;

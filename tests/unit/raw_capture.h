@@ -15,8 +15,8 @@
 struct raw_capture {
 	struct buf file;
 	u8 uuid[16];
-	u64 seq;	/* of the next block */
-	u32 n_blocks;	/* the footer included */
+	u64 seq;			  /* of the next block */
+	u32 n_blocks;			  /* the footer included */
 	u64 start_of[RAW_MAX_BLOCKS + 1]; /* block k is file.data[start_of[k], start_of[k + 1]) */
 };
 

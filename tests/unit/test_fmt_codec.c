@@ -71,7 +71,8 @@ static void expect_same(const struct fmt_rows *r, const struct fmt_section *s)
 	if (r->rows)
 		assert_memory_equal(s->payload_off, r->payload_off, (r->rows + 1) * sizeof(u32));
 	if (r->payload.len)
-		assert_memory_equal(r->kind->payload == FMT_PAYLOAD_LIST ? (const void *)s->list : s->bytes, r->payload.data, r->payload.len);
+		assert_memory_equal(r->kind->payload == FMT_PAYLOAD_LIST ? (const void *)s->list : s->bytes, r->payload.data,
+				    r->payload.len);
 }
 
 /* Encodes r, checks that it decodes to the same and to its last byte; the bytes stay in out. */
@@ -138,7 +139,8 @@ static void column_round_trip(const u64 *values, u32 n, u8 as_delta, u8 as_dict,
 	_cleanup_buf_ struct buf out = BUF_INIT;
 
 	for (u32 i = 0; i < n; i++) {
-		assert_int_equal(fmt_rows_add(&in, &(struct fmt_switch_in){.ts = values[i], .thread = values[i], .cpu = i}, NULL, 0), 0);
+		assert_int_equal(
+			fmt_rows_add(&in, &(struct fmt_switch_in){.ts = values[i], .thread = values[i], .cpu = i}, NULL, 0), 0);
 		assert_int_equal(fmt_rows_add(&meta, &(struct fmt_meta){.key = values[i], .value = i}, NULL, 0), 0);
 	}
 	round_trip(&in, &out);
@@ -152,7 +154,8 @@ static void column_round_trip(const u64 *values, u32 n, u8 as_delta, u8 as_dict,
 
 static void encodings_at_the_extremes(void **state)
 {
-	static const u64 extremes[] = {0, UINT64_MAX, 0, 1, UINT64_MAX - 1, 1ULL << 63, (1ULL << 63) - 1, UINT64_MAX, 127, 128, 16383, 16384, 0};
+	static const u64 extremes[] = {0,	   UINT64_MAX, 0,   1,	   UINT64_MAX - 1, 1ULL << 63, (1ULL << 63) - 1,
+				       UINT64_MAX, 127,	       128, 16383, 16384,	   0};
 	static const u64 one[] = {UINT64_MAX}, same[] = {1ULL << 63, 1ULL << 63, 1ULL << 63}, late[] = {7, 7, 8};
 	u64 many[300];
 
@@ -266,11 +269,11 @@ static void malformed_columns(void **state)
 	assert_int_equal(decode_meta(FMT_ENC_VARINT, "\x05\x80", 2, NULL), -ENODATA);
 	assert_int_equal(decode_meta(FMT_ENC_DELTA, "\x05", 1, NULL), -ENODATA);
 	assert_int_equal(decode_meta(FMT_ENC_DELTA, "\x05\x05\x05", 3, NULL), -EBADMSG);
-	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x02\x08\x09\x02\x00", 5, NULL), -EBADMSG);    /* index 2 of 2 */
-	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x00\x00\x00", 3, NULL), -EBADMSG);		     /* index 0 of 0 */
-	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x02\x08\x09\x01", 4, NULL), -ENODATA);	     /* one index for two rows */
-	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x81\x02", 2, NULL), -EBADMSG);		     /* 257 values */
-	assert_int_equal(decode_meta(FMT_ENC_BYTES, "\x00\x00", 2, NULL), -EBADMSG);		     /* a payload's encoding */
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x02\x08\x09\x02\x00", 5, NULL), -EBADMSG); /* index 2 of 2 */
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x00\x00\x00", 3, NULL), -EBADMSG);		/* index 0 of 0 */
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x02\x08\x09\x01", 4, NULL), -ENODATA);	/* one index for two rows */
+	assert_int_equal(decode_meta(FMT_ENC_DICT, "\x81\x02", 2, NULL), -EBADMSG);		/* 257 values */
+	assert_int_equal(decode_meta(FMT_ENC_BYTES, "\x00\x00", 2, NULL), -EBADMSG);		/* a payload's encoding */
 	assert_int_equal(decode_meta(FMT_ENC_LIST, "\x00\x00", 2, NULL), -EBADMSG);
 	assert_int_equal(decode_meta(0, "\x00\x00", 2, NULL), -EBADMSG);
 	assert_int_equal(decode_meta(7, "\x00\x00", 2, NULL), -EBADMSG);

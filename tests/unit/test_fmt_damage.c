@@ -34,9 +34,13 @@ static void put_rows(struct fmt_writer *w, u64 *rnd, u32 block)
 	u8 text[40];
 
 	for (u64 i = 0; i < 12 + block; i++) {
-		const struct fmt_switch_out out = {.ts = 1000000 * block + raw_random(rnd) % 1000000, .thread = i % 3, .core = raw_random(rnd),
-						   .task = i, .ustack = raw_random(rnd) % 99};
-		const struct fmt_switch_in in = {.ts = 1000000 * block + raw_random(rnd) % 1000000, .thread = i % 3, .cpu = block};
+		const struct fmt_switch_out out = {.ts = 1000000 * block + raw_random(rnd) % 1000000,
+						   .thread = i % 3,
+						   .core = raw_random(rnd),
+						   .task = i,
+						   .ustack = raw_random(rnd) % 99};
+		const struct fmt_switch_in in = {
+			.ts = 1000000 * block + raw_random(rnd) % 1000000, .thread = i % 3, .cpu = block};
 		u64 frames[] = {raw_random(rnd), raw_random(rnd), 0};
 
 		memcpy(text, frames, sizeof(frames));
@@ -334,7 +338,8 @@ static void holes(void **state)
 			for (size_t k = 0; k < size; k++)
 				file.data[at + k] = i % 2 ? (u8)magic[k % 4] : 0;
 			for (u32 k = 0; k < BLOCKS; k++)
-				if (memcmp(file.data + c->start[k], c->file.data + c->start[k], (size_t)(c->start[k + 1] - c->start[k])) != 0)
+				if (memcmp(file.data + c->start[k], c->file.data + c->start[k],
+					   (size_t)(c->start[k + 1] - c->start[k])) != 0)
 					touched |= 1u << k;
 			lost = touched;
 			raw_read(file.data, file.len, &seen);

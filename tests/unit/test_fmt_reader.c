@@ -186,7 +186,8 @@ static void expect_read(struct fmt_block_header h, const struct buf *payload, u6
 
 static void blocks_of_other_versions(void **state)
 {
-	const struct fmt_block_header plain = {.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 5, .sections = 1};
+	const struct fmt_block_header plain = {
+		.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 5, .sections = 1};
 	_cleanup_buf_ struct buf payload = BUF_INIT;
 	struct fmt_block_header h = plain;
 
@@ -208,7 +209,8 @@ static void blocks_of_other_versions(void **state)
 
 static void contents_and_header_disagree(void **state)
 {
-	const struct fmt_block_header plain = {.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 5, .sections = 1};
+	const struct fmt_block_header plain = {
+		.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 5, .sections = 1};
 	_cleanup_buf_ struct buf payload = BUF_INIT;
 	struct fmt_block_header h = plain;
 
@@ -233,7 +235,8 @@ static void contents_and_header_disagree(void **state)
 
 static void a_block_that_asks_for_too_much(void **state)
 {
-	const struct fmt_block_header h = {.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 64 * FMT_MAX_ROWS, .sections = 64};
+	const struct fmt_block_header h = {
+		.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 64 * FMT_MAX_ROWS, .sections = 64};
 	_cleanup_buf_ struct buf payload = BUF_INIT;
 
 	(void)state;
@@ -330,9 +333,9 @@ static void events_in_order_of_time(void **state)
 		u64 ts;
 		u32 kind, row;
 	} expected[] = {
-		{1, FMT_SWITCH_IN, 3},	 {2, FMT_CLOCK, 0},	 {3, FMT_THREAD_EXIT, 0}, {5, FMT_WAKING, 0},	  {5, FMT_THREAD_EXIT, 1},
-		{5, FMT_SWITCH_OUT, 0},	 {5, FMT_SWITCH_OUT, 2}, {5, FMT_SWITCH_IN, 0},	  {5, FMT_SWITCH_IN, 1}, {6, FMT_SWITCH_OUT, 1},
-		{7, FMT_SWITCH_IN, 2},
+		{1, FMT_SWITCH_IN, 3},	 {2, FMT_CLOCK, 0},	 {3, FMT_THREAD_EXIT, 0}, {5, FMT_WAKING, 0},
+		{5, FMT_THREAD_EXIT, 1}, {5, FMT_SWITCH_OUT, 0}, {5, FMT_SWITCH_OUT, 2},  {5, FMT_SWITCH_IN, 0},
+		{5, FMT_SWITCH_IN, 1},	 {6, FMT_SWITCH_OUT, 1}, {7, FMT_SWITCH_IN, 2},
 	};
 	_cleanup_buf_ struct buf payload = BUF_INIT;
 	const struct fmt_ref *refs = NULL;
