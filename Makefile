@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: captures all help deps demo check check-fast check-unit check-live check-san static lint format format-check fuzz man install uninstall clean bench
+.PHONY: captures all help deps demo check check-fast check-unit check-live check-kernels check-san static lint format format-check fuzz man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -88,6 +88,9 @@ check-unit: $(UNIT_TESTS) ## unit tests only
 
 check-live: all ## tests against live programs only (root, BTF)
 	@tests/run.sh $(OUT) live
+
+check-kernels: static ## boot Debian's kernels under qemu and record there (long; not part of check)
+	@tests/run.sh $(OUT) kernels
 
 check-san: ## unit and command-line tests under ASan and UBSan
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined check-fast

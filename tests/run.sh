@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: runs groups of tests and ends with 'N passed, N failed, N skipped'.
 #
-# usage: tests/run.sh OUT GROUP...        groups: lint unit cli live
+# usage: tests/run.sh OUT GROUP...        groups: lint unit cli live kernels
 #
 # Every test is one line: 'ok NAME', 'not ok NAME' (its output follows), 'ok NAME # SKIP reason'. The exit status is 1 when one failed or none ran.
 set -u
@@ -61,6 +61,7 @@ for group in "$@"; do
 		single 'live: the scorer itself' tests/live/score.py --self-test
 		tap live tests/live/run.sh all
 		;;
+	kernels) tap kernels tests/kernels/run.sh "$out" ;;
 	*) echo "run.sh: no group '$group'" >&2; exit 2 ;;
 	esac
 done

@@ -36,7 +36,7 @@ has err 'CAP_BPF'
 # no BTF
 mkdir nothing
 code=0
-unshare -m bash -c "mount --bind nothing /sys/kernel/btf && exec '$ASCOPE' record -p $sleeper -d 1 -o x.ascope" 2>err || code=$?
+unshare -m --propagation unchanged bash -c "mount --make-rprivate /sys && mount --bind nothing /sys/kernel/btf && exec '$ASCOPE' record -p $sleeper -d 1 -o x.ascope" 2>err || code=$?
 equal $code 1
 has err 'BTF'
 # the output exists, is a link, is a terminal's

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# run.sh: boots other kernels under qemu (TCG, no KVM), records a fixture there with the static ascope and checks what its report says.
+#
+# usage: tests/kernels/run.sh OUT [PACKAGE...]        `make check-kernels`
+#
+# PACKAGE is a Debian kernel package, e.g. linux-image-6.1.0-56-cloud-amd64; without one, the newest cloud kernel of each series that the package sources
+# offer. Prints TAP. Needs apt-get, qemu-system-x86_64, busybox (static) and cpio; says so and skips where they are missing. Nothing is installed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=$(realpath "$1")
+shift
+for tool in apt-get qemu-system-x86_64 cpio busybox; do
+	command -v $tool >/dev/null || { echo "ok 1 - kernels # SKIP needs $tool (Debian: qemu-system-x86 busybox-static cpio)"; exit 0; }
+done
+if [ $# = 0 ]; then
+	mapfile -t offered < <(apt-cache search --names-only '^linux-image-[0-9.]+(-|[+]deb)[0-9a-z.+-]*cloud-amd64$' | cut -d' ' -f1 | sort -V)
+	for series in $(printf '%s\n' "${offered[@]}" | sed -E 's/linux-image-([0-9]+\.[0-9]+).*/\1/' | sort -Vu); do
+		set -- "$@" "$(printf '%s\n' "${offered[@]}" | grep -E "linux-image-$series[.]" | tail -n 1)"
+	done
+fi
+[ $# -gt 0 ] || { echo 'ok 1 - kernels # SKIP the package sources offer no cloud kernel'; exit 0; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+program=$out/fixtures/release/scenarios
+(cd fixtures && CARGO_TARGET_DIR=$out/fixtures cargo build --release --locked --quiet -p scenarios)
+
+# a root file system of one shell, one program and its libraries
+root=$work/root
+mkdir -p "$root"/{bin,proc,sys,dev,tmp,lib64,lib/x86_64-linux-gnu}
+cp "$(command -v busybox)" "$root/bin/busybox"
+cp "$out/ascope-static" "$root/bin/ascope"
+cp "$program" "$root/bin/scenarios"
+ldd "$program" | grep -oE '/[^ ]+' | while read -r lib; do cp -L "$lib" "$root/lib/x86_64-linux-gnu/"; done
+cp -L /lib64/ld-linux-x86-64.so.2 "$root/lib64/"
+cat >"$root/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+ip link set lo up
+cd /tmp
+/bin/scenarios sleep --seconds 20 >/dev/null &
+sleep 3
+/bin/ascope record -q --comm scenarios -d 4 -o x.ascope 2>&1
+echo "@record $?"
+/bin/ascope query --no-cache --target /bin/scenarios x.ascope --json \
+	"SELECT verdict, (SELECT count(*) FROM blocking WHERE dur >= 10000000 AND class = 'sleep' AND function LIKE '%back_off') AS blocks,
+	 (SELECT count(*) FROM blocking WHERE dur >= 10000000) AS all_blocks, (SELECT group_concat(found_by || ' ' || tick_valid) FROM runtime) AS found,
+	 (SELECT value FROM meta WHERE key = 'waker.interrupts') AS wakers FROM capture" 2>/dev/null | tr -d '\n'
+echo " @query"
+poweroff -f
+INIT
+chmod +x "$root/init"
+(cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initrd"
+
+n=0 failed=0
+for package in "$@"; do
+	n=$((n + 1))
+	mkdir "$work/$n"
+	(cd "$work/$n" && apt-get download -qq "$package" >/dev/null 2>&1 && dpkg -x ./*.deb .) || { echo "not ok $n - $package: cannot be downloaded"; failed=1; continue; }
+	timeout 300 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot -kernel "$work/$n"/boot/vmlinuz-* -initrd "$work/initrd" \
+		-append 'console=ttyS0 quiet panic=-1' >"$work/$n.log" 2>&1 </dev/null || true
+	answer=$(grep -aoE '\[?\{.*\}\]? *@query' "$work/$n.log" | sed 's/ *@query//' || true)
+	if grep -aq '@record 0' "$work/$n.log" && python3 - "$answer" <<'PY'; then
+import json
+import sys
+row = json.loads(sys.argv[1])[0]
+print("#", row)
+assert row["blocks"] >= 5 and row["blocks"] == row["all_blocks"] and row["verdict"] == "complete", row
+assert row["found"] == "symbol+scan 1", row
+PY
+		echo "ok $n - kernel ${package#linux-image-}"
+	else
+		echo "not ok $n - kernel ${package#linux-image-}"
+		tail -n 30 "$work/$n.log" | sed 's/^/# /'
+		failed=1
+	fi
+done
+exit $failed
