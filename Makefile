@@ -77,7 +77,7 @@ demo: ## install what is missing, build, record the demo service, print the bloc
 
 check: ## install what is missing, build, run all tests
 	@.ci/deps build check
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS)
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static
 	@tests/run.sh $(OUT) lint unit cli live
 
 check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel

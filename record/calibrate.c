@@ -14,10 +14,10 @@ enum {
 	SLACK_TURNS = 256,
 };
 
-/* Where builds at hand had it; only ever used to choose among offsets that the evidence left standing. */
-static const u16 known_mt[] = {64, 104};
-static const u16 known_ct[] = {48, 72, 88, 112, 136, 160};
-
+/*
+ * A current-thread runtime has no `park` to look at: there it parks when it waits outside a poll and outside a task. With a task id it may be a wait in
+ * task::unconstrained(), which has no budget, or a park within spawn_blocking's task: neither is evidence.
+ */
 static enum core_state state_of(const struct wire_core *e)
 {
 	if (e->ctx.budget)
@@ -26,7 +26,7 @@ static enum core_state state_of(const struct wire_core *e)
 		return STATE_OTHER;
 	if (e->ctx.flavor == WIRE_FLAVOR_MULTI_THREAD)
 		return e->ctx.park ? STATE_OTHER : STATE_PARKED;
-	return STATE_PARKED;
+	return e->ctx.task ? STATE_OTHER : STATE_PARKED;
 }
 
 static struct calibrate_core *core_slot(struct calibrate *c, u64 addr)
@@ -41,7 +41,7 @@ static struct calibrate_core *core_slot(struct calibrate *c, u64 addr)
 	return s;
 }
 
-/* A current-thread runtime polls the root future (id 0) before it turns. */
+/* A current-thread runtime polls the root future (id 0, as while parked) before it turns. */
 static bool must_grow(const struct calibrate_core *a, enum core_state b_state, const struct wire_core *e)
 {
 	if (a->state == STATE_POLL && b_state == STATE_PARKED)
@@ -67,17 +67,6 @@ static void compare(struct calibrate *c, const struct calibrate_core *a, const u
 	}
 }
 
-static bool is_known(u32 off, u8 flavor)
-{
-	const u16 *known = flavor == WIRE_FLAVOR_MULTI_THREAD ? known_mt : known_ct;
-	size_t n = flavor == WIRE_FLAVOR_MULTI_THREAD ? ARRAY_SIZE(known_mt) : ARRAY_SIZE(known_ct);
-
-	for (size_t i = 0; i < n; i++)
-		if (known[i] == off)
-			return true;
-	return false;
-}
-
 static bool survives(const struct calibrate *c, u32 i)
 {
 	if (c->dead[i] || c->turned[i] * 2 < c->free_edges) /* most of them: LIFO follow-ups share a tick */
@@ -85,31 +74,30 @@ static bool survives(const struct calibrate *c, u32 i)
 	return c->turned[i] || c->park_edges >= NEED_PARK_EDGES;
 }
 
-/* Looks like the lower half of a 64-bit counter. */
+/*
+ * Looks like the lower half of a 64-bit counter. The tick never does: since 1.29 its neighbour is global_queue_interval, which is not 0. Counters of parks
+ * and polls do, and some grow as the tick grows in some programs: they are no answer even when nothing else is left.
+ */
 static bool looks_wide(const struct calibrate *c, u32 i)
 {
 	return i % 2 == 0 && i + 1 < CALIBRATE_WORDS && !c->upper_used[i];
 }
 
-static int decide(const struct calibrate *c, u8 flavor)
+/* No table breaks a tie: known offsets are where other versions have their counters. More evidence does. */
+static int decide(const struct calibrate *c)
 {
-	u32 n[3] = {0}; /* survivors: all, narrow, narrow and known */
-	int last[3] = {-EAGAIN, -EAGAIN, -EAGAIN};
+	int found = -EAGAIN;
 
 	if (c->park_edges < NEED_PARK_EDGES && c->free_edges < NEED_FREE_EDGES)
 		return -EAGAIN;
 	for (u32 i = 0; i < CALIBRATE_WORDS; i++) {
-		u32 classes = !survives(c, i) ? 0 : looks_wide(c, i) ? 1 : is_known(i * 4, flavor) ? 3 : 2;
-
-		for (u32 k = 0; k < classes; k++) {
-			n[k]++;
-			last[k] = (int)(i * 4);
-		}
+		if (!survives(c, i) || looks_wide(c, i))
+			continue;
+		if (found >= 0)
+			return -EAGAIN;
+		found = (int)(i * 4);
 	}
-	for (u32 k = 0; k < ARRAY_SIZE(n); k++)
-		if (n[k] == 1)
-			return last[k];
-	return -EAGAIN;
+	return found;
 }
 
 int calibrate_add(struct calibrate *c, const struct wire_core *e)
@@ -126,8 +114,8 @@ int calibrate_add(struct calibrate *c, const struct wire_core *e)
 		compare(c, s, words, state, e);
 	/* what is neither park nor poll carries no evidence of an edge, but must not hide that a park or poll came before */
 	if (s->addr && state == STATE_OTHER)
-		return decide(c, e->ctx.flavor);
+		return decide(c);
 	*s = (struct calibrate_core){.addr = e->ctx.core, .ts = e->h.ts, .task = e->ctx.task, .state = (u8)state};
 	memcpy(s->words, words, sizeof(words));
-	return decide(c, e->ctx.flavor);
+	return decide(c);
 }

@@ -7,8 +7,9 @@
  *  - it is a u32 that only grows, by one per turn of the scheduler's loop;
  *  - a turn begins with it, so it grows between a park and the next task poll, and between a poll and the next park;
  *  - it grows between polls of different tasks that no park separates (LIFO follow-ups excepted): counters of parks do not;
- *  - it is 4 bytes wide and its neighbour is another field: the metrics' counters, one of which grows just like it in a
+ *  - it is 4 bytes wide and its neighbour is another field that is not 0: the metrics' counters, one of which grows just like it in a
  *    program that parks after every poll, are 8 bytes wide and their upper half stays 0.
+ * Better no answer than a wrong one: two offsets that fit, or one that may be a counter's half, are no answer.
  */
 #pragma once
 

@@ -186,6 +186,18 @@ struct cat_process *catalog_process(struct catalog *c, u32 pid)
 	return p;
 }
 
+struct cat_process *catalog_process_start(struct catalog *c, u32 pid)
+{
+	struct cat_process *old = process_known(c, pid), *p;
+
+	if (old && !old->gone)
+		return old; /* met before its own record came */
+	p = process_add(c, pid, 0);
+	if (p)
+		process_write(c, p);
+	return p;
+}
+
 struct cat_process *catalog_process_exec(struct catalog *c, u32 pid)
 {
 	struct cat_process *old = process_known(c, pid), *p;

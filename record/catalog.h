@@ -65,6 +65,8 @@ u32 catalog_string(struct catalog *c, const char *s); /* 0 for "" and when out o
 
 /* The current image of a process; made on first sight. NULL when out of memory. */
 struct cat_process *catalog_process(struct catalog *c, u32 pid);
+/* A process with this pid was forked: an older one of the same pid is gone, and is another. NULL when out of memory. */
+struct cat_process *catalog_process_start(struct catalog *c, u32 pid);
 /* The process execed: a new image under the same pid. */
 struct cat_process *catalog_process_exec(struct catalog *c, u32 pid);
 void catalog_process_exit(struct catalog *c, u32 pid);

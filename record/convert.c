@@ -146,6 +146,8 @@ static int put_thread_start(struct convert *cv, const struct wire_thread_start *
 	char comm[WIRE_COMM_LEN + 1] = "";
 
 	memcpy(comm, e->comm, WIRE_COMM_LEN);
+	if (e->h.tid == e->h.tgid && !catalog_process_start(cv->cat, e->h.tgid))
+		return -ENOMEM;
 	row.thread = catalog_thread_start(cv->cat, e->h.tgid, e->h.tid, comm, e->start);
 	row.parent = catalog_thread_known(cv->cat, e->parent_tgid, e->parent_tid);
 	return fmt_writer_row(cv->w, FMT_THREAD_START, &row, NULL, 0);
@@ -204,7 +206,7 @@ int convert_record(struct convert *cv, const struct wire_hdr *h, size_t size)
 {
 	const void *e = h;
 
-	if (h->kind == 0 || h->kind >= WIRE_KINDS || size < wire_sizes[h->kind]) {
+	if (size < sizeof(*h) || h->kind == 0 || h->kind >= WIRE_KINDS || size < wire_sizes[h->kind]) {
 		cv->bad_records++;
 		return 0;
 	}

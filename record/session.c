@@ -131,8 +131,13 @@ static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 	if (h->kind == WIRE_CORE)
 		return size >= sizeof(struct wire_core) ? discover_core(&s->discover, (const void *)h) : 0;
 	err = convert_record(&s->convert, h, size);
-	if (err || (h->kind != WIRE_EXEC && h->kind != WIRE_THREAD_START))
+	if (err)
 		return err;
+	/* the pid may soon be another program's, which nobody asked to record */
+	if (h->kind == WIRE_THREAD_EXIT && ((const struct wire_thread_exit *)(const void *)h)->group_dead)
+		kernel_side_remove_target(s->kernel, h->tgid);
+	if (h->kind != WIRE_EXEC && h->kind != WIRE_THREAD_START)
+		return 0;
 	p = catalog_process(s->cat, h->tgid);
 	if (!p)
 		return -ENOMEM;
