@@ -94,24 +94,6 @@ struct human human_count(u64 n)
 	return h;
 }
 
-struct human human_rate(double per_s)
-{
-	static const char *const units[] = {"", "k", "M", "G", "T"};
-	u64 milli, unit = 1;
-
-	/* Above 10^15 a rate is a mistake in its making (a division by next to nothing): no number is better than that one. */
-	if (isnan(per_s) || per_s < 0 || per_s >= 1e15)
-		return human_printf("? /s");
-	milli = (u64)(per_s * 1000.0 + 0.5);
-	for (u32 i = 0;; i++, unit *= 1000) {
-		u64 tenth = div_round(milli, unit * 100);
-
-		if (tenth < 10000 || i + 1 == ARRAY_SIZE(units))
-			return human_printf("%llu.%llu %s/s", (unsigned long long)tenth / 10, (unsigned long long)tenth % 10,
-					    units[i]);
-	}
-}
-
 /* C0, DEL, C1, and what turns the reading direction or breaks a line: with these a name could repaint the line it stands in. */
 static bool is_unsafe(u32 cp)
 {

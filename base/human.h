@@ -10,10 +10,9 @@ struct human {
 };
 
 /* Each returns by value, so that several fit into one printf: printf("%s", human_ns(x).s). */
-struct human human_ns(u64 ns);	       /* 450.2 ms, 4.51 s, 12.3 us, 830 ns */
-struct human human_bytes(u64 bytes);   /* 1.5 MB (decimal), 830 B */
-struct human human_count(u64 n);       /* 182,400 */
-struct human human_rate(double per_s); /* 12.3 k/s */
+struct human human_ns(u64 ns);	     /* 450.2 ms, 4.51 s, 12.3 us, 830 ns */
+struct human human_bytes(u64 bytes); /* 1.5 MB (decimal), 830 B */
+struct human human_count(u64 n);     /* 182,400 */
 
 /* Copies s for a terminal: control bytes and invalid UTF-8 become '?'. Returns malloc'ed text, NULL on ENOMEM. */
 char *human_sanitize(const char *s);

@@ -15,7 +15,7 @@
 #include "base/parse.h"
 
 enum {
-	HELP_WIDTH = 100, /* columns of --help */
+	HELP_WIDTH = 80,  /* columns of --help */
 	HELP_INDENT = 30, /* where the sentences begin */
 	SUGGEST_MAX_LEN = 32,
 };

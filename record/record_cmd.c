@@ -34,14 +34,15 @@ static int opt_stacks(void *ctx, const char *value)
 	return 0;
 }
 
-static const char epilog[] =
-	"Ends after --duration, when the target exits, or on SIGINT or SIGTERM; what was recorded is then complete.\n"
-	"\n"
-	"examples:\n"
-	"  sudo ascope record -p $(pgrep orders) --duration 30 -o orders.ascope\n"
-	"  sudo ascope record -o build.ascope -- cargo run --release\n"
-	"\n"
-	"exit codes: 0 done, 1 failed, 2 usage, 3 recorded, but events were lost or the disk was full\n";
+static const char epilog[] = "Ends after --duration, when the target exits, or on SIGINT or SIGTERM; what was\n"
+			     "recorded is then complete.\n"
+			     "\n"
+			     "Examples:\n"
+			     "  sudo ascope record -p $(pgrep orders) --duration 30 -o orders.ascope\n"
+			     "  sudo ascope record -o build.ascope -- cargo run --release\n"
+			     "\n"
+			     "Exit codes: 0 done, 1 failed, 2 usage, 3 recorded, but events were lost or the\n"
+			     "disk was full\n";
 
 /* Cuts argv at "--"; what follows is the command. */
 static char **split_command(int *argc, char **argv)
@@ -100,11 +101,11 @@ int record_cmd(int argc, char **argv)
 	struct session_opts o = {.output = "out.ascope", .sample_freq = 499, .ring_bytes = 16 << 20, .compress_level = 1};
 	u64 level = 1;
 	const struct opt table[] = {
-		{0, "what to record (one of)", OPT_HEADING, NULL, NULL, NULL, NULL},
+		{0, "What to record (one of)", OPT_HEADING, NULL, NULL, NULL, NULL},
 		{'p', "pid", OPT_CALLBACK, &o.targets, "PID...", "these processes, with their threads and the children they fork",
 		 opt_pid},
 		{0, "comm", OPT_CALLBACK, &o.targets, "NAME", "every process with this command name", opt_comm},
-		{0, "how", OPT_HEADING, NULL, NULL, NULL, NULL},
+		{0, "How", OPT_HEADING, NULL, NULL, NULL, NULL},
 		{'o', "output", OPT_STRING, &o.output, "FILE",
 		 "write the capture here (default out.ascope; - is standard output)", NULL},
 		{'f', "force", OPT_FLAG, &o.force, NULL, "overwrite FILE", NULL},

@@ -230,6 +230,8 @@ static int start(struct session *s)
 	s->gap_from = s->start;
 	s->next_second = s->start + NSEC_PER_SEC;
 	kernel_side_start(s->kernel);
+	if (!s->o->quiet)
+		log_status("recording");
 	facts_meta_u64(&s->facts, "recording.start_ns", s->start);
 	err = put_clocks(s);
 	if (!err)
@@ -311,8 +313,8 @@ static void show_status(struct session *s, const u64 *stats, u64 now)
 
 	if (s->o->quiet)
 		return;
-	log_status("recording %.0f s   %s   %s   lost %s", (double)(now - s->start) / 1e9,
-		   human_rate((double)(events - s->events_shown)).s, human_bytes(fmt_writer_stats(s->w)->bytes).s,
+	log_status("recording %.0f s   %s events/s   %s   lost %s", (double)(now - s->start) / 1e9,
+		   human_count(events - s->events_shown).s, human_bytes(fmt_writer_stats(s->w)->bytes).s,
 		   human_count(lost_events(stats)).s);
 	s->events_shown = events;
 }
@@ -511,8 +513,11 @@ static int end_lines(struct session *s, int err, const u64 *stats)
 	}
 	if (!s->o->quiet)
 		say_what_was_found(s);
-	log_info("%s: %s, %s events in %.1f s, lost %s (stopped by: %s)", s->o->output, human_bytes(ws->bytes).s,
-		 human_count(sent_events(stats)).s, (double)(s->end - s->start) / 1e9, human_count(lost).s, stop_names[s->stop]);
+	log_info("%s: %s, %s events in %.1f s, lost %s", s->o->output, human_bytes(ws->bytes).s,
+		 human_count(sent_events(stats)).s, (double)(s->end - s->start) / 1e9, human_count(lost).s);
+	if (lost)
+		log_warn("the kernel could not deliver %s events: the ring was full; the report says which times are affected",
+			 human_count(lost).s);
 	return lost ? 3 : 0;
 }
 

@@ -5,7 +5,7 @@
  * Object form, traceEvents first, one complete X event a line, M events before them, metadata last. Each thread has a track of
  * its own, whose slices are the segments of view_timeline.h (side by side, nothing nests), and when it polled a second one with
  * the polls. So no two slices of a track overlap partially, which older viewers drop. Losses have tracks too. Timestamps are us
- * since the recording began, exact to the ns.
+ * since the recording began, exact to the ns once rounded (put_dur).
  */
 #include <errno.h>
 #include <string.h>
@@ -17,6 +17,7 @@
 #include "report/sqlrow.h"
 #include "report/view_head.h"
 #include "report/view_timeline.h"
+#include "version.h"
 
 /* Track ids that no thread can have: Linux's pid_max is at most 2^22. */
 #define TRACK_POLLS ((u64)1 << 22)
@@ -52,30 +53,46 @@ static void event_begin(struct chrome *c, const char *ph, const char *name, u64 
 	json_kv_u64(&c->j, "tid", tid);
 }
 
-static void put_us(struct chrome *c, const char *key, u64 ns)
+/* Thousandths of us, then `tail`. */
+static void put_us(struct chrome *c, const char *key, u64 ns, const char *tail)
 {
-	char text[32];
+	char text[40];
 
-	(void)snprintf(text, sizeof(text), "%llu.%03u", (unsigned long long)(ns / NSEC_PER_USEC), (u32)(ns % NSEC_PER_USEC));
+	(void)snprintf(text, sizeof(text), "%llu.%03u%s", (unsigned long long)(ns / NSEC_PER_USEC), (u32)(ns % NSEC_PER_USEC),
+		       tail);
 	json_key(&c->j, key);
 	json_raw(&c->j, text);
 }
 
-/* Leaves "args" open, which event_end() closes. */
+/*
+ * A slice is written 0.1 ns shorter than it is. Viewers in JavaScript add ts and dur as doubles, and the sum may lie behind the ts
+ * of the slice that follows: speedscope then takes that one for a child which never ends, and the track becomes a staircase. Those
+ * that read whole ns (Perfetto) round it back.
+ */
+static void put_dur(struct chrome *c, u64 ns)
+{
+	put_us(c, "dur", ns ? ns - 1 : 0, ns ? "9" : "");
+}
+
+/* Unless --no-args, leaves "args" open, which event_end() closes. */
 static void slice_begin(struct chrome *c, const char *cat, const char *name, u64 pid, u64 tid, u64 ts, u64 end)
 {
 	event_begin(c, "X", name, pid, tid);
 	c->events++;
 	json_kv_string(&c->j, "cat", cat);
-	put_us(c, "ts", ts - c->f->ts_start);
-	put_us(c, "dur", end - ts);
+	put_us(c, "ts", ts - c->f->ts_start, "");
+	put_dur(c, end - ts);
+	/* speedscope shows even an empty one behind the name */
+	if (c->o->no_args)
+		return;
 	json_key(&c->j, "args");
 	json_object_begin(&c->j);
 }
 
 static void event_end(struct chrome *c)
 {
-	json_object_end(&c->j);
+	if (!c->o->no_args)
+		json_object_end(&c->j);
 	json_object_end(&c->j);
 }
 
@@ -90,7 +107,8 @@ static void put_meta(struct chrome *c, const char *what, u64 pid, u64 tid, const
 		json_kv_string(&c->j, "name", name);
 	else
 		json_kv_u64(&c->j, "sort_index", index);
-	event_end(c);
+	json_object_end(&c->j);
+	json_object_end(&c->j);
 }
 
 /* ---- tracks ---- */
@@ -297,16 +315,27 @@ static int put_poll_args(struct chrome *c, sqlite3_stmt *st)
 	return put_stacks(c, sql_u64(st, 19), sql_u64(st, 20));
 }
 
-static void poll_name(sqlite3_stmt *st, char *buf, size_t n)
+/* "task 30", "root future"; of a poll that blocked also what and where: "task 30: cpu hash_password" */
+static int poll_name(struct chrome *c, sqlite3_stmt *st, char *buf, size_t n)
 {
-	const char *holds = sql_text(st, 6);
+	const char *holds = sql_text(st, 6), *class_name = sql_text(st, 4);
+	struct stack_text at = {0};
+	char who[48];
+	int r = 0;
 
 	if (!sql_u64(st, 8))
-		(void)snprintf(buf, n, "one poll or many");
+		(void)snprintf(who, sizeof(who), "one poll or many");
 	else if (!sql_is_null(st, 3))
-		(void)snprintf(buf, n, "task %llu", (unsigned long long)sql_u64(st, 3));
+		(void)snprintf(who, sizeof(who), "task %llu", (unsigned long long)sql_u64(st, 3));
 	else
-		(void)snprintf(buf, n, "%s", holds && strcmp(holds, "localset") == 0 ? "local set" : "root future");
+		(void)snprintf(who, sizeof(who), "%s", holds && strcmp(holds, "localset") == 0 ? "local set" : "root future");
+	if (!sql_u64(st, 8) || !class_name || sql_u64(st, 11) + sql_u64(st, 12) < REPORT_MIN_NS) {
+		(void)snprintf(buf, n, "%s", who);
+		return 0;
+	}
+	r = stack_texts_get(&c->stacks, sql_u64(st, 19), false, &at);
+	(void)snprintf(buf, n, "%s: %s%s%s", who, class_name, at.place ? " " : "", at.place ? at.place : "");
+	return r;
 }
 
 struct poll_track {
@@ -329,13 +358,15 @@ static void poll_track_begin(struct chrome *c, const struct tl_thread *t, struct
 static int put_poll(struct chrome *c, struct poll_track *track, sqlite3_stmt *st)
 {
 	u64 ts = max_u64(sql_u64(st, 1), track->done), end = min_u64(sql_u64(st, 1) + sql_u64(st, 2), track->t->hi);
-	char name[64];
+	char name[256];
 	int r;
 
 	if (end < ts)
 		return 0;
+	r = poll_name(c, st, name, sizeof(name));
+	if (r < 0)
+		return r;
 	track->done = end;
-	poll_name(st, name, sizeof(name));
 	slice_begin(c, sql_u64(st, 8) ? "poll" : "unclassified", name, track->t->pid, track->tid, ts, end);
 	r = put_poll_args(c, st);
 	event_end(c);
@@ -497,7 +528,7 @@ static int put_metadata(struct chrome *c, u64 hi)
 	int r;
 
 	json_object_begin(j);
-	json_kv_string(j, "tool", "ascope");
+	json_kv_string(j, "tool", "ascope " ASCOPE_VERSION);
 	json_kv_string(j, "time_base", "us since the recording began");
 	json_kv_u64(j, "window_from_ns", c->f->lo - c->f->ts_start);
 	json_kv_u64(j, "window_to_ns", hi - c->f->ts_start);

@@ -29,13 +29,14 @@ struct export_args {
 	const char *out; /* NULL or "-": stdout */
 };
 
-static const char epilog[] =
-	"Examples:\n"
-	"  ascope export --chrome -o trace.json orders.ascope      open it in ui.perfetto.dev or chrome://tracing\n"
-	"  ascope export --folded orders.ascope | flamegraph.pl > oncpu.svg\n"
-	"  ascope export --folded --offcpu -o waits.txt orders.ascope\n"
-	"\n"
-	"Exit codes: 0 done, 1 failed, 2 usage, 3 done, but the capture lost data or is damaged.\n";
+static const char epilog[] = "Examples:\n"
+			     "  ascope export --chrome -o trace.json orders.ascope     for ui.perfetto.dev\n"
+			     "  ascope export --chrome --no-args -o t.json orders.ascope    for speedscope\n"
+			     "  ascope export --folded orders.ascope | flamegraph.pl > oncpu.svg\n"
+			     "  ascope export --folded --offcpu -o waits.txt orders.ascope\n"
+			     "\n"
+			     "Exit codes: 0 done, 1 failed, 2 usage,\n"
+			     "            3 done, but the capture lost data or is damaged.\n";
 
 static int check_args(struct export_args *a, int n)
 {
@@ -67,23 +68,20 @@ static int check_args(struct export_args *a, int n)
 static int parse_args(int argc, char **argv, struct export_args *a)
 {
 	const struct opt table[] = {
-		{0, "chrome", OPT_FLAG, &a->chrome, NULL, "timeline of threads and polls as Chrome trace JSON", NULL},
-		{0, "folded", OPT_FLAG, &a->folded, NULL, "collapsed stacks, one \"a;b;c COUNT\" a line, for flame graphs", NULL},
+		{0, "chrome", OPT_FLAG, &a->chrome, NULL, "timeline of threads and polls as Chrome JSON", NULL},
+		{0, "folded", OPT_FLAG, &a->folded, NULL, "collapsed stacks, \"a;b;c COUNT\", for flame graphs", NULL},
 		{'o', "output", OPT_STRING, &a->out, "OUT", "write to this file (default: stdout)", NULL},
 		{0, "force", OPT_FLAG, &a->force, NULL, "replace OUT when it exists", NULL},
 		{0, "from", OPT_DURATION, &a->export.from_ns, "T", "only from T after the recording began", NULL},
 		{0, "to", OPT_DURATION, &a->export.to_ns, "T", "only to T after the recording began", NULL},
 		{0, "Options of one format", OPT_HEADING, NULL, NULL, NULL, NULL},
 		{0, "oncpu", OPT_FLAG, &a->oncpu, NULL, "folded: count cpu-clock samples (default)", NULL},
-		{0, "offcpu", OPT_FLAG, &a->export.offcpu, NULL,
-		 "folded: microseconds of waiting, without parked workers and idle pool threads", NULL},
+		{0, "offcpu", OPT_FLAG, &a->export.offcpu, NULL, "folded: microseconds of waiting, not of idle threads", NULL},
 		{0, "all", OPT_FLAG, &a->export.all, NULL, "folded --offcpu: idle and runnable time too", NULL},
-		{0, "max-events", OPT_U64, &a->export.max_events, "N",
-		 "chrome: write at most N events, cut at the end (default 1000000)", NULL},
-		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL,
-		 "chrome: names and times only (speedscope folds args into names)", NULL},
-		{0, "no-idle", OPT_FLAG, &a->export.no_idle, NULL, "chrome: leave out parked workers and idle pool threads",
-		 NULL},
+		{0, "max-events", OPT_U64, &a->export.max_events, "N", "chrome: at most N slices (default 1000000)", NULL},
+		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL, "chrome: names and times only, for speedscope", NULL},
+		{0, "no-idle", OPT_FLAG, &a->export.no_idle, NULL, "chrome: leave out idle threads", NULL},
+		{0, "Names and database", OPT_HEADING, NULL, NULL, NULL, NULL},
 		CAPTURE_OPT_ROWS(&a->capture),
 	};
 	const struct opts o = {

@@ -270,8 +270,11 @@ static int table_add(struct table *t, sqlite3_stmt *s)
 static void table_print(const struct table *t, sqlite3_stmt *s, FILE *out)
 {
 	for (int c = 0; c < t->cols; c++) {
-		bool right = t->rows && t->right[c];
+		bool right = false;
 
+		/* The first rows of a column of numbers may be NULL. */
+		for (size_t r = 0; r < t->rows && !right; r++)
+			right = t->right[r * (size_t)t->cols + (size_t)c];
 		print_cell(out, sqlite3_column_name(s, c), t->width[c], right, c == t->cols - 1);
 	}
 	for (size_t r = 0; r < t->rows; r++)

@@ -33,11 +33,11 @@ static const char epilog[] =
 static int parse_args(int argc, char **argv, struct report_args *a)
 {
 	const struct opt table[] = {
-		{0, "blocking", OPT_FLAG, &a->blocking, NULL, "polls that blocked, by place and one by one (default)", NULL},
+		{0, "blocking", OPT_FLAG, &a->blocking, NULL, "polls that blocked, by place (default)", NULL},
 		{0, "summary", OPT_FLAG, &a->summary, NULL,
 		 "one screen: where each thread's time went, what blocked, what was lost", NULL},
 		{0, "min", OPT_DURATION, &a->report.min_ns, "DUR", "report polls at least this long (default 10ms)", NULL},
-		{0, "top", OPT_U64, &a->report.top, "N", "list the N longest polls; 0 = all (default 10; with --json all)", NULL},
+		{0, "top", OPT_U64, &a->report.top, "N", "the N longest polls, 0 all (default: of each place one)", NULL},
 		{0, "from", OPT_DURATION, &a->report.from_ns, "T", "only from T after the recording began", NULL},
 		{0, "to", OPT_DURATION, &a->report.to_ns, "T", "only to T after the recording began", NULL},
 		{0, "full", OPT_FLAG, &a->report.full, NULL, "every frame and whole paths", NULL},

@@ -12,13 +12,13 @@
 #include "base/base.h"
 
 #define REPORT_MIN_NS	 (10 * NSEC_PER_MSEC) /* --min */
-#define REPORT_TOP_TEXT	 10		      /* --top of a text view; JSON lists all */
+#define REPORT_TOP_TEXT	 10		      /* places of a text view without --top; JSON lists all */
 #define REPORT_TOP_UNSET UINT64_MAX
 
 struct report_opts {
 	const char *file; /* path of the capture as the user gave it */
 	u64 min_ns;	  /* polls at least this long are reported */
-	u64 top;	  /* polls listed one by one; 0 = all; REPORT_TOP_UNSET = the view's own default */
+	u64 top;	  /* polls spelled out; 0 = all; REPORT_TOP_UNSET = the view's own default */
 	u64 from_ns;	  /* window, ns since the recording began */
 	u64 to_ns;	  /* 0 = to the end */
 	bool full;	  /* every frame, whole paths */

@@ -114,6 +114,14 @@ static void put_state(const struct blocking_view *v, const struct block *k)
 		(void)fprintf(v->out, "%*sstill blocked when the recording ended: it took longer than this\n", DETAIL_INDENT, "");
 }
 
+/* One block that stands for its place: how many it stands for. */
+static void put_others(const struct blocking_view *v, const struct block *k)
+{
+	if (v->o->top == REPORT_TOP_UNSET && k->place_count > 1)
+		(void)fprintf(v->out, "%*sthe longest of %s at this place, %s in all\n", DETAIL_INDENT, "",
+			      human_count(k->place_count).s, human_ns(k->place_total).s);
+}
+
 static void put_task(const struct blocking_view *v, const struct block *k)
 {
 	if (k->has_task)
@@ -225,6 +233,7 @@ static int put_block(struct blocking_view *v, const struct block *k)
 		r = put_title(v, k);
 	if (r < 0)
 		return r;
+	put_others(v, k);
 	put_state(v, k);
 	put_task(v, k);
 	if (user.n)
@@ -243,15 +252,39 @@ static int put_block(struct blocking_view *v, const struct block *k)
 	return r;
 }
 
+/* What of the group is not spelled out, and how to see it. */
+static void put_more(const struct blocking_view *v, const struct blocks *b, u64 count)
+{
+	char text[192], at[64] = "";
+
+	if (count <= b->n)
+		return;
+	if (v->o->top != REPORT_TOP_UNSET) {
+		(void)snprintf(text, sizeof(text), "... %s more (--top 0 lists all)", human_count(count - b->n).s);
+	} else {
+		if (b->places > b->n)
+			(void)snprintf(at, sizeof(at), " and %s more", human_count(b->places - b->n).s);
+		(void)snprintf(text, sizeof(text), "... %s more at %s place%s%s (--top N: the N longest, --top 0: all)",
+			       human_count(count - b->n).s, b->n == 1 ? "this" : "these", b->n == 1 ? "" : "s", at);
+	}
+	(void)fputc('\n', v->out);
+	text_paragraph(v->out, v->o->width, 4, 0, text);
+}
+
+/*
+ * Without --top one block stands for each place: many blocks of one place are one mistake, and the next mistake must not be pages
+ * away.
+ */
 static int put_group(struct blocking_view *v, enum block_group group, u64 count)
 {
-	u64 top = v->o->top == REPORT_TOP_UNSET ? REPORT_TOP_TEXT : v->o->top;
+	bool by_place = v->o->top == REPORT_TOP_UNSET;
+	u64 top = by_place ? REPORT_TOP_TEXT : v->o->top;
 	_cleanup_blocks_ struct blocks b = {0};
 	int r;
 
 	r = view_places(v->db, v->o, v->f, group, top ? max_u64(top, REPORT_TOP_TEXT) : 0, v->out);
 	if (r == 0)
-		r = blocks_load(v->db, v->o, v->f, group, top, &b);
+		r = blocks_load(v->db, v->o, v->f, group, by_place ? BLOCKS_BY_PLACE : BLOCKS_LONGEST, top, &b);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < b.n; i++) {
@@ -259,8 +292,7 @@ static int put_group(struct blocking_view *v, enum block_group group, u64 count)
 		if (r < 0)
 			return r;
 	}
-	if (count > b.n)
-		(void)fprintf(v->out, "\n... %s more (--top 0 lists all)\n", human_count(count - b.n).s);
+	put_more(v, &b, count);
 	return 0;
 }
 
@@ -293,7 +325,7 @@ static int put_nothing(struct blocking_view *v)
 		text_paragraph(v->out, v->o->width, 4, 0, text);
 	}
 	all.min_ns = 0;
-	r = blocks_load(v->db, &all, v->f, BLOCKS_RUNTIME, 1, &longest);
+	r = blocks_load(v->db, &all, v->f, BLOCKS_RUNTIME, BLOCKS_LONGEST, 1, &longest);
 	if (r < 0 || !longest.n)
 		return r;
 	all.min_ns = longest.rows[0].dur_min;
@@ -415,6 +447,8 @@ int view_blocking(sqlite3 *db, const struct report_opts *o, FILE *out)
 	r = capture_facts_load(db, o, &f);
 	if (r == 0)
 		r = view_head(db, o, &f, out);
+	if (r == 0)
+		r = view_unnamed_note(db, o, out);
 	if (r == 0)
 		r = vstack_loader_init(&v.loader, db);
 	if (r < 0)

@@ -94,12 +94,19 @@ int place_label(const struct place *p, bool full, char **ret)
 	return text_clean(*name == '/' ? text_basename(name) : name, "?", ret);
 }
 
-#define PLACE_KEY "place, file, line, class"
+/*
+ * What makes a place. Polls that held the CPU were sampled somewhere in it: their lines, which may be those of one loop, are no
+ * places of their own, and the place is known by the line of the longest.
+ */
+#define PLACE_KEY  "place, file, spot, class"
+#define PLACE_SPOT "CASE class WHEN 'cpu' THEN NULL ELSE line END AS spot"
 #define PLACES_SQL                                                                                                               \
 	BLOCKS_CTE                                                                                                               \
-	", ranked AS (SELECT *, row_number() OVER (PARTITION BY " PLACE_KEY " ORDER BY dur, ts) AS rank, "                       \
-	"count(*) OVER (PARTITION BY " PLACE_KEY ") AS n FROM blk WHERE " IN_GROUP "), "                                         \
-	"grouped AS (SELECT " PLACE_KEY ", count(*) AS count, CAST(total(dur) AS INTEGER) AS total, max(dur) AS max, "           \
+	", spots AS (SELECT *, " PLACE_SPOT " FROM blk WHERE " IN_GROUP "), "                                                    \
+	"ranked AS (SELECT *, row_number() OVER (PARTITION BY " PLACE_KEY " ORDER BY dur, ts DESC, poll_id DESC) AS rank, "      \
+	"count(*) OVER (PARTITION BY " PLACE_KEY ") AS n FROM spots), "                                                          \
+	"grouped AS (SELECT " PLACE_KEY ", max(CASE WHEN rank = n THEN line END) AS line, count(*) AS count, "                   \
+	"CAST(total(dur) AS INTEGER) AS total, max(dur) AS max, "                                                                \
 	"max(CASE WHEN rank = (n * 99 + 99) / 100 THEN dur END) AS p99, "                                                        \
 	"max(coalesce(lifo, 0) + coalesce(queued, 0)) AS behind, "                                                               \
 	"max(lifo IS NOT NULL OR queued IS NOT NULL) AS known, max(place_kind IS 'user') AS is_user "                            \
@@ -173,20 +180,33 @@ void blocks_release(struct blocks *b)
 	*b = (struct blocks){0};
 }
 
-#define BLOCK_ROWS_SQL                                                                                                           \
-	BLOCKS_CTE "SELECT b.poll_id, b.ts, b.dur, b.dur_min, b.dur_max, b.off_cpu, b.on_cpu, b.runnable, b.waits, b.samples, "  \
+/* `ranked` is blk with what is known of each one's place. Looking at places costs, so the plain list does without. */
+#define BLOCK_ROWS(ranked, places, tail)                                                                                         \
+	BLOCKS_CTE ", spots AS (SELECT *, " PLACE_SPOT " FROM blk WHERE " IN_GROUP "), ranked AS (SELECT *, " ranked             \
+		   " FROM spots) "                                                                                               \
+		   "SELECT b.poll_id, b.ts, b.dur, b.dur_min, b.dur_max, b.off_cpu, b.on_cpu, b.runnable, b.waits, b.samples, "  \
 		   "b.pid, b.tid, b.worker, b.runtime_id, b.task_id, b.stack_id, b.kstack_id, b.lifo, b.queued, "                \
-		   "b.class, b.syscall, b.holds, b.state, r.flavor, r.tokio_version, "                                           \
-		   "(SELECT t.name FROM poll AS p JOIN thread AS t ON t.id = p.thread_id WHERE p.id = b.poll_id) "               \
-		   "FROM blk AS b LEFT JOIN runtime AS r ON r.runtime_id = b.runtime_id WHERE " IN_GROUP                         \
-		   " ORDER BY b.dur DESC, b.ts, b.poll_id LIMIT ?5"
+		   "b.here, b.here_total, b.class, b.syscall, b.holds, b.state, r.flavor, r.tokio_version, "                     \
+		   "(SELECT t.name FROM poll AS p JOIN thread AS t ON t.id = p.thread_id WHERE p.id = b.poll_id), " places " "   \
+		   "FROM ranked AS b LEFT JOIN runtime AS r ON r.runtime_id = b.runtime_id " tail " LIMIT ?5"
+#define IN_PLACE "OVER (PARTITION BY " PLACE_KEY
+
+static const char *const block_rows_sql[] = {
+	[BLOCKS_LONGEST] = BLOCK_ROWS("0 AS here, 0 AS here_total", "0", "ORDER BY b.dur DESC, b.ts, b.poll_id"),
+	[BLOCKS_BY_PLACE] =
+		BLOCK_ROWS("row_number() " IN_PLACE " ORDER BY dur DESC, ts, poll_id) AS rank, count(*) " IN_PLACE ") AS here, "
+			   "CAST(total(dur) " IN_PLACE ") AS INTEGER) AS here_total",
+			   "count(*) OVER ()", "WHERE b.rank = 1 ORDER BY b.here_total DESC, b.place, b.file, b.line, b.class"),
+};
+
+#define BLOCK_PLACES_COL 28 /* the last one of BLOCK_ROWS */
 
 static int block_read(sqlite3_stmt *st, struct block *k)
 {
 	char **texts[] = {&k->class_name, &k->syscall, &k->holds, &k->state, &k->flavor, &k->tokio_version, &k->thread_name};
-	u64 *numbers[] = {&k->poll_id,	&k->ts,	      &k->dur,	     &k->dur_min, &k->dur_max, &k->off_cpu, &k->on_cpu,
-			  &k->runnable, &k->waits,    &k->samples,   &k->pid,	  &k->tid,     &k->worker,  &k->runtime_id,
-			  &k->task_id,	&k->stack_id, &k->kstack_id, &k->lifo,	  &k->queued};
+	u64 *numbers[] = {&k->poll_id,	&k->ts,	      &k->dur,	     &k->dur_min, &k->dur_max, &k->off_cpu,	&k->on_cpu,
+			  &k->runnable, &k->waits,    &k->samples,   &k->pid,	  &k->tid,     &k->worker,	&k->runtime_id,
+			  &k->task_id,	&k->stack_id, &k->kstack_id, &k->lifo,	  &k->queued,  &k->place_count, &k->place_total};
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
@@ -262,8 +282,8 @@ static int load_cpus(sqlite3 *db, struct blocks *b)
 	return r;
 }
 
-int blocks_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, enum block_group group, u64 limit,
-		struct blocks *ret)
+int blocks_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, enum block_group group,
+		enum block_list list, u64 limit, struct blocks *ret)
 {
 	_cleanup_blocks_ struct blocks b = {0};
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
@@ -272,13 +292,14 @@ int blocks_load(sqlite3 *db, const struct report_opts *o, const struct capture_f
 	int r;
 
 	block_binds(o, f, group, limit, binds);
-	r = sql_prepare(db, &st, BLOCK_ROWS_SQL, binds, 5);
+	r = sql_prepare(db, &st, block_rows_sql[list], binds, 5);
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
 		r = grow(&b.rows, b.n, &cap, sizeof(*b.rows));
 		if (r < 0)
 			return r;
+		b.places = sql_u64(st, BLOCK_PLACES_COL);
 		r = block_read(st, &b.rows[b.n++]);
 		if (r < 0)
 			return r;

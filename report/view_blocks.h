@@ -77,15 +77,22 @@ struct block {
 	char *class_name, *syscall, *holds, *state, *thread_name, *flavor, *tokio_version; /* raw, NULL when null */
 	u64 pid, tid, worker, runtime_id, task_id, stack_id, kstack_id, lifo, queued, cpu;
 	bool has_worker, has_task, has_lifo, has_queued, has_cpu;
+	u64 place_count, place_total; /* blocks at its place, itself included, and what they took, ns; BLOCKS_BY_PLACE only */
 };
 
 struct blocks {
-	struct block *rows; /* longest first */
+	struct block *rows;
 	size_t n;
+	u64 places; /* how many there are, listed or not; BLOCKS_BY_PLACE only */
+};
+
+enum block_list {
+	BLOCKS_LONGEST,	 /* longest first */
+	BLOCKS_BY_PLACE, /* of each place its longest one; the places in the order of places_load() */
 };
 
 /* limit 0 = all */
-int blocks_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, enum block_group group, u64 limit,
-		struct blocks *ret) __must_check;
+int blocks_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, enum block_group group,
+		enum block_list list, u64 limit, struct blocks *ret) __must_check;
 void blocks_release(struct blocks *b);
 #define _cleanup_blocks_ _cleanup_(blocks_release)

@@ -14,12 +14,12 @@
 
 static int runtime_line(sqlite3_stmt *st, const struct report_opts *o, FILE *out)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *version = NULL, *flavor = NULL, *module = NULL, *found = NULL, *line = NULL;
-	bool ct;
+	_cleanup_free_ char *version = NULL, *flavor = NULL, *module = NULL, *found = NULL;
+	char words[6][320] = {""};
+	struct text_wrap w;
 	int r;
 
-	r = text_clean(sql_text(st, 2), NULL, &flavor);
+	r = text_clean(sql_text(st, 2), "unknown", &flavor);
 	if (r == 0)
 		r = text_clean(sql_text(st, 1), "of unknown version", &version);
 	if (r == 0)
@@ -28,19 +28,23 @@ static int runtime_line(sqlite3_stmt *st, const struct report_opts *o, FILE *out
 		r = text_clean(sql_text(st, 6), "", &found);
 	if (r < 0)
 		return r;
-	ct = strcmp(flavor, "current_thread") == 0;
-	buf_printf(&b, "  runtime %llu  tokio %s  %s", (unsigned long long)sql_u64(st, 0), version, flavor);
-	if (!ct)
-		buf_printf(&b, "  %llu worker%s", (unsigned long long)sql_u64(st, 3), sql_u64(st, 3) == 1 ? "" : "s");
-	buf_printf(&b, "  pid %llu  in %s  found by %s;", (unsigned long long)sql_u64(st, 5), text_basename(module), found);
-	if (sql_u64(st, 7))
-		buf_puts(&b, " polls told apart by tick");
+	(void)snprintf(words[0], sizeof(words[0]), "runtime %llu", (unsigned long long)sql_u64(st, 0));
+	(void)snprintf(words[1], sizeof(words[1]), "tokio %.64s", version);
+	if (strcmp(flavor, "current_thread") != 0)
+		(void)snprintf(words[2], sizeof(words[2]), "%.32s  %llu worker%s", flavor, (unsigned long long)sql_u64(st, 3),
+			       sql_u64(st, 3) == 1 ? "" : "s");
 	else
-		buf_puts(&b, " tick not proven: CPU-bound polls are unclassified");
-	line = buf_take_str(&b);
-	if (!line)
-		return -ENOMEM;
-	text_paragraph(out, o->width, 4, 0, line);
+		(void)snprintf(words[2], sizeof(words[2]), "%.32s", flavor);
+	(void)snprintf(words[3], sizeof(words[3]), "pid %llu  in %.255s", (unsigned long long)sql_u64(st, 5),
+		       text_basename(module));
+	(void)snprintf(words[4], sizeof(words[4]), "found by %.64s", found);
+	(void)snprintf(words[5], sizeof(words[5]), "%s",
+		       sql_u64(st, 7) ? "polls told apart by tick" : "tick not proven: CPU-bound polls are unclassified");
+	(void)fputs("  ", out);
+	text_wrap_begin(&w, out, o->width, 4, 2, "  ");
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		text_wrap_word(&w, words[i]);
+	(void)fputc('\n', out);
 	return 0;
 }
 
@@ -125,6 +129,28 @@ int view_unnamed(sqlite3 *db, const struct report_opts *o, FILE *out)
 		}
 	}
 	return r;
+}
+
+/* Below this share the names that are there tell enough. */
+#define UNNAMED_NOTE_PERCENT 10
+
+int view_unnamed_note(sqlite3 *db, const struct report_opts *o, FILE *out)
+{
+	u64 total, missing;
+	int r;
+
+	r = sql_one_u64(db, "SELECT count(*) FROM stack_frame", NULL, 0, &total);
+	if (r == 0)
+		r = sql_one_u64(db,
+				"SELECT count(*) FROM stack_frame AS sf JOIN frame AS f ON f.id = sf.frame_id "
+				"JOIN module AS m ON m.id = f.module_id WHERE m.note IS NOT NULL "
+				"AND NOT EXISTS (SELECT 1 FROM symbol AS s WHERE s.frame_id = f.id)",
+				NULL, 0, &missing);
+	if (r < 0 || missing < (total * UNNAMED_NOTE_PERCENT + 99) / 100 || !missing)
+		return r;
+	text_color(out, o->color, TEXT_YELLOW, "  NAMES ARE MISSING");
+	(void)fprintf(out, " for %s of stack frames: see WITHOUT NAMES below\n", text_percent(missing, total).s);
+	return 0;
 }
 
 static int processes_json(sqlite3 *db, struct json *j)

@@ -218,29 +218,35 @@ static double partial_percent(const struct capture_facts *f)
 	return share > 99.9 ? 99.9 : share;
 }
 
-static void verdict_text(const struct report_opts *o, const struct capture_facts *f, FILE *out)
-{
-	char partial[32];
+struct verdict_words {
+	char state[32], rest[96];
+	enum text_color color;
+};
 
+static void verdict_words(const struct capture_facts *f, struct verdict_words *ret)
+{
+	char stacks[64] = "";
+
+	if (f->stacks)
+		(void)snprintf(stacks, sizeof(stacks), ", %.*f %% stacks whole", f->stacks_whole == f->stacks ? 0 : 2,
+			       100.0 * (double)f->stacks_whole / (double)f->stacks);
+	else if (f->stacks_fp)
+		(void)snprintf(stacks, sizeof(stacks), ", stacks by frame pointers");
+	(void)snprintf(ret->rest, sizeof(ret->rest), " (%s lost%s)", human_count(f->lost).s, stacks);
 	if (strcmp(f->verdict, "complete") == 0) {
-		text_color(out, o->color, TEXT_GREEN, "COMPLETE");
+		ret->color = TEXT_GREEN;
+		(void)snprintf(ret->state, sizeof(ret->state), "COMPLETE");
 	} else if (strcmp(f->verdict, "partial") == 0) {
+		ret->color = TEXT_YELLOW;
 		/* What a cut-off or damaged file lacks is not known: then there is no number, only the reasons below. */
 		if (f->lost || f->gap_ns)
-			(void)snprintf(partial, sizeof(partial), "PARTIAL %.1f %%", partial_percent(f));
+			(void)snprintf(ret->state, sizeof(ret->state), "PARTIAL %.1f %%", partial_percent(f));
 		else
-			(void)snprintf(partial, sizeof(partial), "PARTIAL");
-		text_color(out, o->color, TEXT_YELLOW, partial);
+			(void)snprintf(ret->state, sizeof(ret->state), "PARTIAL");
 	} else {
-		text_color(out, o->color, TEXT_RED, "UNTRUSTWORTHY");
+		ret->color = TEXT_RED;
+		(void)snprintf(ret->state, sizeof(ret->state), "UNTRUSTWORTHY");
 	}
-	(void)fprintf(out, " (%s lost", human_count(f->lost).s);
-	if (f->stacks)
-		(void)fprintf(out, ", %.*f %% stacks whole", f->stacks_whole == f->stacks ? 0 : 2,
-			      100.0 * (double)f->stacks_whole / (double)f->stacks);
-	else if (f->stacks_fp)
-		(void)fputs(", stacks by frame pointers", out);
-	(void)fputs(")", out);
 }
 
 /* The reasons, each on lines of its own under the verdict. */
@@ -271,6 +277,7 @@ int view_head(sqlite3 *db, const struct report_opts *o, const struct capture_fac
 	_cleanup_free_ char *file = NULL, *host = NULL, *workers = NULL, *processes = NULL;
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	char words[3][64], window[80] = "";
+	struct verdict_words verdict;
 	struct text_wrap w;
 	int r;
 
@@ -298,10 +305,11 @@ int view_head(sqlite3 *db, const struct report_opts *o, const struct capture_fac
 	text_wrap_word(&w, workers);
 	text_wrap_word(&w, words[1]);
 	text_wrap_word(&w, words[2]);
-	/* The verdict is at most 60 characters; where it does not fit it gets a line. */
-	(void)fputs(w.col + 60 <= o->width ? "     " : "\n  ", out);
-	verdict_text(o, f, out);
-	(void)fputc('\n', out);
+	verdict_words(f, &verdict);
+	/* Where it does not fit it gets a line. */
+	(void)fputs(w.col + 5 + strlen(verdict.state) + strlen(verdict.rest) <= o->width ? "     " : "\n  ", out);
+	text_color(out, o->color, verdict.color, verdict.state);
+	(void)fprintf(out, "%s\n", verdict.rest);
 	r = verdict_reasons(o, f, out);
 	if (r < 0)
 		return r;

@@ -63,5 +63,8 @@ int view_runtimes(sqlite3 *db, const struct report_opts *o, const struct capture
 /* Share of stack frames without a name, by module, and what to pass. Nothing when all have one. */
 int view_unnamed(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
 
+/* One line for the head of a report when so many frames lack names, and something can be done, that places are addresses. */
+int view_unnamed_note(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+
 /* "capture": {...} and "verdict": {...} of an open JSON object. */
 int view_head_json(sqlite3 *db, const struct capture_facts *f, struct json *j) __must_check;

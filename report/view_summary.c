@@ -249,6 +249,11 @@ static int put_classes(const struct summary *v, FILE *out)
 		text_right(out, human_ns(sql_u64(st, 4)).s, 11);
 		(void)fputc('\n', out);
 	}
+	if (headed) {
+		(void)fputs("  ", out);
+		text_paragraph(out, v->o->width, 2, 2,
+			       "preempted: taken off its cpu while it could run; none: a thread of no Tokio runtime");
+	}
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/human.h"
@@ -15,11 +16,15 @@ u32 text_terminal_width(int fd)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize ws;
+	struct stat st;
 	u64 width = 0;
 
 	if (!columns || parse_u64(columns, &width) < 0)
 		width = 0;
 	if (!width && ioctl(fd, TIOCGWINSZ, &ws) == 0)
+		width = ws.ws_col;
+	/* A pipe to a pager ends on the terminal that the messages go to. */
+	if (!width && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0)
 		width = ws.ws_col;
 	if (!width)
 		width = TEXT_PIPE_WIDTH;

@@ -15,7 +15,10 @@
 
 enum text_color { TEXT_PLAIN, TEXT_BOLD, TEXT_GREEN, TEXT_YELLOW, TEXT_RED, TEXT_DIM };
 
-/* The width to write for: COLUMNS, else the terminal's, else TEXT_PIPE_WIDTH; between TEXT_MIN_WIDTH and TEXT_MAX_WIDTH. */
+/*
+ * The width to write for: COLUMNS, else the terminal's (of a pipe: stderr's), else TEXT_PIPE_WIDTH; between TEXT_MIN_WIDTH and
+ * TEXT_MAX_WIDTH.
+ */
 u32 text_terminal_width(int fd);
 /* Colour is for terminals, and not with NO_COLOR. */
 bool text_terminal_color(int fd);

@@ -51,7 +51,7 @@ static int run(struct seen *s, bool stop, const char *const *args, char **operan
 		{'F', "freq", OPT_U64, &s->freq, "HZ", "samples a second", NULL},
 		{0, "Other", OPT_HEADING, NULL, NULL, NULL, NULL},
 		{0, "max-size", OPT_SIZE, &s->size, "BYTES",
-		 "a sentence that is long enough to be folded, since help is folded at a hundred columns", NULL},
+		 "a sentence that is long enough to be folded, since help is folded at eighty columns", NULL},
 		{'q', "quiet", OPT_FLAG, &s->quiet, NULL, "say less", NULL},
 		{'f', NULL, OPT_FLAG, &s->force, NULL, "overwrite", NULL},
 		{0, "bare", OPT_CALLBACK, s, NULL, "no value", on_bare},
@@ -181,27 +181,26 @@ static void mistakes(void **state)
 
 static void help(void **state)
 {
-	static const char want[] =
-		"Usage: ascope test [OPTIONS] FILE\n"
-		"       ascope test --list\n"
-		"\n"
-		"Does a test.\n"
-		"\n"
-		"What to record:\n"
-		"  -p, --pid PID               record this process; may be repeated\n"
-		"  -o, --output FILE           write the capture here\n"
-		"      --duration TIME         stop after this long (default: until ^C)\n"
-		"  -F, --freq HZ               samples a second\n"
-		"\n"
-		"Other:\n"
-		"      --max-size BYTES        a sentence that is long enough to be folded, since help is folded at a\n"
-		"                              hundred columns\n"
-		"  -q, --quiet                 say less\n"
-		"  -f                          overwrite\n"
-		"      --bare                  no value\n"
-		"  -h, --help                  print this text\n"
-		"\n"
-		"Exit codes: 0 done.\n";
+	static const char want[] = "Usage: ascope test [OPTIONS] FILE\n"
+				   "       ascope test --list\n"
+				   "\n"
+				   "Does a test.\n"
+				   "\n"
+				   "What to record:\n"
+				   "  -p, --pid PID               record this process; may be repeated\n"
+				   "  -o, --output FILE           write the capture here\n"
+				   "      --duration TIME         stop after this long (default: until ^C)\n"
+				   "  -F, --freq HZ               samples a second\n"
+				   "\n"
+				   "Other:\n"
+				   "      --max-size BYTES        a sentence that is long enough to be folded, since\n"
+				   "                              help is folded at eighty columns\n"
+				   "  -q, --quiet                 say less\n"
+				   "  -f                          overwrite\n"
+				   "      --bare                  no value\n"
+				   "  -h, --help                  print this text\n"
+				   "\n"
+				   "Exit codes: 0 done.\n";
 
 	LOCALS;
 	assert_int_equal(RUN("a", "--help", "--zzz"), OPTS_HELP);

@@ -53,6 +53,29 @@ static void test_places_equal_sql(void **state)
 	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.places[1].queued_max') IS NULL", json), 1);
 }
 
+/* Where a CPU-bound poll was sampled is no place of its own: one function, one line of the table, told by its longest. */
+static void test_cpu_lines_are_one_place(void **state)
+{
+	sqlite3 *db = *state;
+	struct report_opts o = fixture_opts(120);
+	_cleanup_free_ char *json = NULL, *text = NULL;
+
+	fixture_exec(db, "UPDATE poll SET line = line + id % 50 WHERE class = 'cpu' AND classified = 1");
+	json = fixture_run(db, view_blocking_json, &o);
+	assert_int_equal(
+		fixture_s64(db, "SELECT count(*) FROM json_each(?1, '$.places') WHERE json_extract(value, '$.class') = 'cpu'",
+			    json),
+		1);
+	assert_int_equal(fixture_s64(db,
+				     "SELECT json_extract(value, '$.count') = 3 AND json_extract(value, '$.line') = "
+				     "(SELECT line FROM blocking WHERE class = 'cpu' ORDER BY dur DESC, ts LIMIT 1) "
+				     "FROM json_each(?1, '$.places') WHERE json_extract(value, '$.class') = 'cpu'",
+				     json),
+			 1);
+	text = fixture_run(db, view_blocking, &o);
+	assert_int_equal(fixture_count(text, "  cpu"), 2);
+}
+
 static void test_p99_of_many(void **state)
 {
 	sqlite3 *db = *state;
@@ -174,8 +197,10 @@ static void test_lifo_stealable(void **state)
 {
 	sqlite3 *db = *state;
 	struct report_opts o = fixture_opts(160);
-	_cleanup_free_ char *before = fixture_run(db, view_blocking, &o), *after = NULL;
+	_cleanup_free_ char *before = NULL, *after = NULL;
 
+	o.top = 10;
+	before = fixture_run(db, view_blocking, &o);
 	fixture_exec(db, "UPDATE runtime SET tokio_version = '1.52.1'");
 	after = fixture_run(db, view_blocking, &o);
 	assert_int_equal(fixture_count(before, "could run nowhere else"), 2);
@@ -299,6 +324,67 @@ static void test_top(void **state)
 	assert_int_equal(fixture_s64(db, "SELECT json_array_length(?1, '$.blocks')", json), 3);
 }
 
+/* Without --top: each place once, by its longest poll, in the order of the table, and how many it stands for. */
+static void test_details_by_place(void **state)
+{
+	static const char *const order[] = {
+		"\n#1  450.21 ms  sleep (clock_nanosleep)",
+		"the longest of 6 at this place, 2.31 s in all\n    task 30\n",
+		"\n#2  92.40 ms  cpu",
+		"the longest of 3 at this place, 264.0 ms in all\n",
+		"\n#3  140.30 ms  network",
+		"\n#7  12.1",
+		"... 7 more at these places (--top N: the N longest, --top 0: all)\n",
+		"ROOT FUTURES AND LOCAL SETS",
+		"\n#8  250.00 ms  sleep",
+		"\n#9  55.00 ms  lock",
+	};
+	sqlite3 *db = *state;
+	struct report_opts o = fixture_opts(160);
+	_cleanup_free_ char *text = fixture_run(db, view_blocking, &o);
+	const char *at = text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		at = strstr(at, order[i]);
+		if (!at)
+			fail_msg("not in the report, or not in this order: %s\n%s", order[i], text);
+	}
+	assert_int_equal(fixture_count(text, "\n#"), 9);
+	assert_int_equal(fixture_count(text, "at this place"), 2);
+}
+
+/* More places than are listed are counted. */
+static void test_details_of_many_places(void **state)
+{
+	sqlite3 *db = *state;
+	struct report_opts o = fixture_opts(160);
+	_cleanup_free_ char *text = NULL;
+
+	fixture_exec(
+		db, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) "
+		    "INSERT INTO poll (ts, dur, dur_min, dur_max, off_cpu, on_cpu, runnable, waits, samples, class, rule, holds, "
+		    "thread_id, joined_by, classified, state, function, file, line) "
+		    "SELECT 1000000000000 + i, 20000000, 20000000, 20000000, 20000000, 0, 0, 1, 0, 'pipe', 'pipe', 'runtime', 2, "
+		    "'tick', 1, 'complete', 'm::f', 'm.rs', i / 2 FROM n");
+	text = fixture_run(db, view_blocking, &o);
+	assert_int_equal(fixture_count(text, "\n#"), 12);
+	assert_non_null(strstr(text, " more at these places and 18 more (--top N"));
+}
+
+/* When what the report is about has no names, its first lines say so. */
+static void test_names_missing(void **state)
+{
+	sqlite3 *db = *state;
+	struct report_opts o = fixture_opts(80);
+	_cleanup_free_ char *named = fixture_run(db, view_blocking, &o), *text = NULL;
+
+	assert_null(strstr(named, "NAMES ARE MISSING"));
+	fixture_exec(db, "DELETE FROM symbol; UPDATE module SET note = 'no names: pass it'");
+	text = fixture_run(db, view_blocking, &o);
+	assert_non_null(strstr(text, "NAMES ARE MISSING for "));
+	assert_true(strstr(text, "NAMES ARE MISSING") < strstr(text, "blocked polls"));
+}
+
 static void test_empty(void **state)
 {
 	sqlite3 *db = fixture_open_empty();
@@ -331,6 +417,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_places_equal_sql, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cpu_lines_are_one_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_p99_of_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_blocks_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_text, setup, teardown),
@@ -341,6 +428,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nothing_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_window, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_top, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_details_by_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_details_of_many_places, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names_missing, setup, teardown),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test_setup_teardown(test_no_capture_row, setup, teardown),
 	};
