@@ -77,8 +77,8 @@ demo: ## install what is missing, build, record the demo service, print the bloc
 
 check: ## install what is missing, build, run all tests
 	@.ci/deps build check
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static
-	@tests/run.sh $(OUT) lint unit cli live
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(OUT)/fuzz/replay
+	@tests/run.sh $(OUT) lint unit fuzz cli live
 
 check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel
 	@tests/run.sh $(OUT) lint unit cli
@@ -152,6 +152,27 @@ $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(UNIT_HELPERS) $(OUT)/libascope.a
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 
+# ---- fuzz ----
+
+FUZZ_SECONDS ?= 60
+FUZZ_HEADERS := $(wildcard tests/fuzz/*.h format/*.h base/*.h)
+FUZZ_LIB     := $(wildcard format/*.c base/*.c)
+FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O1 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
+
+$(OUT)/fuzz/replay: $(wildcard tests/fuzz/*.c) $(FUZZ_LIB) $(FUZZ_HEADERS)
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lzstd -lxxhash
+
+$(OUT)/fuzz/reader: tests/fuzz/fuzz_reader.c $(FUZZ_LIB) $(FUZZ_HEADERS)
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lzstd -lxxhash
+
+fuzz: $(OUT)/fuzz/replay ## fuzz the capture reader: replay the corpus, then search for FUZZ_SECONDS=60 where clang has libFuzzer
+	$(Q)$< -n 200 tests/fuzz/corpus
+	$(Q)mkdir -p $(OUT)/fuzz/found; if $(MAKE) --no-print-directory $(OUT)/fuzz/reader 2>$(OUT)/fuzz/reader.log; then \
+	  $(OUT)/fuzz/reader -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=20 -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz/found tests/fuzz/corpus; \
+	else echo 'fuzz: no libFuzzer with $(CLANG) here, the replay was all'; fi
+
 # ---- care ----
 
 captures: all ## record fixtures/captures again (root, BTF); needed only when format version 0 changes
@@ -162,7 +183,7 @@ lint: ## layering, bans, headers, man pages, shell scripts, formatting
 	@tests/run.sh $(OUT) lint
 	@$(MAKE) --no-print-directory format-check
 
-C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.c)
+C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
 
 format: ## run clang-format on all C
 	@clang-format -i $(C_FILES)

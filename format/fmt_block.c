@@ -128,7 +128,8 @@ int fmt_block_header_decode(struct fmt_cursor *c, struct fmt_block_header *ret)
 	h.uuid_lo = cur_le64(&in, "block uuid");
 	if (in.err)
 		return cur_fail(c, in.err, in.what);
-	if (h.payload_size > FMT_MAX_PAYLOAD || h.raw_size > FMT_MAX_RAW || h.sections > FMT_MAX_SECTIONS)
+	/* no number may come behind UINT64_MAX, and none may come twice */
+	if (h.payload_size > FMT_MAX_PAYLOAD || h.raw_size > FMT_MAX_RAW || h.sections > FMT_MAX_SECTIONS || h.seq == UINT64_MAX)
 		return cur_fail(c, -EBADMSG, "block header over a limit");
 	*ret = h;
 	return 0;

@@ -6,7 +6,7 @@
 #include "format/fmt_cursor.h"
 #include "format/fmt_def.h"
 
-#define FMT_FLAG_ZSTD 1u /* block header: the payload is one zstd frame */
+#define FMT_FLAG_ZSTD	1u /* block header: the payload is one zstd frame */
 #define FMT_FLAGS_KNOWN FMT_FLAG_ZSTD
 
 struct fmt_file_header {

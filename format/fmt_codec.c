@@ -55,7 +55,8 @@ int fmt_rows_add(struct fmt_rows *r, const void *row, const void *payload, size_
 	size_t unit = r->kind->payload == FMT_PAYLOAD_LIST ? sizeof(u64) : 1;
 	int err;
 
-	if ((r->kind->payload == FMT_PAYLOAD_BYTES && n > FMT_MAX_STRING) || (r->kind->payload == FMT_PAYLOAD_LIST && n > FMT_MAX_FRAMES))
+	if ((r->kind->payload == FMT_PAYLOAD_BYTES && n > FMT_MAX_STRING) ||
+	    (r->kind->payload == FMT_PAYLOAD_LIST && n > FMT_MAX_FRAMES))
 		return -EFBIG;
 	if (r->rows == r->cap) {
 		err = rows_grow(r);
@@ -181,11 +182,12 @@ static void put_directory_entry(struct buf *out, u32 column_id, enum fmt_encodin
 
 void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct buf *out)
 {
-	struct buf body = BUF_INIT; /* directory */
-	bool has_payload = r->kind->payload != FMT_PAYLOAD_NONE;
+	struct buf body = BUF_INIT;		    /* directory */
+	u32 n_cols = r->rows ? r->kind->n_cols : 0; /* the index of an empty capture: no rows, nothing to say of their columns */
+	bool has_payload = r->rows && r->kind->payload != FMT_PAYLOAD_NONE;
 
 	buf_reset(scratch);
-	for (u32 c = 0; c < r->kind->n_cols; c++) {
+	for (u32 c = 0; c < n_cols; c++) {
 		size_t start = scratch->len;
 		enum fmt_encoding enc = encode_column(r->values + c, r->kind->n_cols, r->rows, r->kind->cols[c].enc, scratch);
 
@@ -199,7 +201,7 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 	}
 	buf_put_uvarint(out, (u64)r->kind->id);
 	buf_put_uvarint(out, r->rows);
-	buf_put_uvarint(out, r->kind->n_cols + (has_payload ? 1u : 0u));
+	buf_put_uvarint(out, n_cols + (has_payload ? 1u : 0u));
 	buf_put_uvarint(out, body.len + scratch->len);
 	buf_put(out, body.data, body.len);
 	buf_put(out, scratch->data, scratch->len);
@@ -212,6 +214,11 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 
 #define ARENA_CHUNK ((size_t)1 << 20)
 
+static size_t chunk_size(const u8 *chunk)
+{
+	return *(const size_t *)(const void *)chunk;
+}
+
 /* Big requests get a chunk of their own; the chunk's first 16 bytes hold its size. */
 void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
 {
@@ -219,9 +226,7 @@ void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
 
 	n = (n + 15) & ~(size_t)15;
 	while (a->cur < a->n_chunks) {
-		size_t size = *(size_t *)(void *)a->chunks[a->cur];
-
-		if (size - a->used >= n) {
+		if (chunk_size(a->chunks[a->cur]) - a->used >= n) {
 			chunk = a->chunks[a->cur] + 16 + a->used;
 			a->used += n;
 			return memset(chunk, 0, n);
@@ -248,8 +253,18 @@ void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
 	return memset(chunk + 16, 0, n);
 }
 
+/* Big chunks go back: kept, blocks that grow a little each would find every one too small and leave it behind. */
 void fmt_arena_reset(struct fmt_arena *a)
 {
+	size_t kept = 0;
+
+	for (size_t i = 0; i < a->n_chunks; i++) {
+		if (chunk_size(a->chunks[i]) == ARENA_CHUNK)
+			a->chunks[kept++] = a->chunks[i];
+		else
+			free(a->chunks[i]);
+	}
+	a->n_chunks = kept;
 	a->cur = 0;
 	a->used = 0;
 	a->cells = 0;
@@ -283,6 +298,12 @@ static void decode_dict(struct fmt_cursor *c, u32 rows, u64 *ret)
 	}
 }
 
+/* FORMAT.md section 5: the data of a column is used up exactly. */
+static int used_up(struct fmt_cursor *c)
+{
+	return cur_left(c) ? cur_fail(c, -EBADMSG, "bytes behind a column") : c->err;
+}
+
 static int decode_column(struct fmt_cursor *c, u8 enc, u32 rows, u64 *ret)
 {
 	u64 v = 0;
@@ -309,9 +330,7 @@ static int decode_column(struct fmt_cursor *c, u8 enc, u32 rows, u64 *ret)
 	default:
 		return cur_fail(c, -EBADMSG, "unknown column encoding");
 	}
-	if (!c->err && cur_left(c))
-		return cur_fail(c, -EBADMSG, "bytes behind a column");
-	return c->err;
+	return used_up(c);
 }
 
 /* Row lengths first, so that every offset is known and bounded before an element is read. */
@@ -338,7 +357,7 @@ static int decode_payload(struct fmt_cursor *c, struct fmt_arena *a, u8 enc, str
 	s->payload_off = off;
 	if (!is_list) {
 		s->bytes = cur_bytes(c, total, "payload bytes");
-		return c->err;
+		return used_up(c);
 	}
 	list = fmt_arena_alloc(a, (total + 1) * sizeof(u64));
 	if (!list)
@@ -352,7 +371,7 @@ static int decode_payload(struct fmt_cursor *c, struct fmt_arena *a, u8 enc, str
 		}
 	}
 	s->list = list;
-	return c->err;
+	return used_up(c);
 }
 
 struct directory_entry {
@@ -361,8 +380,11 @@ struct directory_entry {
 	u64 size;
 };
 
-static int decode_section_columns(struct fmt_cursor *body, struct fmt_arena *a, const struct directory_entry *dir, u64 n, struct fmt_section *s)
+static int decode_section_columns(struct fmt_cursor *body, struct fmt_arena *a, const struct directory_entry *dir, u64 n,
+				  struct fmt_section *s)
 {
+	bool seen[FMT_PAYLOAD_COLUMN + 1] = {0};
+
 	for (u64 k = 0; k < n; k++) {
 		const u8 *p = cur_bytes(body, dir[k].size, "column data");
 		struct fmt_cursor col;
@@ -370,6 +392,12 @@ static int decode_section_columns(struct fmt_cursor *body, struct fmt_arena *a, 
 
 		if (!p)
 			return body->err;
+		/* two answers for one column, and decoding as often as a hostile directory likes */
+		if (dir[k].column_id < ARRAY_SIZE(seen)) {
+			if (seen[dir[k].column_id])
+				return cur_fail(body, -EBADMSG, "column occurs twice");
+			seen[dir[k].column_id] = true;
+		}
 		col = cur_init(p, dir[k].size);
 		if (dir[k].column_id >= 1 && dir[k].column_id <= s->kind->n_cols)
 			err = decode_column(&col, dir[k].enc, s->rows, s->cols[dir[k].column_id - 1]);

@@ -35,7 +35,7 @@ struct fmt_arena {
 };
 
 void *fmt_arena_alloc(struct fmt_arena *a, size_t n); /* zeroed, 16-aligned; NULL on ENOMEM */
-void fmt_arena_reset(struct fmt_arena *a);	      /* forget everything, keep the memory */
+void fmt_arena_reset(struct fmt_arena *a);	      /* forget everything, keep the memory of ordinary size */
 void fmt_arena_release(struct fmt_arena *a);
 
 /*

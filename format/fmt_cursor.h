@@ -17,7 +17,7 @@ struct fmt_cursor {
 
 static inline struct fmt_cursor cur_init(const void *p, size_t n)
 {
-	return (struct fmt_cursor){.p = p, .end = (const u8 *)p + n};
+	return (struct fmt_cursor){.p = p, .end = n ? (const u8 *)p + n : p}; /* nothing may lie at NULL */
 }
 
 static inline size_t cur_left(const struct fmt_cursor *c)

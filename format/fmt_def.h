@@ -19,22 +19,24 @@
 #define FMT_TRAILER_SIZE 32
 
 /* PNG's trick: a high bit, CR LF, ^Z and LF, so that a text-mode transfer is noticed in the first 8 bytes. */
-#define FMT_MAGIC	  "\x89" "ASC\r\n\x1a\n"
+#define FMT_MAGIC                                                                                                                \
+	"\x89"                                                                                                                   \
+	"ASC\r\n\x1a\n"
 #define FMT_BLOCK_MAGIC	  0x4b4c4241u /* "ABLK", little-endian */
 #define FMT_TRAILER_MAGIC "ASCOPEND"
 
 /* Limits: part of the format; a writer stays below them and a reader refuses above them. */
 enum fmt_limit {
-	FMT_MAX_PAYLOAD = 1 << 24,     /* bytes of a block's compressed payload */
-	FMT_MAX_RAW = 1 << 24,	       /* bytes of a block's payload after decompression */
-	FMT_MAX_ROWS = 1 << 18,	       /* rows of one kind in one block */
-	FMT_MAX_SECTIONS = 64,	       /* kinds in one block */
-	FMT_MAX_COLUMNS = 64,	       /* columns of one kind */
-	FMT_MAX_CELLS = 1 << 23,       /* rows x columns of one block, payload elements included */
-	FMT_MAX_STRING = 4096,	       /* bytes of a string */
-	FMT_MAX_FRAMES = 512,	       /* frames of a stack */
-	FMT_MAX_DICT = 256,	       /* distinct values of a dictionary-coded column in one block */
-	FMT_MAX_ID = 1 << 28,	       /* the largest dictionary index (strings, threads, stacks, ...) */
+	FMT_MAX_PAYLOAD = 1 << 24, /* bytes of a block's compressed payload */
+	FMT_MAX_RAW = 1 << 24,	   /* bytes of a block's payload after decompression */
+	FMT_MAX_ROWS = 1 << 18,	   /* rows of one kind in one block */
+	FMT_MAX_SECTIONS = 64,	   /* kinds in one block */
+	FMT_MAX_COLUMNS = 64,	   /* columns of one kind */
+	FMT_MAX_CELLS = 1 << 23,   /* rows x columns of one block, payload elements included */
+	FMT_MAX_STRING = 4096,	   /* bytes of a string */
+	FMT_MAX_FRAMES = 512,	   /* frames of a stack */
+	FMT_MAX_DICT = 256,	   /* distinct values of a dictionary-coded column in one block */
+	FMT_MAX_ID = 1 << 28,	   /* the largest dictionary index (strings, threads, stacks, ...) */
 };
 
 enum fmt_block_type {
@@ -287,10 +289,10 @@ enum fmt_kind_id { FMT_KINDS(FMT_KIND_ENUM) };
 #undef FMT_KIND_ENUM
 
 /* struct fmt_switch_out { uint64_t ts; uint64_t thread; ... }; one for each kind, members in column order. */
-#define FMT_MEMBER(col, enc, doc)		   uint64_t col;
-#define FMT_KIND_STRUCT(NAME, name, id, payload, event) \
-	struct fmt_##name {                             \
-		FMT_##NAME##_COLS(FMT_MEMBER)           \
+#define FMT_MEMBER(col, enc, doc) uint64_t col;
+#define FMT_KIND_STRUCT(NAME, name, id, payload, event)                                                                          \
+	struct fmt_##name {                                                                                                      \
+		FMT_##NAME##_COLS(FMT_MEMBER)                                                                                    \
 	};
 FMT_KINDS(FMT_KIND_STRUCT)
 #undef FMT_KIND_STRUCT

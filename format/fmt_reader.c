@@ -46,7 +46,8 @@ static void diag_set(struct fmt_diag *d, u64 off, const char *what)
 
 static int map_file(struct fmt_reader *r, const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd =
+		open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO is refused below, not waited for */
 	struct stat st;
 	void *p;
 
@@ -208,9 +209,10 @@ static int decompress(struct fmt_reader *r, const struct fmt_block_header *h, co
 	return ZSTD_isError(n) || n != h->raw_size ? -EBADMSG : 0;
 }
 
-static int decode_block(struct fmt_reader *r, const struct fmt_block_header *h, struct fmt_block *b, const char **ret_what)
+static int decode_block(struct fmt_reader *r, const struct fmt_block_header *h, u64 off, struct fmt_block *b,
+			const char **ret_what)
 {
-	const u8 *payload = r->map + r->off + FMT_BLOCK_HEADER;
+	const u8 *payload = r->map + off + FMT_BLOCK_HEADER;
 	struct fmt_cursor c;
 	u64 rows = 0;
 	int err;
@@ -267,7 +269,7 @@ static void check_trailer(struct fmt_reader *r, u64 footer_off)
 		note_damage(r, r->size - cur_left(&c), "bytes behind the end of the capture");
 		r->health.bytes_skipped += cur_left(&c);
 	} else {
-		r->health.closed_cleanly = r->health.blocks_damaged == 0;
+		r->health.closed_cleanly = true;
 	}
 	r->off = r->size;
 }
@@ -292,24 +294,25 @@ static int next_at(struct fmt_reader *r, struct fmt_block *ret)
 		return 0;
 	}
 	fill_block(r, &h, ret);
-	err = h.seq < r->next_seq ? -EBADMSG : decode_block(r, &h, ret, &what);
-	if (h.seq < r->next_seq)
-		what = "sequence number repeats";
 	r->off += FMT_BLOCK_HEADER + h.payload_size;
-	if (err == -ENOMEM)
-		return err;
-	if (err) {
-		note_damage(r, start, what);
+	if (h.seq < r->next_seq) {
+		note_damage(r, start, "sequence number repeats");
 		r->health.blocks_damaged++;
-		if (h.seq >= r->next_seq)
-			r->next_seq = h.seq + 1;
 		return 0;
 	}
+	err = decode_block(r, &h, start, ret, &what);
+	if (err == -ENOMEM)
+		return err;
 	if (h.seq > r->next_seq) {
 		note_damage(r, start, "blocks are missing before this one");
 		r->health.blocks_missing += h.seq - r->next_seq;
 	}
-	r->next_seq = h.seq + 1;
+	r->next_seq = h.seq + 1; /* a header that holds is believed, whatever became of its payload */
+	if (err) {
+		note_damage(r, start, what);
+		r->health.blocks_damaged++;
+		return 0;
+	}
 	r->health.blocks_intact++;
 	r->health.ts_last = max_u64(r->health.ts_last, h.ts_last);
 	if (h.type == FMT_BLOCK_FOOTER) {

@@ -26,11 +26,11 @@ struct fmt_section {
 	u32 kind_id;
 	const struct fmt_kind *kind; /* NULL: unknown to this version; then no column is decoded */
 	u32 rows;
-	u64 **cols;		     /* kind->n_cols arrays of `rows` values; a column the file lacks is all 0 */
-	const u8 *bytes;	     /* FMT_PAYLOAD_BYTES: all bytes; row i has [payload_off[i], payload_off[i + 1]) */
-	const u64 *list;	     /* FMT_PAYLOAD_LIST: all elements, likewise */
-	const u32 *payload_off;	     /* rows + 1 entries; NULL without payload */
-	u64 encoded_size;	     /* bytes of this section in the block, before compression */
+	u64 **cols;		/* kind->n_cols arrays of `rows` values; a column the file lacks is all 0 */
+	const u8 *bytes;	/* FMT_PAYLOAD_BYTES: all bytes; row i has [payload_off[i], payload_off[i + 1]) */
+	const u64 *list;	/* FMT_PAYLOAD_LIST: all elements, likewise */
+	const u32 *payload_off; /* rows + 1 entries; NULL without payload */
+	u64 encoded_size;	/* bytes of this section in the block, before compression */
 };
 
 struct fmt_block {
@@ -39,7 +39,7 @@ struct fmt_block {
 	u64 seq;      /* sequence number, from 0; a hole means lost blocks */
 	u64 ts_first; /* CLOCK_MONOTONIC ns; 0 when the block holds no events */
 	u64 ts_last;
-	u32 rows;     /* records in it, as its header says */
+	u32 rows;	 /* records in it, as its header says */
 	u32 stored_size; /* header and payload in the file, bytes */
 	u32 raw_size;	 /* payload after decompression, bytes */
 	u32 n_sections;
@@ -50,11 +50,11 @@ struct fmt_block {
 struct fmt_health {
 	u64 file_size;
 	u64 blocks_intact;
-	u64 blocks_damaged;  /* found, but a checksum, limit or the decoding failed */
-	u64 blocks_missing;  /* holes in the sequence numbers */
-	u64 bytes_skipped;   /* searched through for the next block */
-	bool closed_cleanly; /* footer and trailer are there */
-	u64 ts_last;	     /* last timestamp in an intact block */
+	u64 blocks_damaged;	      /* found, but a checksum, limit or the decoding failed */
+	u64 blocks_missing;	      /* holes in the sequence numbers */
+	u64 bytes_skipped;	      /* searched through for the next block */
+	bool closed_cleanly;	      /* footer and trailer are there */
+	u64 ts_last;		      /* last timestamp in an intact block */
 	struct fmt_diag first_damage; /* of the first damaged place; what is "" when there is none */
 };
 

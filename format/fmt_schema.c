@@ -5,17 +5,18 @@
 #include <stddef.h>
 
 #define COLUMN(col, encoding, text) {.name = #col, .enc = FMT_ENC_##encoding, .doc = text},
-#define KIND_COLUMNS(NAME, kind_name, kind_id, kind_payload, event)              \
-	static const struct fmt_column cols_##kind_name[] = {FMT_##NAME##_COLS(COLUMN)}; \
-	_Static_assert(sizeof(cols_##kind_name) / sizeof(cols_##kind_name[0]) <= FMT_MAX_COLUMNS, "too many columns in " #kind_name);
+#define KIND_COLUMNS(NAME, kind_name, kind_id, kind_payload, event)                                                              \
+	static const struct fmt_column cols_##kind_name[] = {FMT_##NAME##_COLS(COLUMN)};                                         \
+	_Static_assert(sizeof(cols_##kind_name) / sizeof(cols_##kind_name[0]) <= FMT_MAX_COLUMNS,                                \
+		       "too many columns in " #kind_name);
 FMT_KINDS(KIND_COLUMNS)
 
-#define KIND_ENTRY(NAME, kind_name, kind_id, kind_payload, event)                \
-	{.id = FMT_##NAME,                                                       \
-	 .name = #kind_name,                                                     \
-	 .payload = FMT_PAYLOAD_##kind_payload,                                  \
-	 .is_event = (event),                                                    \
-	 .n_cols = sizeof(cols_##kind_name) / sizeof(cols_##kind_name[0]),       \
+#define KIND_ENTRY(NAME, kind_name, kind_id, kind_payload, event)                                                                \
+	{.id = FMT_##NAME,                                                                                                       \
+	 .name = #kind_name,                                                                                                     \
+	 .payload = FMT_PAYLOAD_##kind_payload,                                                                                  \
+	 .is_event = (event),                                                                                                    \
+	 .n_cols = sizeof(cols_##kind_name) / sizeof(cols_##kind_name[0]),                                                       \
 	 .cols = cols_##kind_name},
 static const struct fmt_kind kinds[] = {FMT_KINDS(KIND_ENTRY)};
 

@@ -20,9 +20,9 @@
 #include "format/fmt_block.h"
 #include "format/fmt_codec.h"
 
-#define BLOCK_ROWS 32768u	     /* a block is written when it has this many rows */
+#define BLOCK_ROWS    32768u	 /* a block is written when it has this many rows */
 #define BLOCK_PAYLOAD (1u << 20) /* or this many bytes of row payloads */
-#define MAX_KINDS  32u
+#define MAX_KINDS     32u
 
 struct fmt_writer {
 	int fd;
@@ -111,6 +111,9 @@ struct fmt_writer *fmt_writer_free(struct fmt_writer *w)
 /* Encodes the waiting rows into w->raw; fills counts and time range of *h. */
 static int gather_block(struct fmt_writer *w, struct fmt_block_header *h)
 {
+	u64 first = UINT64_MAX;
+	bool has_events = false;
+
 	buf_reset(&w->raw);
 	for (u32 i = 0; i < w->n_kinds; i++) {
 		struct fmt_rows *r = &w->rows[i];
@@ -125,10 +128,12 @@ static int gather_block(struct fmt_writer *w, struct fmt_block_header *h)
 		for (u32 k = 0; k < r->rows; k++) {
 			u64 ts = r->values[(size_t)k * r->kind->n_cols];
 
-			h->ts_first = h->ts_first ? min_u64(h->ts_first, ts) : ts;
+			first = min_u64(first, ts);
 			h->ts_last = max_u64(h->ts_last, ts);
+			has_events = true;
 		}
 	}
+	h->ts_first = has_events ? first : 0;
 	return buf_err(&w->raw);
 }
 

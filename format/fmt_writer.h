@@ -19,8 +19,8 @@ struct fmt_writer;
 
 /* Counters since the writer was made. */
 struct fmt_writer_stats {
-	u64 bytes;  /* in the file */
-	u64 raw;    /* payload bytes before compression */
+	u64 bytes; /* in the file */
+	u64 raw;   /* payload bytes before compression */
 	u64 rows;
 	u64 blocks;
 };

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: runs groups of tests and ends with 'N passed, N failed, N skipped'.
 #
-# usage: tests/run.sh OUT GROUP...        groups: lint unit cli live kernels
+# usage: tests/run.sh OUT GROUP...        groups: lint unit fuzz cli live kernels
 #
 # Every test is one line: 'ok NAME', 'not ok NAME' (its output follows), 'ok NAME # SKIP reason'. The exit status is 1 when one failed or none ran.
 set -u
@@ -56,6 +56,7 @@ for group in "$@"; do
 	case $group in
 	lint) for t in tests/lint/*.sh; do single "lint: $(basename "$t" .sh)" "$t"; done ;;
 	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
+	fuzz) single 'fuzz: replay of the corpus' "$out/fuzz/replay" tests/fuzz/corpus ;;
 	cli) for t in tests/cli/*.sh; do single "cli: $(basename "$t" .sh)" "$t"; done ;;
 	live)
 		single 'live: the scorer itself' tests/live/score.py --self-test

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * raw_capture.h: captures made by hand, byte by byte where it matters, for the tests of format/: what no writer of ours would write can be
- * written here. Every failure to make one fails the test. A capture lives in memory and is read through a memfd.
+ * raw_capture.h: captures made by hand, byte by byte where it matters, for the tests of format/: what no writer of ours would
+ * write can be written here. Every failure to make one fails the test. A capture lives in memory and is read through a memfd.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * test_calibrate.c: simulated schedulers, turn by turn, with the fields that real Cores have around the tick (multi_thread/worker.rs, current_thread/mod.rs,
- * metrics/batch.rs, tokio 1.29 - 1.54), watched as the kernel side watches: samples, waits, parks. The tick is found wherever it lies, and nothing else ever is.
+ * test_calibrate.c: simulated schedulers, turn by turn, with the fields that real Cores have around the tick
+ * (multi_thread/worker.rs, current_thread/mod.rs, metrics/batch.rs, tokio 1.29 - 1.54), watched as the kernel side watches:
+ * samples, waits, parks. The tick is found wherever it lies, and nothing else ever is.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,22 +23,22 @@
 /* What a program does, how it is seen, and what its Core looks like. Shares are in percent. */
 struct program {
 	u8 flavor;
-	u32 tick_off; /* even multiples of 4; OUTSIDE: further on than is read */
-	bool next_word_empty;	/* nothing but 0 behind the tick: half of a u64 by the looks of it */
-	u32 second_tick;	/* offset of a field that does as the tick does; 0 none */
-	u32 first_tick;		/* start value */
+	u32 tick_off;	      /* even multiples of 4; OUTSIDE: further on than is read */
+	bool next_word_empty; /* nothing but 0 behind the tick: half of a u64 by the looks of it */
+	u32 second_tick;      /* offset of a field that does as the tick does; 0 none */
+	u32 first_tick;	      /* start value */
 	u32 tasks;
-	u32 polls_per_wake;	/* polls between two parks, about; 0: never parks */
-	u64 poll_ns, park_ns;	/* about */
-	u32 lifo;		/* share of polls that follow in the LIFO slot, same tick */
-	u32 eager_parks;	/* share of parks that return at once, so that no switch shows them */
-	u32 waits_in_poll;	/* share of polls that block */
+	u32 polls_per_wake;	 /* polls between two parks, about; 0: never parks */
+	u64 poll_ns, park_ns;	 /* about */
+	u32 lifo;		 /* share of polls that follow in the LIFO slot, same tick */
+	u32 eager_parks;	 /* share of parks that return at once, so that no switch shows them */
+	u32 waits_in_poll;	 /* share of polls that block */
 	u32 waits_unconstrained; /* share of polls that block outside the coop budget */
 	bool root_unconstrained; /* the root future does so, too: with no task id, that looks like a park */
-	u32 preempted;		/* share of turns with a preemption out of a poll */
-	u64 root_task;		/* current-thread: id while the root future runs, and while parked */
+	u32 preempted;		 /* share of turns with a preemption out of a poll */
+	u64 root_task;		 /* current-thread: id while the root future runs, and while parked */
 	u32 cores;
-	u64 sample_ns;		/* period of the samples; 0 none */
+	u64 sample_ns; /* period of the samples; 0 none */
 };
 
 /* A Core and its scheduler loop. */
@@ -71,14 +72,27 @@ static u64 about(struct sim *s, u64 v)
 	return v / 2 + raw_random(&s->rnd) % (v + 1);
 }
 
-/* The other fields, each once, in 8-byte places turned by an amount that depends on the tick's place, so that each is a neighbour once. */
+/* The other fields, each once, in 8-byte places, turned by an amount that depends on the tick's place: each is a neighbour once. */
 static void render(const struct core *c, u8 *bytes)
 {
 	const struct program *p = c->p;
 	const u64 fields[] = {
-		c->lifo_ptr, 0x7f1200003400ULL, c->rand[0] | (u64)c->rand[1] << 32, c->park_count, c->park_unpark, c->noop,
-		c->poll_count, c->polls_at_park, c->scheduled, c->busy_ns, c->started_ns / NSEC_PER_SEC, c->started_ns % NSEC_PER_SEC | 0xabcdULL << 32,
-		0x3ff1745d1745d174ULL ^ c->polls_at_park * 0x9e3779b97f4a7c15ULL, 1, c->turn_polls, 0,
+		c->lifo_ptr,
+		0x7f1200003400ULL,
+		c->rand[0] | (u64)c->rand[1] << 32,
+		c->park_count,
+		c->park_unpark,
+		c->noop,
+		c->poll_count,
+		c->polls_at_park,
+		c->scheduled,
+		c->busy_ns,
+		c->started_ns / NSEC_PER_SEC,
+		c->started_ns % NSEC_PER_SEC | 0xabcdULL << 32,
+		0x3ff1745d1745d174ULL ^ c->polls_at_park * 0x9e3779b97f4a7c15ULL,
+		1,
+		c->turn_polls,
+		0,
 	};
 	u32 places = WIRE_CORE_BYTES / 8, next = p->tick_off / 4;
 	u32 tick[2] = {c->tick, p->next_word_empty ? 0 : 61};
@@ -107,8 +121,13 @@ static void record(struct sim *s, const struct core *c, u8 budget, bool park, u6
 
 	if (s->found >= 0)
 		return;
-	e.ctx = (struct wire_ctx){.sched = 0x7ffe00000000ULL, .core = c->addr, .task = task, .budget = budget, .status = WIRE_CTX_READ,
-				  .flavor = c->p->flavor, .park = c->p->flavor == WIRE_FLAVOR_MULTI_THREAD && park};
+	e.ctx = (struct wire_ctx){.sched = 0x7ffe00000000ULL,
+				  .core = c->addr,
+				  .task = task,
+				  .budget = budget,
+				  .status = WIRE_CTX_READ,
+				  .flavor = c->p->flavor,
+				  .park = c->p->flavor == WIRE_FLAVOR_MULTI_THREAD && park};
 	render(c, e.bytes);
 	found = calibrate_add(&s->cal, &e);
 	s->records++;
@@ -234,7 +253,11 @@ static int simulate(const struct program *p, u64 seed, u32 max_records)
 	s->next_sample = s->now;
 	s->found = -EAGAIN;
 	for (u32 i = 0; i < n; i++)
-		s->cores[i] = (struct core){.p = p, .addr = 0x7f1200000000ULL + i * 0x1000, .tick = p->first_tick + 1000 * i, .started_ns = s->now, .left = 3};
+		s->cores[i] = (struct core){.p = p,
+					    .addr = 0x7f1200000000ULL + i * 0x1000,
+					    .tick = p->first_tick + 1000 * i,
+					    .started_ns = s->now,
+					    .left = 3};
 	for (u32 turn = 0; s->found < 0 && s->records < max_records && turn < 200 * max_records; turn++) {
 		struct core *c = &s->cores[raw_random(&s->rnd) % n];
 
@@ -273,12 +296,25 @@ static void expect_no_decision(struct program p, u32 max_records)
 }
 
 static const struct program idle = {
-	.tasks = 20, .polls_per_wake = 1, .poll_ns = 60 * US, .park_ns = 10 * NSEC_PER_MSEC, .waits_in_poll = 20, .sample_ns = 2 * NSEC_PER_MSEC,
+	.tasks = 20,
+	.polls_per_wake = 1,
+	.poll_ns = 60 * US,
+	.park_ns = 10 * NSEC_PER_MSEC,
+	.waits_in_poll = 20,
+	.sample_ns = 2 * NSEC_PER_MSEC,
 };
 static const struct program busy = {.tasks = 50, .poll_ns = 800 * US, .sample_ns = 2 * NSEC_PER_MSEC};
 static const struct program mixed = {
-	.tasks = 50, .polls_per_wake = 10, .poll_ns = 200 * US, .park_ns = 500 * US, .lifo = 10, .eager_parks = 30, .waits_in_poll = 10,
-	.preempted = 5, .cores = 4, .sample_ns = 2 * NSEC_PER_MSEC,
+	.tasks = 50,
+	.polls_per_wake = 10,
+	.poll_ns = 200 * US,
+	.park_ns = 500 * US,
+	.lifo = 10,
+	.eager_parks = 30,
+	.waits_in_poll = 10,
+	.preempted = 5,
+	.cores = 4,
+	.sample_ns = 2 * NSEC_PER_MSEC,
 };
 
 static struct program of(const struct program *p, u8 flavor)
@@ -358,7 +394,7 @@ static void a_tick_like_a_counter(void **state)
 	}
 }
 
-/* The tick is not among the bytes (a Core of another version, or a row shifted too far): counters of parks and polls are left, and are not it. */
+/* The tick is not among the bytes (a Core of another version, say): counters of parks and polls are left, and are not it. */
 static void no_tick_at_all(void **state)
 {
 	const struct program *programs[] = {&idle, &busy, &mixed};

@@ -80,8 +80,12 @@ static void put_note(struct buf *b, const char *name, u32 namesz, u32 type, cons
 /* Header, a PT_LOAD, and a PT_NOTE with these notes. */
 static void make_elf(const struct buf *notes, struct buf *ret)
 {
-	const Elf64_Ehdr e = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT}, .e_type = ET_DYN, .e_machine = EM_X86_64,
-			      .e_phoff = sizeof(e), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2};
+	const Elf64_Ehdr e = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+			      .e_type = ET_DYN,
+			      .e_machine = EM_X86_64,
+			      .e_phoff = sizeof(e),
+			      .e_phentsize = sizeof(Elf64_Phdr),
+			      .e_phnum = 2};
 	const Elf64_Phdr ph[2] = {{.p_type = PT_LOAD},
 				  {.p_type = PT_NOTE, .p_offset = sizeof(e) + sizeof(ph), .p_filesz = notes->len, .p_align = 4}};
 
@@ -151,7 +155,11 @@ static void no_elf(void **state)
 	static const struct {
 		size_t at;
 		u8 value;
-	} changes[] = {{0, 'E'}, {EI_CLASS, ELFCLASS32}, {EI_DATA, ELFDATA2MSB}, {offsetof(Elf64_Ehdr, e_phentsize), 32}, {offsetof(Elf64_Ehdr, e_phnum) + 1, 2}};
+	} changes[] = {{0, 'E'},
+		       {EI_CLASS, ELFCLASS32},
+		       {EI_DATA, ELFDATA2MSB},
+		       {offsetof(Elf64_Ehdr, e_phentsize), 32},
+		       {offsetof(Elf64_Ehdr, e_phnum) + 1, 2}};
 	char hex[ELFID_HEX_LEN];
 	int ends[2];
 
@@ -214,11 +222,8 @@ static void cut_and_changed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(this_binary),
-		cmocka_unit_test(the_vdso),
-		cmocka_unit_test(notes_of_all_shapes),
-		cmocka_unit_test(no_elf),
-		cmocka_unit_test(cut_and_changed),
+		cmocka_unit_test(this_binary), cmocka_unit_test(the_vdso),	  cmocka_unit_test(notes_of_all_shapes),
+		cmocka_unit_test(no_elf),      cmocka_unit_test(cut_and_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

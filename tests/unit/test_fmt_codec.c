@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * test_fmt_codec.c: every kind and every encoding there and back, at the extremes; malformed sections; the limits of FORMAT.md section 8; what a hostile
- * section may cost in memory.
+ * test_fmt_codec.c: every kind and every encoding there and back, at the extremes; malformed sections; the limits of FORMAT.md
+ * section 8; what a hostile section may cost in memory.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * test_fmt_damage.c: a small capture cut at every byte, with every bit flipped, its blocks dropped, repeated, swapped, mixed with another capture's, its
- * bytes overwritten. Whatever is done: no crash, what is intact is read exactly, what is not is reported, and nothing is counted twice.
+ * test_fmt_damage.c: a small capture cut at every byte, with every bit flipped, its blocks dropped, repeated, swapped, mixed
+ * with another capture's, its bytes overwritten. Whatever is done: no crash, what is intact is read exactly, what is not is
+ * reported, and nothing is counted twice.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -182,7 +183,7 @@ static void flip_every_bit(void **state)
 
 /* ---- surgery ---- */
 
-/* Puts a file together: its header, the listed blocks (of other: numbers from 100 on), a trailer that takes the last block for the footer. */
+/* Puts a file together: header, the listed blocks (of other: from 100 on), a trailer that takes the last for the footer. */
 static void assemble(const struct whole *c, const struct whole *other, const int *blocks, struct buf *ret)
 {
 	struct fmt_trailer t = {.blocks = BLOCKS};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * test_fmt_reader.c: headers that are refused and why; blocks, flags and kinds of another version; the order of events; limits of a block. Damage is test_fmt_damage.c's.
+ * test_fmt_reader.c: headers that are refused and why; blocks, flags and kinds of another version; the order of events; limits
+ * of a block. Damage is test_fmt_damage.c's.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * test_fmt_writer.c: the worked example of FORMAT.md byte for byte; when blocks are written and what they say of themselves; pipes; disks that are full.
+ * test_fmt_writer.c: the worked example of FORMAT.md byte for byte; when blocks are written and what they say of themselves;
+ * pipes; disks that are full.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,6 +157,7 @@ static void blocks_gather_and_flush(void **state)
 	for (u64 i = 0; i < 70000; i++)
 		assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 1000 + i, .thread = i % 7), 0);
 	assert_int_equal(fmt_writer_stats(w)->blocks, 2); /* of 32,768 rows each, written on their own */
+	assert_int_equal(fmt_writer_stats(w)->rows, 2 * 32768);
 	for (u64 i = 0; i < 300; i++)
 		assert_int_equal(fmt_writer_row(w, FMT_STRING, &(struct fmt_string){.idx = i + 1}, text, sizeof(text)), 0);
 	assert_int_equal(fmt_writer_stats(w)->blocks, 3); /* of 1 MiB of strings */

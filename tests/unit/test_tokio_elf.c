@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * test_tokio_elf.c: the place of a TLS symbol by the linkers' formula; ELF files made here with the symbols and panic locations of Tokio, and files that are
- * broken in every byte.
+ * test_tokio_elf.c: the place of a TLS symbol by the linkers' formula; ELF files made here with the symbols and panic locations
+ * of Tokio, and files that are broken in every byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>

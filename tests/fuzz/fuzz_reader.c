@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * fuzz_reader.c: any bytes as a capture file: read to the end, every value looked at, twice. Linked with libFuzzer, or with
+ * fuzz_replay.c where there is none.
+ *
+ * Everything in a capture is behind checksums and zstd frames, so plain mutations would all be refused at the door. The mutator
+ * takes a capture apart, changes the inside, and puts it together again with checksums and sizes that hold.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "base/buf.h"
+#include "base/fdio.h"
+#include "format/fmt_block.h"
+#include "format/fmt_reader.h"
+#include "tests/fuzz/fuzz.h"
+
+/* A broken promise of fmt_reader.h, as libFuzzer wants to hear of it. */
+#define MUST(cond)                                                                                                               \
+	do {                                                                                                                     \
+		if (!(cond))                                                                                                     \
+			__builtin_trap();                                                                                        \
+	} while (0)
+
+/* ---- the target ---- */
+
+static u64 sum_section(const struct fmt_section *s)
+{
+	u64 row[FMT_MAX_COLUMNS];
+	u64 sum = s->encoded_size;
+
+	for (u32 i = 0; s->kind && i < s->rows; i++) {
+		fmt_section_row(s, i, row);
+		for (u32 c = 0; c < s->kind->n_cols; c++)
+			sum += row[c];
+		for (u32 k = s->payload_off ? s->payload_off[i] : 0; s->payload_off && k < s->payload_off[i + 1]; k++)
+			sum += s->kind->payload == FMT_PAYLOAD_LIST ? s->list[k] : s->bytes[k];
+	}
+	return sum;
+}
+
+static u64 sum_block(struct fmt_reader *r, const struct fmt_block *b)
+{
+	const struct fmt_ref *refs;
+	u64 sum = b->ts_first + b->ts_last, rows = 0, before = 0;
+	int n;
+
+	for (u32 i = 0; i < b->n_sections; i++) {
+		sum = sum * 3 + sum_section(&b->sections[i]);
+		rows += b->sections[i].rows;
+	}
+	MUST(!b->n_sections || rows == b->rows);
+	n = fmt_block_events(r, b, &refs);
+	MUST(n >= 0 && (u64)n <= rows);
+	for (int i = 0; i < n; i++) {
+		MUST(refs[i].ts >= before && refs[i].section < b->n_sections);
+		MUST(refs[i].row < b->sections[refs[i].section].rows &&
+		     b->sections[refs[i].section].cols[0][refs[i].row] == refs[i].ts);
+		before = refs[i].ts;
+	}
+	return sum;
+}
+
+static u64 sum_capture(struct fmt_reader *r, size_t size)
+{
+	const struct fmt_health *h = fmt_reader_health(r);
+	u64 sum = 0, blocks = 0, next_seq = 0, next_off = 0;
+	struct fmt_block b;
+	int n;
+
+	while ((n = fmt_reader_next(r, &b)) == 1) {
+		sum = sum * 5 + sum_block(r, &b);
+		MUST(b.seq >= next_seq && b.offset >= next_off && b.offset + b.stored_size <= size);
+		next_seq = b.seq + 1;
+		next_off = b.offset + b.stored_size;
+		blocks++;
+	}
+	MUST(n == 0 && h->blocks_intact == blocks && h->file_size == size && h->bytes_skipped <= size);
+	MUST(h->closed_cleanly || h->first_damage.what[0]); /* what is not whole says why */
+	MUST(!(h->blocks_damaged + h->blocks_missing + h->bytes_skipped) || h->first_damage.what[0]);
+	return sum * 7 + h->blocks_damaged + h->blocks_missing + h->bytes_skipped;
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	_cleanup_close_ int fd = memfd_create("fuzz_reader", MFD_CLOEXEC);
+	struct fmt_diag diag = {.what = ""};
+	struct fmt_reader *r = NULL;
+	char path[64];
+	u64 sum;
+
+	MUST(fd >= 0 && fd_write_full(fd, data, size) == 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fmt_reader_open(path, &r, &diag) < 0) {
+		MUST(!r && diag.what[0]);
+		return 0;
+	}
+	sum = sum_capture(r, size);
+	fmt_reader_rewind(r);
+	MUST(sum_capture(r, size) == sum);
+	fmt_reader_close(r);
+	return 0;
+}
+
+/* ---- the mutator ---- */
+
+static u64 get_le(const u8 *p, u32 bytes)
+{
+	u64 v = 0;
+
+	for (u32 i = 0; i < bytes; i++)
+		v |= (u64)p[i] << (8 * i);
+	return v;
+}
+
+static void put_le(u8 *p, u64 v, u32 bytes)
+{
+	for (u32 i = 0; i < bytes; i++)
+		p[i] = (u8)(v >> (8 * i));
+}
+
+/* Payload size of the block at p, of which n bytes are there; 0 when none begins here or it does not fit. FORMAT.md section 3. */
+static size_t payload_at(const u8 *p, size_t n)
+{
+	size_t size;
+
+	if (n < FMT_BLOCK_HEADER || get_le(p, 4) != FMT_BLOCK_MAGIC)
+		return 0;
+	size = get_le(p + 16, 4);
+	return size <= n - FMT_BLOCK_HEADER ? size : 0;
+}
+
+/* Makes every checksum of the file hold that can. */
+static void repair(u8 *data, size_t size)
+{
+	size_t off = FMT_HEADER_SIZE;
+
+	if (size < FMT_HEADER_SIZE)
+		return;
+	memcpy(data, FMT_MAGIC, 8);
+	put_le(data + 56, XXH3_64bits(data, 56), 8);
+	while (off + 4 <= size) {
+		size_t n = payload_at(data + off, size - off);
+		u8 *p = data + off;
+
+		if (n) {
+			put_le(p + 56, XXH3_64bits(p + FMT_BLOCK_HEADER, n), 8);
+			memcpy(p + 64, data + 32, 8);
+			put_le(p + 72, XXH3_64bits(p, 72), 8);
+			off += FMT_BLOCK_HEADER + n;
+		} else {
+			off++;
+		}
+	}
+	if (size >= FMT_HEADER_SIZE + FMT_TRAILER_SIZE && !memcmp(data + size - FMT_TRAILER_SIZE, FMT_TRAILER_MAGIC, 8))
+		put_le(data + size - 8, XXH3_64bits(data + size - FMT_TRAILER_SIZE, 24), 8);
+}
+
+/* Sections and rows of a payload as its own numbers have it, for the block's header. */
+static void count_sections(const u8 *p, size_t n, u32 *ret_sections, u64 *ret_rows)
+{
+	struct fmt_cursor c = cur_init(p, n);
+
+	*ret_sections = 0;
+	*ret_rows = 0;
+	while (cur_left(&c)) {
+		u64 rows;
+
+		(void)cur_uvarint(&c, "kind");
+		rows = cur_uvarint(&c, "rows");
+		(void)cur_uvarint(&c, "columns");
+		if (!cur_bytes(&c, cur_uvarint(&c, "size"), "body"))
+			return;
+		++*ret_sections;
+		*ret_rows += rows;
+	}
+}
+
+enum { MAX_RAW = 1 << 16 };
+
+/* Replaces the payload of the block at off by a mutation of it. Returns the file's new size; the old one when that fails. */
+static size_t mutate_payload(u8 *data, size_t size, size_t max_size, size_t off, u32 seed)
+{
+	size_t n = payload_at(data + off, size - off), rest = size - off - FMT_BLOCK_HEADER - n,
+	       bound = ZSTD_compressBound(MAX_RAW), packed, raw_size;
+	_cleanup_free_ u8 *raw = malloc(MAX_RAW), *out = malloc(bound);
+	u8 *h = data + off;
+	u32 sections;
+	u64 rows;
+
+	if (!raw || !out)
+		return size;
+	raw_size = ZSTD_decompress(raw, MAX_RAW, h + FMT_BLOCK_HEADER, n);
+	if (ZSTD_isError(raw_size))
+		return size;
+	raw_size = LLVMFuzzerMutate(raw, raw_size, MAX_RAW);
+	packed = ZSTD_compress(out, bound, raw, raw_size, 1);
+	if (ZSTD_isError(packed) || off + FMT_BLOCK_HEADER + packed + rest > max_size)
+		return size;
+	memmove(h + FMT_BLOCK_HEADER + packed, h + FMT_BLOCK_HEADER + n, rest);
+	memcpy(h + FMT_BLOCK_HEADER, out, packed);
+	put_le(h + 16, packed, 4);
+	put_le(h + 20, raw_size, 4);
+	if (seed % 4) { /* let the header agree, so that the rows are handed out */
+		count_sections(raw, raw_size, &sections, &rows);
+		put_le(h + 24, rows, 4);
+		put_le(h + 28, sections, 4);
+	}
+	return off + FMT_BLOCK_HEADER + packed + rest;
+}
+
+size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max_size, u32 seed)
+{
+	size_t blocks[64];
+	u32 n_blocks = 0;
+
+	for (size_t off = FMT_HEADER_SIZE; off + FMT_BLOCK_HEADER <= size && n_blocks < ARRAY_SIZE(blocks);) {
+		size_t n = payload_at(data + off, size - off);
+
+		if (n)
+			blocks[n_blocks++] = off;
+		off += n ? FMT_BLOCK_HEADER + n : 1;
+	}
+	if (n_blocks && seed % 8)
+		size = mutate_payload(data, size, max_size, blocks[(seed >> 8) % n_blocks], seed >> 4);
+	else
+		size = LLVMFuzzerMutate(data, size, max_size);
+	if (seed % 16 != 15) /* now and then the checksums themselves are the matter */
+		repair(data, size);
+	return size;
+}
