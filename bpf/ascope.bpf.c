@@ -104,7 +104,7 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	e->kstack = kstack;
 	wait_evidence(prev, regs, true, wanted, &e->wait);
 	if (wanted && x.budget)
-		read_queues(&x, e);
+		read_queues(&t->layout, &x, e);
 	submit(e, WIRE_SWITCH_OUT);
 	send_core(t, &x, waits, (u32)prev->tgid, (u32)prev->pid);
 }

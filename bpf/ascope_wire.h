@@ -164,7 +164,9 @@ struct wire_layout {
 	__u16 off_runtime;
 	__u16 has_flavor_tag;	/* scheduler::Context starts with a u64 tag: 1 multi-thread, 0 current-thread */
 	__u16 tick_mt, tick_ct; /* offset of tick in Core */
-	__u32 want_core;	/* send WIRE_CORE: bit 0 current-thread, bit 1 multi-thread */
+	__u16 off_park;		/* multi-thread: offset of park in Core */
+	__u16 off_queue; /* of the run queue's Arc in it, a LIFO slot being at 0; 0: another layout, queue lengths are not read */
+	__u32 want_core; /* send WIRE_CORE: bit 0 current-thread, bit 1 multi-thread */
 	__u32 pad;
 };
 

@@ -14,8 +14,6 @@
 
 enum {
 	MT_CORE_LIFO = 0,
-	MT_CORE_PARK = 8,
-	MT_CORE_QUEUE = 24, /* Arc of the local run queue */
 	MT_QUEUE_HEAD = 24, /* in that Arc: u64, low half the real head */
 };
 
@@ -37,12 +35,12 @@ static __always_inline u8 ctx_u8(const u8 *c, u32 off)
 
 static __always_inline int read_core(const struct wire_layout *l, struct wire_ctx *x)
 {
-	u64 v[2];
+	u64 park;
 
 	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD) {
-		if (bpf_probe_read_user(v, sizeof(v), (void *)x->core + MT_CORE_LIFO))
+		if (bpf_probe_read_user(&park, sizeof(park), (void *)x->core + l->off_park))
 			return -1;
-		x->park = v[1] != 0;
+		x->park = park != 0;
 		return bpf_probe_read_user(&x->tick, 4, (void *)x->core + l->tick_mt);
 	}
 	return bpf_probe_read_user(&x->tick, 4, (void *)x->core + l->tick_ct);
@@ -94,15 +92,15 @@ unread:
 }
 
 /* The depth of the worker's own queues, for "who paid"; called in a poll only. Left 0 when it cannot be read or makes no sense. */
-static __always_inline void read_queues(const struct wire_ctx *x, struct wire_switch_out *e)
+static __always_inline void read_queues(const struct wire_layout *l, const struct wire_ctx *x, struct wire_switch_out *e)
 {
 	u64 lifo, queue, q[2];
 	u32 depth;
 
-	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->core)
+	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->core || !l->off_queue)
 		return;
 	if (bpf_probe_read_user(&lifo, 8, (void *)x->core + MT_CORE_LIFO) ||
-	    bpf_probe_read_user(&queue, 8, (void *)x->core + MT_CORE_QUEUE) ||
+	    bpf_probe_read_user(&queue, 8, (void *)x->core + l->off_queue) ||
 	    bpf_probe_read_user(q, sizeof(q), (void *)queue + MT_QUEUE_HEAD))
 		return;
 	depth = (u32)q[1] - (u32)q[0];

@@ -84,7 +84,7 @@ static int use_layout(struct discover *d, struct cat_process *p, const struct la
 	p->found_by = found_by(r);
 	p->ambiguous = false;
 	if (!same_place) {
-		layout_to_wire(r, &p->layout);
+		layout_to_wire(r, p->elf.version, &p->layout);
 		p->layout.valid = 1;
 		p->layout.gen++;
 		p->layout.want_core = 3; /* both flavors */

@@ -30,6 +30,25 @@ const struct layout_row *layout_rows(u32 *ret_n)
 	return rows;
 }
 
+/*
+ * The multi-thread Core of the releases that let the LIFO slot be stolen (reverted in 1.51.2, 1.52.2 and 1.53): the slot moved into the
+ * run queue, so park comes first. Seen in a 1.51.0 build; with the usual offset its parked workers looked as if inside polls.
+ */
+static bool has_stealable_lifo(const char *version)
+{
+	static const char *const releases[] = {"1.51.0", "1.51.1", "1.52.0", "1.52.1"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(releases); i++)
+		if (!strcmp(version, releases[i]))
+			return true;
+	return false;
+}
+
+static u16 park_offset(const char *version)
+{
+	return has_stealable_lifo(version) ? 0 : 8;
+}
+
 struct candidate {
 	u64 tls_back;
 	u32 row;
@@ -39,6 +58,7 @@ struct candidate {
 struct scan {
 	layout_read_fn read;
 	void *ctx;
+	u16 off_park; /* in a multi-thread Core */
 	struct candidate *found;
 	u32 n_found, cap;
 };
@@ -74,7 +94,7 @@ static bool scheduler_fits(const struct scan *s, const struct layout_row *row, u
 	if (tag == 0 || !core)
 		return true;
 	/* a parked multi-thread worker: 35-blocking.md section 3 */
-	if (s->read(s->ctx, core + 8, &park, sizeof(park)) < 0)
+	if (s->read(s->ctx, core + s->off_park, &park, sizeof(park)) < 0)
 		return false;
 	return park || (runtime <= 1 && budget == 0 && id);
 }
@@ -199,7 +219,7 @@ static void choose(const struct scan *s, const struct tokio_elf *e, struct layou
 int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx,
 		struct layout_result *ret)
 {
-	struct scan s = {.read = read, .ctx = ctx};
+	struct scan s = {.read = read, .ctx = ctx, .off_park = park_offset(e->version)};
 	int err = 0;
 
 	*ret = (struct layout_result){.outcome = LAYOUT_NONE};
@@ -213,8 +233,10 @@ int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, 
 	return err;
 }
 
-void layout_to_wire(const struct layout_result *r, struct wire_layout *l)
+void layout_to_wire(const struct layout_result *r, const char *version, struct wire_layout *l)
 {
+	l->off_park = park_offset(version);
+	l->off_queue = has_stealable_lifo(version) ? 0 : 24;
 	l->tls_back = r->tls_back;
 	l->off_sched = r->row->off_sched;
 	l->off_id = r->row->off_id;
@@ -222,13 +244,13 @@ void layout_to_wire(const struct layout_result *r, struct wire_layout *l)
 	l->off_budget = r->row->off_budget;
 	l->off_runtime = r->row->off_runtime;
 	l->has_flavor_tag = r->row->has_flavor_tag;
-	l->tick_mt = r->row->tick_mt;
+	l->tick_mt = has_stealable_lifo(version) ? 96 : r->row->tick_mt;
 	l->tick_ct = r->row->tick_ct;
 }
 
 static int read_sched(const struct wire_layout *l, layout_read_fn read, void *ctx, struct wire_ctx *x)
 {
-	u64 c[4], core[2];
+	u64 c[4], park;
 
 	if (read(ctx, x->sched, c, sizeof(c)) < 0)
 		return -EFAULT;
@@ -237,9 +259,9 @@ static int read_sched(const struct wire_layout *l, layout_read_fn read, void *ct
 	if (!x->core)
 		return 0;
 	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD) {
-		if (read(ctx, x->core, core, sizeof(core)) < 0)
+		if (read(ctx, x->core + l->off_park, &park, sizeof(park)) < 0)
 			return -EFAULT;
-		x->park = core[1] != 0;
+		x->park = park != 0;
 	}
 	return read(ctx, x->core + (x->flavor == WIRE_FLAVOR_MULTI_THREAD ? l->tick_mt : l->tick_ct), &x->tick, sizeof(x->tick));
 }

@@ -53,8 +53,8 @@ struct layout_result {
 int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx,
 		struct layout_result *ret) __must_check;
 
-/* Fills the offsets and ticks of *l from a result that has a row. */
-void layout_to_wire(const struct layout_result *r, struct wire_layout *l);
+/* Fills the offsets and ticks of *l from a result that has a row. version is the copy of Tokio's ("" unknown): Core differs in some releases. */
+void layout_to_wire(const struct layout_result *r, const char *version, struct wire_layout *l);
 
 /* Reads a thread's context as the kernel side does (tokio.bpf.h), through the reader. */
 void layout_read_ctx(const struct wire_layout *l, u64 fsbase, layout_read_fn read, void *ctx, struct wire_ctx *ret);

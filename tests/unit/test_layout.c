@@ -420,8 +420,38 @@ static struct wire_layout wire_of(const struct layout_row *row)
 	const struct layout_result r = {.outcome = LAYOUT_FOUND, .row = row, .tls_back = TLS_BACK};
 	struct wire_layout l = {.valid = 1, .gen = 3};
 
-	layout_to_wire(&r, &l);
+	layout_to_wire(&r, "1.54.1", &l);
 	return l;
+}
+
+/* 1.51.0: with the usual offset of park, every parked worker looked as if inside a poll for as long as it idled. */
+static void releases_with_a_stealable_lifo_slot(void **state)
+{
+	static const char *const versions[] = {"1.51.0", "1.51.1", "1.52.0", "1.52.1"};
+	const struct layout_row *row = layout_rows(&(u32){0});
+	const struct layout_result r = {.outcome = LAYOUT_FOUND, .row = row, .tls_back = TLS_BACK};
+
+	for (u32 i = 0; i < ARRAY_SIZE(versions); i++) {
+		struct wire_layout l = {.valid = 1};
+		struct fake_memory *m = fresh(state);
+		struct wire_ctx x;
+
+		layout_to_wire(&r, versions[i], &l);
+		assert_int_equal(l.off_queue, 0);
+		tokio_thread(m, row, 5, PARKED);
+		fake_put(m, heap_of(5) + 0x100, 0);			/* park is taken */
+		fake_put(m, heap_of(5) + 0x108, 0x123456789abcdef0ULL); /* the random state that took its place */
+		layout_read_ctx(&l, fsbase_of(5), fake_read, m, &x);
+		assert_int_equal(x.status, WIRE_CTX_READ);
+		assert_int_equal(x.park, 0);
+	}
+	for (u32 i = 0; i < 2; i++) {
+		struct wire_layout l = {.valid = 1};
+
+		layout_to_wire(&r, i ? "1.51.2" : "", &l);
+		assert_int_equal(l.off_park, 8);
+		assert_int_equal(l.off_queue, 24);
+	}
 }
 
 static void reading_every_row(void **state)
@@ -568,6 +598,7 @@ int main(void)
 		cmocka_unit_test(two_symbols),
 		cmocka_unit_test(the_whole_segment_is_searched),
 		cmocka_unit_test(hostile_segments),
+		cmocka_unit_test(releases_with_a_stealable_lifo_slot),
 		cmocka_unit_test(reading_every_row),
 		cmocka_unit_test(reading_other_states),
 		cmocka_unit_test(faults),
