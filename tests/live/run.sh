@@ -132,13 +132,14 @@ record() {
 
 # compare NAME FLAVOR MINIMUM: the capture against the truth log.
 compare() {
-	local workers=()
+	local workers=() within=()
 	[[ $2 == multi_thread ]] && workers=(--workers 4)
+	[[ $1 == demo ]] && within=(--within)
 	run_ascope blocking query "$work/capture.ascope" "SELECT * FROM blocking" --json || return
 	run_ascope capture query "$work/capture.ascope" "SELECT ts_start, ts_end FROM capture" --json || return
 	run_ascope runtime query "$work/capture.ascope" "SELECT flavor, workers FROM runtime" --json || return
 	python3 -B "$here/score.py" "$work/truth" "$work/blocking.json" --capture "$work/capture.json" \
-		--runtime "$work/runtime.json" --flavor "$2" "${workers[@]}" --name "$1" --min-must "$3" \
+		--runtime "$work/runtime.json" --flavor "$2" "${workers[@]}" "${within[@]}" --name "$1" --min-must "$3" \
 		${ASCOPE_SCORES:+--append "$ASCOPE_SCORES"}
 }
 

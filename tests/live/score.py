@@ -33,6 +33,7 @@ THRESHOLD = 10 * MS  # the reports' default --min
 TOLERANCE = 1 * MS  # of a wait's length
 JITTER = MS // 2  # of a sample's instant; run delays below it are not worth a second comparison
 PERIOD = 1_000_000_000 // 499  # the recorder's default --freq
+AROUND = 5 * MS  # what a handler's poll may do besides its block
 ROUNDING = 1_000  # of a row's parts, which add up to dur
 
 CHECKS = ["duration", "parts", "class", "syscall", "task", "function", "file", "line"]
@@ -96,8 +97,11 @@ def describe(row):
             f"{row.get('function')} {row.get('file')}:{row.get('line')} ({row.get('state')})")
 
 
-def score(name, entries, rows, window=None):
-    """window = the capture's first and last instant; None: everything was recorded."""
+def score(name, entries, rows, window=None, within=False):
+    """
+    window = the capture's first and last instant; None: everything was recorded. within = the blocks are parts of their polls (a service's handler does
+    more than block): what a row has before and behind its block is not compared, but for being short.
+    """
     result = Score(name)
     # as the reports do: time spent waiting for a cpu is contention, not blocking
     rows = [row for row in rows if row["dur"] - row["runnable"] >= THRESHOLD]
@@ -113,7 +117,7 @@ def score(name, entries, rows, window=None):
         if entry.row:
             result.found += entry.expect == "must"
             compare_place(result, entry)
-            compare_length(result, entry)
+            compare_length(result, entry, within)
         elif entry.expect == "must":
             result.missed.append(entry)
     result.false = false
@@ -159,7 +163,7 @@ def compare_place(result, entry):
         wrong("parts", f"off_cpu + on_cpu + runnable = {parts}", f"dur = {row['dur']}")
 
 
-def compare_length(result, entry):
+def compare_length(result, entry, within):
     """Lengths as they are, or what is left of either when the time spent waiting for a cpu is taken out."""
     row = entry.row
     held, own = row["dur"] - row["runnable"], entry.length - entry.run_delay_ns
@@ -174,6 +178,10 @@ def compare_length(result, entry):
             # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves.
             result.delayed += 1
             error = max(0, error - entry.cpu_ns)
+        if within:
+            inside = min(entry.t1, row["ts"] + row["dur"]) - max(entry.t0, row["ts"])
+            if row["dur"] - inside <= AROUND + row["runnable"]:
+                error = min(error, abs(inside - entry.length))
         right = error <= TOLERANCE
     result.errors.append(error)
     if not right:
@@ -233,6 +241,7 @@ def main(argv):
     parser.add_argument("--flavor", default="multi_thread")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--name", default="scenario")
+    parser.add_argument("--within", action="store_true", help="the blocks are parts of longer polls")
     parser.add_argument("--min-must", type=int, default=0)
     parser.add_argument("--append", help="add the outcome to FILE, as one line of JSON", metavar="FILE")
     args = parser.parse_args(argv)
@@ -240,7 +249,7 @@ def main(argv):
         entries, rows = read_truth(args.truth), read_json(args.blocking)
         window = read_window(args.capture) if args.capture else None
         runtimes = read_json(args.runtime) if args.runtime else None
-        result = score(args.name, entries, rows, window)
+        result = score(args.name, entries, rows, window, args.within)
         if runtimes is not None:
             check_runtime(result, runtimes, args.flavor, args.workers)
     except (OSError, ValueError, KeyError, TypeError) as error:

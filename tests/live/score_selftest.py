@@ -38,8 +38,8 @@ def cpu_row(dur_min, **changes):
 
 
 class Scoring(unittest.TestCase):
-    def outcome(self, entries, rows, window=None):
-        return score.score("self-test", entries, rows, window)
+    def outcome(self, entries, rows, window=None, within=False):
+        return score.score("self-test", entries, rows, window, within)
 
     def assert_wrong(self, check, entries, rows):
         wrong = self.outcome(entries, rows).wrong
@@ -68,6 +68,13 @@ class Scoring(unittest.TestCase):
         self.assertTrue(self.outcome([entry(cpu_ns=3 * MS)], [short]).agrees())
         self.assert_wrong("duration", [entry()], [short])
         self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(dur=43 * MS, dur_min=43 * MS, off_cpu=43 * MS)])
+
+    def test_a_block_within_a_longer_poll(self):
+        longer = row(ts=997 * MS, dur=43 * MS, dur_min=43 * MS, off_cpu=40 * MS, on_cpu=3 * MS)
+        self.assertTrue(self.outcome([entry()], [longer], within=True).agrees())
+        self.assert_wrong("duration", [entry()], [longer])
+        for wrong in (row(ts=990 * MS, dur=50 * MS, off_cpu=50 * MS), row(ts=1003 * MS, dur=37 * MS, off_cpu=37 * MS)):
+            self.assertFalse(self.outcome([entry()], [wrong], within=True).agrees())
 
     def test_false_row(self):
         result = self.outcome([], [row()])
