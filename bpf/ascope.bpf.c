@@ -15,6 +15,7 @@ const volatile bool has_prev_state = false; /* sched_switch has a fourth argumen
 volatile u32 recording = 0;		    /* set once everything is attached: a capture begins at one instant */
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define TASK_DEAD  0x00000080
 
 enum { SLOT_SWITCH = 0, SLOT_SAMPLE = 1 };
 
@@ -73,6 +74,47 @@ static __always_inline void send_core(const struct wire_target *t, const struct 
 	submit(e, WIRE_CORE);
 }
 
+/*
+ * Some machines (seen in virtual ones, 6.18) now and then report a switch from idle to nobody: not to BPF, not to perf. At the next switch-out the
+ * thread's run time tells when it must have come back; without that a block would lose its end.
+ */
+static __always_inline void note_out(struct task_struct *prev, u64 now)
+{
+	u32 tid = (u32)prev->pid;
+	u64 exec = prev->se.sum_exec_runtime;
+	struct run_state *s = bpf_map_lookup_elem(&run_states, &tid);
+	struct run_state first = {.ts = now, .exec = exec, .is_out = 1};
+	struct wire_switch_in *e;
+
+	if (!s) {
+		bpf_map_update_elem(&run_states, &tid, &first, BPF_NOEXIST);
+		return;
+	}
+	if (s->is_out) {
+		u64 ran = exec - s->exec;
+
+		e = RESERVE(struct wire_switch_in, WIRE_SWITCH_IN);
+		if (e) {
+			e->h.ts = ran < now - s->ts ? now - ran : s->ts;
+			e->h.tgid = (u32)prev->tgid;
+			e->h.tid = tid;
+			e->derived = 1;
+			submit(e, WIRE_SWITCH_IN);
+		}
+	}
+	s->ts = now;
+	s->exec = exec;
+	s->is_out = 1;
+}
+
+static __always_inline void note_in(u32 tid)
+{
+	struct run_state *s = bpf_map_lookup_elem(&run_states, &tid);
+
+	if (s)
+		s->is_out = 0;
+}
+
 static __always_inline void switch_out(void *ctx, bool preempt, struct task_struct *prev, u32 state)
 {
 	struct wire_target *t = target_of((u32)prev->tgid);
@@ -84,6 +126,8 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 
 	if (!t || (prev->flags & PF_KTHREAD))
 		return;
+	if (!(state & TASK_DEAD)) /* its tid may soon be another thread's */
+		note_out(prev, bpf_ktime_get_ns());
 	regs = (struct pt_regs *)bpf_task_pt_regs(prev);
 	if (prev->mm)
 		read_ctx(&t->layout, prev, &x);
@@ -121,6 +165,7 @@ int on_sched_switch(u64 *ctx)
 	if (prev->pid)
 		switch_out(ctx, preempt, prev, has_prev_state ? (u32)ctx[3] : prev->__state);
 	if (next->pid && target_of((u32)next->tgid)) {
+		note_in((u32)next->pid);
 		e = RESERVE(struct wire_switch_in, WIRE_SWITCH_IN);
 		if (e) {
 			e->h.tgid = (u32)next->tgid;
@@ -286,9 +331,11 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *p)
 {
 	struct wire_thread_exit *e;
+	u32 tid = (u32)p->pid;
 
 	if (!recording || !target_of((u32)p->tgid))
 		return 0;
+	bpf_map_delete_elem(&run_states, &tid);
 	e = RESERVE(struct wire_thread_exit, WIRE_THREAD_EXIT);
 	if (!e)
 		return 0;

@@ -13,6 +13,7 @@
 #define WIRE_COMM_LEN	 16
 #define WIRE_CORE_BYTES	 256 /* of a scheduler Core, for tick calibration */
 #define WIRE_MAX_TARGETS 4096
+#define WIRE_MAX_THREADS 65536
 #define WIRE_CTX_MAX_OFF 88 /* largest offset a layout may have: the context is read as 96 bytes */
 
 enum wire_kind {
@@ -78,6 +79,8 @@ struct wire_switch_out {
 
 struct wire_switch_in {
 	struct wire_hdr h;
+	__u32 derived; /* 1: the kernel did not report it; h.ts is from the thread's run time at its next switch-out */
+	__u32 pad;
 };
 
 struct wire_waking {

@@ -29,6 +29,21 @@ struct {
 	__type(value, struct wire_target);
 } targets SEC(".maps");
 
+/* Threads of targets that were switched out at least once. */
+struct run_state {
+	u64 ts;	  /* of the last switch-out */
+	u64 exec; /* run time then, ns */
+	u32 is_out;
+	u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WIRE_MAX_THREADS);
+	__type(key, u32); /* tid */
+	__type(value, struct run_state);
+} run_states SEC(".maps");
+
 /* Wake user space early when this many bytes wait; else it drains on a timer of its own. */
 const volatile u64 ring_wake_bytes = 4 << 20;
 

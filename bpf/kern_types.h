@@ -88,12 +88,17 @@ struct files_struct {
 
 struct mm_struct;
 
+struct sched_entity {
+	u64 sum_exec_runtime; /* ns on a cpu since the task began */
+};
+
 struct task_struct {
 	unsigned int __state; /* 5.14 and later */
 	unsigned int flags;
 	int pid;
 	int tgid;
 	u64 start_time; /* CLOCK_MONOTONIC ns */
+	struct sched_entity se;
 	unsigned long nvcsw;
 	unsigned long nivcsw;
 	unsigned int in_iowait : 1;

@@ -180,7 +180,8 @@ enum fmt_payload {
 #define FMT_SWITCH_IN_COLS(X)                                                                                                    \
 	X(ts, DELTA, "when the thread got a cpu")                                                                                \
 	X(thread, DICT, "thread index")                                                                                          \
-	X(cpu, DICT, "cpu")
+	X(cpu, DICT, "cpu")                                                                                                      \
+	X(derived, DICT, "1: not reported by the kernel; ts is from the run time at the next switch-out, cpu is that one")
 
 #define FMT_WAKING_COLS(X)                                                                                                       \
 	X(ts, DELTA, "when the thread was woken")                                                                                \

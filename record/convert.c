@@ -72,7 +72,7 @@ static int put_switch_out(struct convert *cv, const struct wire_switch_out *e)
 
 static int put_switch_in(struct convert *cv, const struct wire_switch_in *e)
 {
-	struct fmt_switch_in row = {.ts = e->h.ts, .cpu = e->h.cpu};
+	struct fmt_switch_in row = {.ts = e->h.ts, .cpu = e->h.cpu, .derived = e->derived != 0};
 
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);
 	return fmt_writer_row(cv->w, FMT_SWITCH_IN, &row, NULL, 0);

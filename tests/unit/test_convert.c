@@ -198,7 +198,7 @@ static void other_kinds(void **state)
 
 	(void)state;
 	start(&s);
-	struct wire_switch_in e_in = {.h = header(&s, WIRE_SWITCH_IN, s.pid)};
+	struct wire_switch_in e_in = {.h = header(&s, WIRE_SWITCH_IN, s.pid), .derived = 1};
 	struct wire_sample e_user = {.h = header(&s, WIRE_SAMPLE, s.pid), .user_mode = 1, .ctx = {.status = WIRE_CTX_UNREAD}};
 	struct wire_sample e_kernel = {.h = header(&s, WIRE_SAMPLE, s.pid)};
 	struct wire_rename e_name = {.h = header(&s, WIRE_RENAME, s.pid), .comm = "1234567890123456"}; /* not ended */
@@ -215,7 +215,7 @@ static void other_kinds(void **state)
 	assert_int_equal(catalog_alive(s.cv.cat), 0);
 	stop(&s, &rows);
 	row(&rows, FMT_SWITCH_IN, 0, &in);
-	assert_memory_equal(&in, (&(struct fmt_switch_in){.ts = T0 + 10, .thread = 1, .cpu = 3}), sizeof(in));
+	assert_memory_equal(&in, (&(struct fmt_switch_in){.ts = T0 + 10, .thread = 1, .cpu = 3, .derived = 1}), sizeof(in));
 	row(&rows, FMT_SAMPLE, 0, &sample);
 	assert_int_equal(sample.mode, 1);
 	assert_int_equal(sample.ctx_status, FMT_CTX_UNREAD);

@@ -46,7 +46,7 @@ static void everything_as_text(void **state)
 	has(r.out, "  stack idx=1 process=1 kind=1 status=1 [0x401000 0x402000 0x400800]\n");
 	has(r.out, "  switch_out ts=5000000000 thread=1 cpu=0 state=1 preempt=0 ctx_status=1 context=0 budget=0 runtime=0 "
 		   "core=0x7f0000001000 park=0 task=30 tick=0 ");
-	has(r.out, "  switch_in ts=5999500000 thread=1 cpu=1\n");
+	has(r.out, "  switch_in ts=5999500000 thread=1 cpu=1 derived=0\n");
 	has(r.out, "  gap ts=5000001000 ts_end=5000002000 cause=6\"ring_full\" count=7\n");
 	assert_int_equal(lines_with(&r.out, "\n  switch_out "), 1000);
 	assert_int_equal(lines_with(&r.out, "\n  switch_in "), 1000);
@@ -74,7 +74,7 @@ static void json_lines(void **state)
 	has(r.out, "{\"block\":0,\"kind\":\"stack\",\"idx\":10,\"process\":1,\"stack_kind\":1,"
 		   "\"status\":1,\"list\":[4198400,4202496,4196352]}\n");
 	has(r.out, "\"cmdline\":null}\n");
-	has(r.out, "{\"block\":2,\"kind\":\"switch_in\",\"ts\":5999500000,\"thread\":1,\"cpu\":1}\n");
+	has(r.out, "{\"block\":2,\"kind\":\"switch_in\",\"ts\":5999500000,\"thread\":1,\"cpu\":1,\"derived\":0}\n");
 	assert_int_equal(lines_with(&r.out, "\n"), 25 + 2000 + 1 + 2 + 3);
 	ran_release(&r);
 	run_command(&r, dump_cmd, (const char *[]){"dump", s.path, NULL});
