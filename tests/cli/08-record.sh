@@ -66,15 +66,19 @@ expect 0 "$ASCOPE" record -o true.ascope -- true
 "$ASCOPE" record -q -d 0.3 -o - -p $sleeper | cat >piped.ascope
 expect 0 "$ASCOPE" info piped.ascope
 # SIGTERM and SIGINT end it with everything drained; kill -9 leaves what was written
+# A command tells its pid, to be ended by it (a bare system has no pkill), and ends by itself in any case.
+loop() { # BODY
+	echo "echo \$\$ >loop.pid; i=0; while [ \$i -lt 20000 ]; do i=\$((i + 1)); $1; done"
+}
+end_loop() { kill -9 "$(cat loop.pid)" 2>/dev/null || true; }
 for signal in TERM INT KILL; do
-	"$ASCOPE" record -q -o $signal.ascope -- sh -c 'while :; do sleep 0.01; done' 2>err &
+	"$ASCOPE" record -q -o $signal.ascope -- sh -c "$(loop 'sleep 0.01')" 2>err &
 	pid=$!
 	sleep 2.5
 	kill -$signal $pid
 	code=0
-	wait $pid || code=$?
-	pkill -P $pid 2>/dev/null || true
-	pkill -f 'while :; do sleep 0.01; done' || true
+	wait $pid 2>/dev/null || code=$?
+	end_loop
 	if [ $signal = KILL ]; then
 		expect 3 "$ASCOPE" info $signal.ascope
 		expect 3 "$ASCOPE" query --json $signal.ascope 'SELECT count(*) AS n FROM offcpu'
@@ -88,10 +92,10 @@ done
 # a full disk: what was written is kept and read, exit 3
 mkdir small
 mount -t tmpfs -o size=64k none small
-trap 'kill $sleeper 2>/dev/null; umount -l small 2>/dev/null; rm -rf "$work"' EXIT
+trap 'end_loop; kill $sleeper 2>/dev/null; umount -l small 2>/dev/null; rm -rf "$work"' EXIT
 code=0
-timeout 60 "$ASCOPE" record -q --stacks all -d 30 -o small/full.ascope -- sh -c 'while :; do /bin/true; done' 2>err || code=$?
-pkill -f 'while :; do /bin/true; done' || true
+timeout 60 "$ASCOPE" record -q --stacks all -d 30 -o small/full.ascope -- sh -c "$(loop /bin/true)" 2>err || code=$?
+end_loop
 equal $code 3
 has err 'No space left'
 cp small/full.ascope full.ascope
