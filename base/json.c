@@ -204,6 +204,15 @@ void json_kv_u64(struct json *j, const char *key, u64 v)
 	json_u64(j, v);
 }
 
+void json_kv_u64_or_null(struct json *j, const char *key, bool known, u64 v)
+{
+	json_key(j, key);
+	if (known)
+		json_u64(j, v);
+	else
+		json_null(j);
+}
+
 void json_kv_s64(struct json *j, const char *key, s64 v)
 {
 	json_key(j, key);

@@ -174,28 +174,27 @@ static struct cat_process *process_known(const struct catalog *c, u32 pid)
 	return u64map_get(&c->proc_by_pid, pid, &i) ? c->procs[i] : NULL;
 }
 
-struct cat_process *catalog_process(struct catalog *c, u32 pid)
+static struct cat_process *process_new(struct catalog *c, u32 pid)
 {
-	struct cat_process *p = process_known(c, pid);
+	struct cat_process *p = process_add(c, pid, 0);
 
-	if (p)
-		return p;
-	p = process_add(c, pid, 0);
 	if (p)
 		process_write(c, p);
 	return p;
 }
 
+struct cat_process *catalog_process(struct catalog *c, u32 pid)
+{
+	struct cat_process *p = process_known(c, pid);
+
+	return p ? p : process_new(c, pid);
+}
+
 struct cat_process *catalog_process_start(struct catalog *c, u32 pid)
 {
-	struct cat_process *old = process_known(c, pid), *p;
+	struct cat_process *p = process_known(c, pid);
 
-	if (old && !old->gone)
-		return old; /* met before its own record came */
-	p = process_add(c, pid, 0);
-	if (p)
-		process_write(c, p);
-	return p;
+	return p && !p->gone ? p : process_new(c, pid); /* it may be met before its own record comes */
 }
 
 struct cat_process *catalog_process_exec(struct catalog *c, u32 pid)

@@ -21,8 +21,7 @@ struct cat_process {
 	u32 ns_pid; /* inside its pid namespace; 0 unknown */
 	u32 exec_gen;
 	bool gone;
-	u32 exe_module; /* module index of the main program; 0 unknown */
-	u64 exe_inode;
+	u32 exe_module;		  /* module index of the main program; 0 unknown */
 	u64 text_start, text_end; /* its executable mapping */
 	struct cat_mapping *maps;
 	u32 n_maps, cap_maps;

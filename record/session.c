@@ -338,13 +338,12 @@ static int each_second(struct session *s, u64 now)
 }
 
 /* Children of ours: the command. Its exit is not the end while processes it left behind still run. */
-static void reap(struct session *s)
+static void reap(void)
 {
 	int status;
 
 	while (waitpid(-1, &status, WNOHANG) > 0)
 		continue;
-	(void)s;
 }
 
 static void take_signals(struct session *s)
@@ -353,7 +352,7 @@ static void take_signals(struct session *s)
 
 	while (read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		if (si.ssi_signo == SIGCHLD)
-			reap(s);
+			reap();
 		else
 			s->stop = STOP_SIGNAL;
 	}

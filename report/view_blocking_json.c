@@ -95,22 +95,14 @@ static void put_place(const struct place *p, enum block_group group, struct json
 	json_object_begin(j);
 	json_kv_string(j, "function", p->name);
 	json_kv_string(j, "file", p->file);
-	json_key(j, "line");
-	if (p->line)
-		json_u64(j, p->line);
-	else
-		json_null(j);
+	json_kv_u64_or_null(j, "line", p->line, p->line);
 	json_kv_string(j, "class", p->class_name);
 	json_kv_bool(j, "worker_time", group == BLOCKS_RUNTIME);
 	json_kv_u64(j, "count", p->count);
 	json_kv_u64(j, "total", p->total);
 	json_kv_u64(j, "max", p->max);
 	json_kv_u64(j, "p99", p->p99);
-	json_key(j, "queued_max");
-	if (p->queued_known)
-		json_u64(j, p->queued);
-	else
-		json_null(j);
+	json_kv_u64_or_null(j, "queued_max", p->queued_known, p->queued);
 	json_object_end(j);
 }
 

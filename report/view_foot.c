@@ -257,11 +257,7 @@ int view_head_json(sqlite3 *db, const struct capture_facts *f, struct json *j)
 	json_kv_u64(j, "ts_start", f->ts_start);
 	json_kv_u64(j, "ts_end", f->ts_end);
 	json_kv_u64(j, "duration_ns", f->ts_end - f->ts_start);
-	json_key(j, "realtime_start");
-	if (f->realtime_start)
-		json_u64(j, f->realtime_start);
-	else
-		json_null(j);
+	json_kv_u64_or_null(j, "realtime_start", f->realtime_start, f->realtime_start);
 	json_kv_u64(j, "sample_period", f->sample_period);
 	json_kv_u64(j, "workers", facts_workers(f));
 	json_kv_u64(j, "switches", f->switches);

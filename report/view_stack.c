@@ -414,11 +414,7 @@ void vstack_json(const struct vstack *s, struct json *j)
 		json_object_begin(j);
 		json_kv_string(j, "function", f->function);
 		json_kv_string(j, "file", f->file);
-		json_key(j, "line");
-		if (f->line)
-			json_u64(j, f->line);
-		else
-			json_null(j);
+		json_kv_u64_or_null(j, "line", f->line, f->line);
 		json_kv_bool(j, "inlined", f->inlined);
 		json_kv_string(j, "module", f->module);
 		json_kv_string(j, "kind", f->has_kind ? frame_kind_name(f->kind) : NULL);

@@ -400,16 +400,8 @@ static void threads_json(const struct summary *v, struct json *j)
 		json_kv_u64(j, "pid", t->pid);
 		json_kv_u64(j, "tid", t->tid);
 		json_kv_string(j, "name", t->name);
-		json_key(j, "worker");
-		if (t->has_worker)
-			json_u64(j, t->worker);
-		else
-			json_null(j);
-		json_key(j, "runtime_id");
-		if (t->has_runtime)
-			json_u64(j, t->runtime_id);
-		else
-			json_null(j);
+		json_kv_u64_or_null(j, "worker", t->has_worker, t->worker);
+		json_kv_u64_or_null(j, "runtime_id", t->has_runtime, t->runtime_id);
 		json_kv_bool(j, "seen", t->seen);
 		json_kv_u64(j, "wall", v->times[i].wall);
 		for (int p = 0; p < PARTS; p++)
