@@ -37,6 +37,7 @@ enum fmt_limit {
 	FMT_MAX_FRAMES = 512,	   /* frames of a stack */
 	FMT_MAX_DICT = 256,	   /* distinct values of a dictionary-coded column in one block */
 	FMT_MAX_ID = 1 << 28,	   /* the largest dictionary index (strings, threads, stacks, ...) */
+	FMT_MAX_PERFMAP = 1 << 14, /* pieces of one process's perf map: 64 MiB */
 };
 
 enum fmt_block_type {
@@ -123,7 +124,9 @@ enum fmt_payload {
 	X(idx, DELTA, "stack index; the payload lists the addresses, innermost first")                                           \
 	X(process, DICT, "process index; 0 for a kernel stack")                                                                  \
 	X(kind, DICT, "1 user, absolute addresses; 2 kernel, addresses relative to _stext (as two's complement)")                \
-	X(status, DICT, "how it ended: 1 whole, 2 truncated at the limit, 3 no unwind table, 4 fault, 5 unknown (frame pointers)")
+	X(status, DICT, "how the walk ended: enum fmt_stack_status")                                                             \
+	X(fp_from, DICT,                                                                                                         \
+	  "1 + number of the first frame that was found by a frame pointer, a guess all frames further out rest on; 0 none")
 
 #define FMT_LAYOUT_COLS(X)                                                                                                       \
 	X(idx, DELTA, "layout index; a later entry of the same index replaces the earlier")                                      \
@@ -158,6 +161,11 @@ enum fmt_payload {
 #define FMT_TOTAL_COLS(X)                                                                                                        \
 	X(key, VARINT, "string: name of a counter, e.g. lost.ring_full; the latest value counts")                                \
 	X(value, VARINT, "its value")
+
+#define FMT_PERFMAP_COLS(X)                                                                                                      \
+	X(process, DICT, "process index")                                                                                        \
+	X(chunk, DELTA,                                                                                                          \
+	  "number of this piece, from 0; the payload is its bytes, pieces joined are /tmp/perf-PID.map as it was after the last event")
 
 /* events; ts is always CLOCK_MONOTONIC ns */
 #define FMT_SWITCH_OUT_COLS(X)                                                                                                   \
@@ -202,7 +210,8 @@ enum fmt_payload {
 	X(mode, DICT, "1 user code was interrupted, 2 kernel code")                                                              \
 	FMT_CTX_COLS(X)                                                                                                          \
 	X(ustack, VARINT, "user stack; 0 not taken")                                                                             \
-	X(kstack, VARINT, "kernel stack; 0 not taken")
+	X(kstack, VARINT, "kernel stack; 0 not taken")                                                                           \
+	X(pc, DELTA, "user address where it was interrupted, when ustack holds only its callers; 0: ustack begins with it")
 
 /* one per thread at attach; as a switch-out without its instant */
 #define FMT_SNAPSHOT_COLS(X)                                                                                                     \
@@ -272,6 +281,7 @@ enum fmt_payload {
 	X(CONTEXT, context, 9, NONE, 0)                                                                                          \
 	X(KSYM, ksym, 10, NONE, 0)                                                                                               \
 	X(TOTAL, total, 11, NONE, 0)                                                                                             \
+	X(PERFMAP, perfmap, 12, BYTES, 0)                                                                                        \
 	X(SWITCH_OUT, switch_out, 32, NONE, 1)                                                                                   \
 	X(SWITCH_IN, switch_in, 33, NONE, 1)                                                                                     \
 	X(WAKING, waking, 34, NONE, 1)                                                                                           \
@@ -303,9 +313,13 @@ enum fmt_ctx_status { FMT_CTX_NO_LAYOUT = 0, FMT_CTX_READ = 1, FMT_CTX_UNREAD = 
 enum fmt_flavor { FMT_FLAVOR_UNKNOWN = 0, FMT_FLAVOR_CURRENT_THREAD = 1, FMT_FLAVOR_MULTI_THREAD = 2 };
 enum fmt_stack_kind { FMT_STACK_USER = 1, FMT_STACK_KERNEL = 2 };
 enum fmt_stack_status {
-	FMT_STACK_WHOLE = 1,
-	FMT_STACK_TRUNCATED = 2,
-	FMT_STACK_NO_TABLE = 3,
-	FMT_STACK_FAULT = 4,
-	FMT_STACK_FP = 5,
+	FMT_STACK_WHOLE = 1,	  /* reached the outermost frame */
+	FMT_STACK_TRUNCATED = 2,  /* at the limit of frames */
+	FMT_STACK_NO_TABLE = 3,	  /* at an address without unwind information, and frame pointers did not help */
+	FMT_STACK_FAULT = 4,	  /* stack memory could not be read */
+	FMT_STACK_FP = 5,	  /* walked by frame pointers alone: whether it is whole is unknown */
+	FMT_STACK_NO_MAPPING = 6, /* at an address in no known executable mapping */
+	FMT_STACK_BAD_RULE = 7,	  /* at unwind information that cannot be followed */
+	FMT_STACK_BROKEN = 8,	  /* the stack pointer did not move towards the stack's base */
+	FMT_STACK_STARTING = 9,	  /* as no mapping, within 100 ms of exec: while the program was being loaded */
 };
