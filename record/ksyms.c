@@ -47,12 +47,16 @@ static bool parse_line(char *line, struct ksym *ret)
 	return true;
 }
 
-static int table_read(struct ksym_table *t)
+static int table_read(struct ksym_table *t, const struct procfs *fs)
 {
+	_cleanup_close_ int fd = proc_open_kallsyms(fs);
 	size_t cap = 0;
 	char *line, *next;
-	int err = file_read_all("/proc/kallsyms", &t->text, (size_t)256 << 20);
+	int err = fd < 0 ? fd : fd_read_all(fd, &t->text, (size_t)256 << 20);
 
+	buf_putc(&t->text, 0);
+	if (!err)
+		err = buf_err(&t->text);
 	if (err)
 		return err;
 	for (line = (char *)t->text.data; line && *line; line = next) {
@@ -115,10 +119,10 @@ static const struct ksym *find(const struct ksym_table *t, u64 addr)
 	return lo ? &t->syms[lo - 1] : NULL;
 }
 
-int ksyms_lookup(const u64 *addrs, u32 n, ksym_fn fn, void *ctx)
+int ksyms_lookup(const struct procfs *fs, const u64 *addrs, u32 n, ksym_fn fn, void *ctx)
 {
 	struct ksym_table t = {.n = 0};
-	int err = n ? table_read(&t) : 0;
+	int err = n ? table_read(&t, fs) : 0;
 
 	for (u32 i = 0; i < n && !err; i++) {
 		const struct ksym *s = find(&t, addrs[i]);

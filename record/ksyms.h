@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "record/procfs.h"
 
 struct ksyms_facts {
 	u64 stext;		/* address of _stext; 0 when this host hides kernel addresses (kernel.kptr_restrict) from us */
@@ -16,4 +17,4 @@ struct ksyms_facts ksyms_probe(void);
 typedef int (*ksym_fn)(void *ctx, u64 addr, const char *name, u64 off, const char *module);
 
 /* Calls fn for each of the n addresses that a symbol contains. Returns 0, fn's non-zero answer, or negative errno. */
-int ksyms_lookup(const u64 *addrs, u32 n, ksym_fn fn, void *ctx) __must_check;
+int ksyms_lookup(const struct procfs *fs, const u64 *addrs, u32 n, ksym_fn fn, void *ctx) __must_check;

@@ -37,7 +37,7 @@ static int compare_ns_pid(void *ctx, u32 pid)
 	struct ns_search *s = ctx;
 	struct proc_status st;
 
-	if (proc_status(pid, &st) == 0 && st.ns_pid == s->ns_pid && st.tgid != s->ns_pid) {
+	if (proc_status(NULL, pid, &st) == 0 && st.ns_pid == s->ns_pid && st.tgid != s->ns_pid) {
 		s->found = st.tgid;
 		memcpy(s->comm, st.comm, sizeof(s->comm));
 	}
@@ -66,7 +66,7 @@ static int add_pid(struct target_list *l, const char *word)
 		log_error("'%s' is not a pid", word);
 		return -EINVAL;
 	}
-	err = proc_status((u32)pid, &st);
+	err = proc_status(NULL, (u32)pid, &st);
 	if (err == -ESRCH)
 		return no_such_pid((u32)pid);
 	if (err) {
@@ -108,7 +108,7 @@ static int compare_comm(void *ctx, u32 pid)
 	struct comm_search *s = ctx;
 	struct proc_status st;
 
-	if (proc_status(pid, &st) < 0 || st.is_kernel_thread || strcmp(st.comm, s->comm) != 0 || st.tgid == (u32)getpid())
+	if (proc_status(NULL, pid, &st) < 0 || st.is_kernel_thread || strcmp(st.comm, s->comm) != 0 || st.tgid == (u32)getpid())
 		return 0;
 	return add(s->list, st.tgid);
 }

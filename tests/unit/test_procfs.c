@@ -43,7 +43,7 @@ static void status_of_this_process(void **state)
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
 		assert_int_equal(prctl(PR_SET_NAME, names[i]), 0);
-		assert_int_equal(proc_status((u32)getpid(), &st), 0);
+		assert_int_equal(proc_status(NULL, (u32)getpid(), &st), 0);
 		assert_string_equal(st.comm, names[i]);
 		assert_int_equal(st.tgid, getpid());
 		assert_int_equal(st.ppid, getppid());
@@ -52,7 +52,7 @@ static void status_of_this_process(void **state)
 		assert_int_equal(st.ns_tid, getpid());
 		assert_false(st.is_kernel_thread);
 		/* the fields of /proc/PID/stat behind the name */
-		assert_int_equal(proc_start_time((u32)getpid(), &start), 0);
+		assert_int_equal(proc_start_time(NULL, (u32)getpid(), &start), 0);
 		assert_true(start > 0 && start <= before + 20 * NSEC_PER_MSEC);
 		assert_true(before - start < 600 * NSEC_PER_SEC);
 	}
@@ -75,7 +75,7 @@ static void the_start_of_a_child(void **state)
 		_exit(read(ends[0], &c, 1) < 0);
 	}
 	after = clock_ns(CLOCK_MONOTONIC);
-	assert_int_equal(proc_start_time((u32)pid, &start), 0);
+	assert_int_equal(proc_start_time(NULL, (u32)pid, &start), 0);
 	assert_true(start + 20 * NSEC_PER_MSEC >= before && start <= after + 20 * NSEC_PER_MSEC);
 	assert_int_equal(close(ends[0]) | close(ends[1]), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -97,14 +97,15 @@ static void processes_that_are_gone(void **state)
 	u64 start;
 
 	(void)state;
-	assert_int_equal(proc_status(pid, &st), -ESRCH);
-	assert_int_equal(proc_start_time(pid, &start), -ESRCH);
-	assert_int_equal(proc_exe(pid, text, sizeof(text)), -ESRCH);
-	assert_int_equal(proc_cmdline(pid, text, sizeof(text)), -ESRCH);
-	assert_int_equal(proc_maps(pid, count_maps, &n), -ESRCH);
-	assert_int_equal(proc_open_mem(pid), -ESRCH);
-	assert_int_equal(proc_open_mapped(pid, &(struct proc_map){.start = 0x1000, .end = 0x2000, .path = "/bin/sh"}), -ESRCH);
-	assert_int_equal(proc_status(UINT32_MAX, &st), -ESRCH);
+	assert_int_equal(proc_status(NULL, pid, &st), -ESRCH);
+	assert_int_equal(proc_start_time(NULL, pid, &start), -ESRCH);
+	assert_int_equal(proc_exe(NULL, pid, text, sizeof(text)), -ESRCH);
+	assert_int_equal(proc_cmdline(NULL, pid, text, sizeof(text)), -ESRCH);
+	assert_int_equal(proc_maps(NULL, pid, count_maps, &n), -ESRCH);
+	assert_int_equal(proc_open_mem(NULL, pid), -ESRCH);
+	assert_int_equal(proc_open_mapped(NULL, pid, &(struct proc_map){.start = 0x1000, .end = 0x2000, .path = "/bin/sh"}),
+			 -ESRCH);
+	assert_int_equal(proc_status(NULL, UINT32_MAX, &st), -ESRCH);
 	assert_int_equal(n, 0);
 }
 
@@ -123,14 +124,14 @@ static void a_zombie(void **state)
 	if (!pid)
 		_exit(0);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	assert_int_equal(proc_status((u32)pid, &st), 0);
+	assert_int_equal(proc_status(NULL, (u32)pid, &st), 0);
 	assert_int_equal(st.tgid, pid);
-	assert_true(proc_exe((u32)pid, text, sizeof(text)) < 0);
-	assert_int_equal(proc_cmdline((u32)pid, text, sizeof(text)), 0);
+	assert_true(proc_exe(NULL, (u32)pid, text, sizeof(text)) < 0);
+	assert_int_equal(proc_cmdline(NULL, (u32)pid, text, sizeof(text)), 0);
 	assert_string_equal(text, "");
-	assert_int_equal(proc_maps((u32)pid, count_maps, &n), 0);
+	assert_int_equal(proc_maps(NULL, (u32)pid, count_maps, &n), 0);
 	assert_int_equal(n, 0);
-	fd = proc_open_mem((u32)pid);
+	fd = proc_open_mem(NULL, (u32)pid);
 	assert_true(fd < 0 || proc_read_mem(fd, (u64)(uintptr_t)&v, &v, sizeof(v)) == -EFAULT);
 	if (fd >= 0)
 		assert_int_equal(close(fd), 0);
@@ -145,13 +146,13 @@ static void executable_and_arguments(void **state)
 	(void)state;
 	assert_true(n > 0);
 	link[n] = 0;
-	assert_int_equal(proc_exe((u32)getpid(), exe, sizeof(exe)), 0);
+	assert_int_equal(proc_exe(NULL, (u32)getpid(), exe, sizeof(exe)), 0);
 	assert_string_equal(exe, link);
-	assert_int_equal(proc_exe((u32)getpid(), small, sizeof(small)), 0); /* cut, and ended */
+	assert_int_equal(proc_exe(NULL, (u32)getpid(), small, sizeof(small)), 0); /* cut, and ended */
 	assert_int_equal(strlen(small), 4);
-	assert_int_equal(proc_cmdline((u32)getpid(), text, sizeof(text)), 0);
+	assert_int_equal(proc_cmdline(NULL, (u32)getpid(), text, sizeof(text)), 0);
 	assert_non_null(strstr(text, "test_procfs"));
-	assert_int_equal(proc_cmdline((u32)getpid(), small, sizeof(small)), 0);
+	assert_int_equal(proc_cmdline(NULL, (u32)getpid(), small, sizeof(small)), 0);
 	assert_int_equal(strlen(small), 4);
 	assert_int_equal(memcmp(small, text, 4), 0);
 }
@@ -205,15 +206,15 @@ static void a_deleted_executable(void **state)
 	pid = spawn_program(path, argv);
 	assert_int_equal(stat(path, &before), 0);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(proc_exe((u32)pid, text, sizeof(text)), 0);
+	assert_int_equal(proc_exe(NULL, (u32)pid, text, sizeof(text)), 0);
 	assert_string_equal(text, path);
-	assert_int_equal(proc_cmdline((u32)pid, text, sizeof(text)), 0);
+	assert_int_equal(proc_cmdline(NULL, (u32)pid, text, sizeof(text)), 0);
 	assert_string_equal(text, "sleep 100");
-	assert_int_equal(proc_maps((u32)pid, find_exec_file, &m), 0);
+	assert_int_equal(proc_maps(NULL, (u32)pid, find_exec_file, &m), 0);
 	assert_non_null(m.path);
 	assert_int_equal(strncmp(m.path, path, strlen(path)), 0);
 	assert_string_equal(m.path + strlen(path), " (deleted)");
-	fd = proc_open_mapped((u32)pid, &m);
+	fd = proc_open_mapped(NULL, (u32)pid, &m);
 	if (fd >= 0) { /* map_files needs privileges on older kernels */
 		assert_int_equal(fstat(fd, &after), 0);
 		assert_int_equal(after.st_ino, before.st_ino);
@@ -269,9 +270,9 @@ static void maps_of_this_process(void **state)
 	int n = 0;
 
 	(void)state;
-	assert_int_equal(proc_maps((u32)getpid(), look_at_map, &s), 0);
+	assert_int_equal(proc_maps(NULL, (u32)getpid(), look_at_map, &s), 0);
 	assert_true(s.n > 10 && s.text && s.stack && s.heap_like);
-	assert_int_equal(proc_maps((u32)getpid(), stop_at_third, &n), 77);
+	assert_int_equal(proc_maps(NULL, (u32)getpid(), stop_at_third, &n), 77);
 	assert_int_equal(n, 3);
 }
 
@@ -314,7 +315,7 @@ static void a_mapped_file_with_an_odd_name(void **state)
 		p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 8192);
 		assert_ptr_not_equal(p, MAP_FAILED);
 		w.start = (u64)(uintptr_t)p;
-		assert_int_equal(proc_maps((u32)getpid(), find_map, &w), 1);
+		assert_int_equal(proc_maps(NULL, (u32)getpid(), find_map, &w), 1);
 		assert_string_equal(w.path, expected);
 		assert_int_equal(w.file_off, 8192);
 		assert_int_equal(munmap(p, 4096) | close(fd) | unlink(path), 0);
@@ -324,7 +325,7 @@ static void a_mapped_file_with_an_odd_name(void **state)
 
 static void memory_of_this_process(void **state)
 {
-	_cleanup_close_ int fd = proc_open_mem((u32)getpid());
+	_cleanup_close_ int fd = proc_open_mem(NULL, (u32)getpid());
 	u64 v = 0x1122334455667788ULL, got = 0;
 	u8 *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -368,7 +369,7 @@ static void kernel_threads(void **state)
 	struct proc_status st;
 
 	(void)state;
-	if (proc_status(2, &st) < 0 || strcmp(st.comm, "kthreadd") != 0)
+	if (proc_status(NULL, 2, &st) < 0 || strcmp(st.comm, "kthreadd") != 0)
 		skip(); /* in a pid namespace */
 	assert_true(st.is_kernel_thread);
 }
