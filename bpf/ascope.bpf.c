@@ -14,10 +14,16 @@ const volatile bool all_stacks = false;	    /* --stacks=all */
 const volatile bool has_prev_state = false; /* sched_switch has a fourth argument (5.18): prev's state as the scheduler saw it */
 volatile u32 recording = 0;		    /* set once everything is attached: a capture begins at one instant */
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
-#define TASK_DEAD  0x00000080
+/* include/linux/sched.h */
+#define PF_EXITING     0x00000004
+#define PF_IO_WORKER   0x00000010 /* io_uring's: a process's memory, but no user code */
+#define PF_USER_WORKER 0x00004000 /* since 6.4: the same for others */
+#define PF_KTHREAD     0x00200000
 
-enum { SLOT_SWITCH = 0, SLOT_SAMPLE = 1 };
+#define NR_clone  56
+#define NR_clone3 435 /* arch/x86/entry/syscalls/syscall_64.tbl */
+
+#define USER32_CS 0x23 /* arch/x86/include/asm/segment.h: 32-bit code */
 
 extern const int __preempt_count __ksym __weak;
 extern const struct pcpu_hot pcpu_hot __ksym __weak;
@@ -57,6 +63,7 @@ static __always_inline bool in_interrupt_guess(struct task_struct *cur)
 static __always_inline void send_core(const struct wire_target *t, const struct wire_ctx *x, bool waits, u32 tgid, u32 tid)
 {
 	struct wire_core *e;
+	u64 part[8];
 
 	if (!t->layout.want_core || x->status != WIRE_CTX_READ || !x->core || !(t->layout.want_core & (1u << (x->flavor - 1))))
 		return;
@@ -67,75 +74,60 @@ static __always_inline void send_core(const struct wire_target *t, const struct 
 	e->h.tid = tid;
 	e->ctx = *x;
 	e->waits = waits;
-	if (bpf_probe_read_user(e->bytes, sizeof(e->bytes), (void *)x->core)) {
-		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
-		return;
+	for (u32 i = 0; i < WIRE_CORE_BYTES; i += sizeof(part)) { /* by way of the stack: record/kernel_bugs.h */
+		if (bpf_probe_read_user(part, sizeof(part), (void *)x->core + i)) {
+			bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+			return;
+		}
+		for (u32 k = 0; k < 8; k++)
+			((u64 *)e->bytes)[i / 8 + k] = part[k];
 	}
 	submit(e, WIRE_CORE);
 }
 
-/*
- * Some machines (seen in virtual ones, 6.18) now and then report a switch from idle to nobody: not to BPF, not to perf. At the next switch-out the
- * thread's run time tells when it must have come back; without that a block would lose its end.
- */
-static __always_inline void note_out(struct task_struct *prev, u64 now)
+/* A thread behind the system call that made it. In the parent ax is -ENOSYS, then a tid; what is no thread may share its parent's stack. */
+static __always_inline bool is_new_thread(struct task_struct *t, u64 nr, u64 ax)
 {
-	u32 tid = (u32)prev->pid;
-	u64 exec = prev->se.sum_exec_runtime;
-	struct run_state *s = bpf_map_lookup_elem(&run_states, &tid);
-	struct run_state first = {.ts = now, .exec = exec, .is_out = 1};
-	struct wire_switch_in *e;
-
-	if (!s) {
-		bpf_map_update_elem(&run_states, &tid, &first, BPF_NOEXIST);
-		return;
-	}
-	if (s->is_out) {
-		u64 ran = exec - s->exec;
-
-		e = RESERVE(struct wire_switch_in, WIRE_SWITCH_IN);
-		if (e) {
-			e->h.ts = ran < now - s->ts ? now - ran : s->ts;
-			e->h.tgid = (u32)prev->tgid;
-			e->h.tid = tid;
-			e->derived = 1;
-			submit(e, WIRE_SWITCH_IN);
-		}
-	}
-	s->ts = now;
-	s->exec = exec;
-	s->is_out = 1;
+	return (nr == NR_clone || nr == NR_clone3) && !ax && t->pid != t->tgid;
 }
 
-static __always_inline void note_in(u32 tid)
+/* Whether there is a user stack to walk: x86-64 code, in memory that is still there. *r is set either way. */
+static __always_inline bool user_regs_of(struct task_struct *t, struct pt_regs *regs, struct user_regs *r)
 {
-	struct run_state *s = bpf_map_lookup_elem(&run_states, &tid);
-
-	if (s)
-		s->is_out = 0;
+	r->ip = regs->ip;
+	r->sp = regs->sp;
+	r->fp = regs->bp;
+	r->regs = (u64)regs;
+	r->in_syscall = (s64)regs->orig_ax >= 0;
+	r->new_thread = is_new_thread(t, regs->orig_ax, regs->ax);
+	return !(t->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)) && t->mm && (u16)regs->cs != USER32_CS;
 }
 
 static __always_inline void switch_out(void *ctx, bool preempt, struct task_struct *prev, u32 state)
 {
 	struct wire_target *t = target_of((u32)prev->tgid);
 	struct wire_switch_out *e;
+	struct wire_wait wait = {};
 	struct wire_ctx x = {};
 	struct pt_regs *regs;
+	struct user_regs r;
 	u64 ustack = 0, kstack = 0;
 	bool waits = !preempt && state != 0, wanted;
 
 	if (!t || (prev->flags & PF_KTHREAD))
 		return;
-	if (!(state & TASK_DEAD)) /* its tid may soon be another thread's */
-		note_out(prev, bpf_ktime_get_ns());
 	regs = (struct pt_regs *)bpf_task_pt_regs(prev);
 	if (prev->mm)
-		read_ctx(&t->layout, prev, &x);
+		read_ctx(&t->layout, &x, prev->thread.fsbase);
 	wanted = all_stacks || (waits && !is_idle_wait(&x));
 	if (wanted && prev->mm) {
-		ustack = user_stack(ctx, SLOT_SWITCH, t, regs, (u32)prev->tgid);
+		if (user_regs_of(prev, regs, &r))
+			ustack = thread_stack(t, &r, (u32)prev->tgid, prev->flags & PF_EXITING ? 0 : (u32)prev->pid);
 		kstack = kernel_stack(ctx, SLOT_SWITCH);
 	}
+	wait_evidence(&wait, prev, regs);
+	if (wanted)
+		wait_file(&wait);
 	e = RESERVE(struct wire_switch_out, WIRE_SWITCH_OUT);
 	if (!e)
 		return;
@@ -146,7 +138,9 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	e->preempt = preempt;
 	e->ustack = ustack;
 	e->kstack = kstack;
-	wait_evidence(prev, regs, true, wanted, &e->wait);
+	e->wait = wait;
+	e->exec = prev->se.sum_exec_runtime;
+	e->switches = (u32)(prev->nvcsw + prev->nivcsw);
 	if (wanted && x.budget)
 		read_queues(&t->layout, &x, e);
 	submit(e, WIRE_SWITCH_OUT);
@@ -165,7 +159,6 @@ int on_sched_switch(u64 *ctx)
 	if (prev->pid)
 		switch_out(ctx, preempt, prev, has_prev_state ? (u32)ctx[3] : prev->__state);
 	if (next->pid && target_of((u32)next->tgid)) {
-		note_in((u32)next->pid);
 		e = RESERVE(struct wire_switch_in, WIRE_SWITCH_IN);
 		if (e) {
 			e->h.tgid = (u32)next->tgid;
@@ -191,7 +184,7 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 	if (!irq) {
 		t = target_of((u32)waker->tgid);
 		if (t && waker->mm)
-			read_ctx(&t->layout, waker, &x);
+			read_task(&t->layout, &x, waker->thread.fsbase);
 	}
 	e = RESERVE(struct wire_waking, WIRE_WAKING);
 	if (!e)
@@ -234,30 +227,33 @@ int BPF_PROG(wakeup_new_guess, struct task_struct *p)
 }
 
 /*
- * ctx->regs is read by the UAPI layout (include/uapi/asm/ptrace.h: orig_ax 15, ip 16, cs 17, sp 19), without CO-RE: a vmlinux.h newer than 6.9 would
- * make a 2-byte load of cs, which the verifier refuses.
+ * ctx->regs is read by the UAPI layout (include/uapi/asm/ptrace.h: bp 4, ip 16, cs 17, sp 19), without CO-RE: a vmlinux.h newer than 6.9 would make a 2-byte
+ * load of cs, which the verifier refuses; and before any branch, for it refuses a pointer into ctx that may also be another.
  */
 SEC("perf_event")
 int on_sample(struct bpf_perf_event_data *ctx)
 {
 	struct task_struct *cur = bpf_get_current_task_btf();
 	volatile u64 *raw = (void *)ctx;
-	u64 cs = raw[17];
+	u64 cs = raw[17], ip = raw[16], sp = raw[19], bp = raw[4];
 	struct wire_target *t;
 	struct wire_sample *e;
 	struct wire_ctx x = {};
-	struct pt_regs *regs;
-	u64 ustack, kstack = 0;
-	bool user = (cs & 3) == 3;
+	struct user_regs r;
+	u64 ustack = 0, kstack = 0;
+	bool user = (cs & 3) == 3, walkable;
 
 	if (!recording || (cur->flags & PF_KTHREAD) || !cur->mm)
 		return 0;
 	t = target_of((u32)cur->tgid);
 	if (!t)
 		return 0;
-	regs = (struct pt_regs *)bpf_task_pt_regs(cur);
-	read_ctx(&t->layout, cur, &x);
-	ustack = user_stack(ctx, SLOT_SAMPLE, t, regs, (u32)cur->tgid);
+	read_ctx(&t->layout, &x, cur->thread.fsbase);
+	walkable = user_regs_of(cur, (struct pt_regs *)bpf_task_pt_regs(cur), &r);
+	if (user)
+		r = (struct user_regs){.ip = ip, .sp = sp, .fp = bp, .regs = r.regs}; /* the same struct */
+	if (walkable)
+		ustack = callers(SLOT_SAMPLE, t, &r, (u32)cur->tgid);
 	if (!user)
 		kstack = kernel_stack(ctx, SLOT_SAMPLE);
 	e = RESERVE(struct wire_sample, WIRE_SAMPLE);
@@ -267,6 +263,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	e->h.tid = (u32)cur->pid;
 	e->ctx = x;
 	e->user_mode = user;
+	e->pc = walkable ? r.ip : 0;
 	e->ustack = ustack;
 	e->kstack = kstack;
 	submit(e, WIRE_SAMPLE);
@@ -277,6 +274,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 /* A child process of a target is a target: it begins with its parent's image, so the layout holds for it until it execs. */
 static __always_inline void follow_child(struct wire_target *t, u32 tgid)
 {
+	(void)__sync_fetch_and_or(target_word(tgid), 1ULL << (tgid & 63));
 	if (bpf_map_update_elem(&targets, &tgid, t, BPF_NOEXIST))
 		stat_add(WIRE_STAT_TARGETS_FULL);
 }
@@ -309,13 +307,17 @@ int BPF_PROG(on_exec, struct task_struct *p, int old_pid)
 {
 	struct wire_target *t = target_of((u32)p->tgid);
 	struct wire_exec *e;
+	u32 old_tid = (u32)old_pid;
 
 	if (!recording || !t)
 		return 0;
 	t->layout.valid = 0; /* another image: user space looks anew */
 	t->layout.want_core = 0;
 	t->layout.gen++;
-	t->text_start = t->text_end = 0;
+	t->map_n = 0;
+	t->map_gen++;
+	t->exec_ts = bpf_ktime_get_ns();
+	bpf_map_delete_elem(&notes, &old_tid);
 	e = RESERVE(struct wire_exec, WIRE_EXEC);
 	if (!e)
 		return 0;
@@ -335,7 +337,7 @@ int BPF_PROG(on_exit, struct task_struct *p)
 
 	if (!recording || !target_of((u32)p->tgid))
 		return 0;
-	bpf_map_delete_elem(&run_states, &tid);
+	bpf_map_delete_elem(&notes, &tid);
 	e = RESERVE(struct wire_thread_exit, WIRE_THREAD_EXIT);
 	if (!e)
 		return 0;
@@ -379,7 +381,8 @@ int list_threads(struct bpf_iter__task *ctx)
 	row.state = t->__state;
 	row.flags = t->flags;
 	row.fsbase = t->thread.fsbase;
-	row.ip = BPF_CORE_READ(regs, ip);
+	if ((u16)BPF_CORE_READ(regs, cs) != USER32_CS && !is_new_thread(t, BPF_CORE_READ(regs, orig_ax), BPF_CORE_READ(regs, ax)))
+		row.ip = BPF_CORE_READ(regs, ip);
 	row.sp = BPF_CORE_READ(regs, sp);
 	row.bp = BPF_CORE_READ(regs, bp);
 	row.nvcsw = t->nvcsw;

@@ -9,12 +9,14 @@
 #include <linux/types.h>
 #endif
 
-#define WIRE_MAX_FRAMES	 128 /* frames of one stack */
+#include "unwind_rows.h"
+
+#define WIRE_MAX_FRAMES	 256 /* frames of one stack */
 #define WIRE_COMM_LEN	 16
 #define WIRE_CORE_BYTES	 256 /* of a scheduler Core, for tick calibration */
 #define WIRE_MAX_TARGETS 4096
-#define WIRE_MAX_THREADS 65536
-#define WIRE_CTX_MAX_OFF 88 /* largest offset a layout may have: the context is read as 96 bytes */
+#define WIRE_TARGET_BITS 4096 /* of the filter by tgid */
+#define WIRE_CTX_MAX_OFF 88   /* largest offset a layout may have: the context is read as 96 bytes */
 
 enum wire_kind {
 	WIRE_SWITCH_OUT = 1,
@@ -71,6 +73,9 @@ struct wire_switch_out {
 	struct wire_ctx ctx;
 	struct wire_wait wait;
 	__u64 ustack, kstack; /* hashes; 0 not taken */
+	__u64 exec;	      /* ns the thread was on a cpu since it began */
+	__u32 switches;	      /* how often it was switched out, this time included; wraps */
+	__u32 pad;
 	__u32 state;
 	__u8 preempt;
 	__u8 lifo;    /* 1 + occupied; 0 not read */
@@ -79,13 +84,11 @@ struct wire_switch_out {
 
 struct wire_switch_in {
 	struct wire_hdr h;
-	__u32 derived; /* 1: the kernel did not report it; h.ts is from the thread's run time at its next switch-out */
-	__u32 pad;
 };
 
 struct wire_waking {
-	struct wire_hdr h; /* the thread that is woken */
-	struct wire_ctx waker_ctx;
+	struct wire_hdr h;	   /* the thread that is woken */
+	struct wire_ctx waker_ctx; /* without flavor, core, park and tick */
 	__u32 waker_tgid, waker_tid;
 	__u32 irq; /* 1: an interrupt woke it, the running thread is not the cause */
 	__u32 pad;
@@ -94,7 +97,8 @@ struct wire_waking {
 struct wire_sample {
 	struct wire_hdr h;
 	struct wire_ctx ctx;
-	__u64 ustack, kstack;
+	__u64 ustack, kstack; /* ustack: of the callers only, the innermost address is pc */
+	__u64 pc;	      /* user address that was interrupted, or behind the system call */
 	__u32 user_mode;
 	__u32 pad;
 };
@@ -104,9 +108,10 @@ struct wire_stack {
 	__u64 hash;
 	__u32 kernel;
 	__u32 n;
-	__u32 truncated;
-	__u32 in_syscall;		   /* the innermost user address is behind a syscall instruction */
-	__u64 frames[WIRE_MAX_FRAMES + 1]; /* innermost first; user stacks: [1] is the leaf fix-up, 0 = none */
+	__u16 status;		       /* enum uw_status */
+	__u16 fp_from;		       /* 1 + number of the first frame found by a frame pointer; 0 none */
+	__u32 in_syscall;	       /* the innermost user address is behind a syscall instruction */
+	__u64 frames[WIRE_MAX_FRAMES]; /* innermost first */
 };
 
 struct wire_thread_start {
@@ -146,8 +151,8 @@ struct wire_task {
 	__u32 tgid, tid;
 	__u32 state;
 	__u32 flags;
-	__u64 fsbase, ip, sp, bp;
-	__u64 nvcsw, nivcsw; /* switches so far: equal before and after a look means that it did not run */
+	__u64 fsbase, ip, sp, bp; /* ip 0: no x86-64 code to walk, or a new thread that has no callers */
+	__u64 nvcsw, nivcsw;	  /* switches so far: equal before and after a look means that it did not run */
 	__u64 start;
 	struct wire_wait wait;
 	char comm[WIRE_COMM_LEN];
@@ -176,7 +181,10 @@ struct wire_layout {
 /* One per target process (tgid). */
 struct wire_target {
 	struct wire_layout layout;
-	__u64 text_start, text_end; /* executable mapping of the main program, for the leaf fix-up of frame-pointer stacks */
+	__u32 map_first, map_n; /* its slice of the unwind maps (unwind_rows.h); map_n 0: nothing is known yet */
+	__u64 exec_ts;		/* when its image was started by an exec that was seen, CLOCK_MONOTONIC ns; 0 before */
+	__u32 map_gen;		/* counts changes after which an address may mean other code: exec, a mapping replaced */
+	__u32 pad;
 };
 
 /* Per-cpu counters, index = enum wire_stat. */
@@ -186,5 +194,9 @@ enum wire_stat {
 	WIRE_STAT_UNREAD = 2 * WIRE_KINDS, /* context reads that faulted */
 	WIRE_STAT_STACK_FAILED,		   /* stacks the kernel could not take */
 	WIRE_STAT_TARGETS_FULL,		   /* a child process could not be followed */
+	WIRE_STAT_WALK_FRAMES,		   /* frames of all user stacks that were walked */
+	WIRE_STAT_WALK_SAME,		   /* user stacks that were not walked, being provably those of the time before */
+	WIRE_STAT_WALK,			   /* + enum uw_status: user stacks that were walked */
+	WIRE_STAT_WALK_LAST = WIRE_STAT_WALK + UW_STATUSES - 1,
 	WIRE_STATS,
 };

@@ -29,34 +29,38 @@ struct {
 	__type(value, struct wire_target);
 } targets SEC(".maps");
 
-/* Threads of targets that were switched out at least once. */
-struct run_state {
-	u64 ts;	  /* of the last switch-out */
-	u64 exec; /* run time then, ns */
-	u32 is_out;
-	u32 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, WIRE_MAX_THREADS);
-	__type(key, u32); /* tid */
-	__type(value, struct run_state);
-} run_states SEC(".maps");
-
 /* Wake user space early when this many bytes wait; else it drains on a timer of its own. */
 const volatile u64 ring_wake_bytes = 4 << 20;
 
-static __always_inline void stat_add(u32 idx)
+/* Returns the new count. */
+static __always_inline u64 stat_sum(u32 idx, u64 n)
 {
 	u64 *v = bpf_map_lookup_elem(&stats, &idx);
 
-	if (v)
-		*v += 1; /* per cpu, and interrupted at most by a program that adds to another slot */
+	/* per cpu; a program that interrupts just here and adds to the same counter is lost in it, which is rare */
+	return v ? *v += n : 0;
+}
+
+static __always_inline u64 stat_add(u32 idx)
+{
+	return stat_sum(idx, 1);
+}
+
+/*
+ * A bit for each target's tgid, modulo the number of bits: most switches concern no target, and a bit costs far less than a look at a hash table. Set
+ * before a target is added, never cleared.
+ */
+u64 target_bits[WIRE_TARGET_BITS / 64];
+
+static __always_inline u64 *target_word(u32 tgid)
+{
+	return &target_bits[tgid / 64 % (WIRE_TARGET_BITS / 64)];
 }
 
 static __always_inline struct wire_target *target_of(u32 tgid)
 {
+	if (!(*target_word(tgid) >> (tgid & 63) & 1))
+		return 0;
 	return bpf_map_lookup_elem(&targets, &tgid);
 }
 
@@ -80,8 +84,10 @@ static __always_inline u64 wake_flag(void)
 	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
+/* How full the ring is costs as much to ask as to submit: it is looked at now and then. */
 static __always_inline void submit(void *e, u32 kind)
 {
-	stat_add(WIRE_STAT_SENT + kind);
-	bpf_ringbuf_submit(e, wake_flag());
+	u64 sent = stat_add(WIRE_STAT_SENT + kind);
+
+	bpf_ringbuf_submit(e, sent % 32 ? BPF_RB_NO_WAKEUP : wake_flag());
 }

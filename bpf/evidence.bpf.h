@@ -65,9 +65,8 @@ static __always_inline void file_evidence(struct task_struct *t, u32 fd, struct 
 	}
 }
 
-/* `can_read_user`: t is the current task, so the pollfd array can be looked at. */
-static __always_inline void wait_evidence(struct task_struct *t, struct pt_regs *regs, bool can_read_user, bool with_file,
-					  struct wire_wait *w)
+/* Of the current thread, t, with its registers. */
+static __always_inline void wait_evidence(struct wire_wait *w, struct task_struct *t, struct pt_regs *regs)
 {
 	s64 nr = (s64)regs->orig_ax;
 
@@ -77,14 +76,19 @@ static __always_inline void wait_evidence(struct task_struct *t, struct pt_regs 
 		return;
 	w->syscall = (s32)nr;
 	w->arg0 = regs->di;
-	if (!with_file)
-		return;
-	if (arg0_is_fd(nr)) {
-		file_evidence(t, (u32)w->arg0, w);
-	} else if (can_read_user && (nr == NR_poll || nr == NR_ppoll)) {
-		u32 fd;
+}
 
-		if (!bpf_probe_read_user(&fd, sizeof(fd), (void *)w->arg0))
-			file_evidence(t, fd, w);
-	}
+/* The file of the current thread's system call, which w tells. A global function, so that the verifier looks at it once (unwind.bpf.h). */
+__attribute__((noinline)) int wait_file(struct wire_wait *w)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	u32 fd;
+
+	if (!w || w->syscall < 0)
+		return 0;
+	if (arg0_is_fd(w->syscall))
+		file_evidence(t, (u32)w->arg0, w);
+	else if ((w->syscall == NR_poll || w->syscall == NR_ppoll) && !bpf_probe_read_user(&fd, sizeof(fd), (void *)w->arg0))
+		file_evidence(t, fd, w);
+	return 0;
 }

@@ -34,13 +34,17 @@ enum bpf_map_type {
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
-enum { BPF_F_USER_STACK = 1 << 8 };
+enum { BPF_F_MMAPABLE = 1 << 10 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-/* arch/x86/include/asm/ptrace.h; cs is not listed: FRED (6.9) made it a union member */
+/*
+ * arch/x86/include/asm/ptrace.h. FRED (6.9) made cs a member of a union, of 2 bytes; libbpf makes the load as wide as the running kernel's field, as both
+ * are unsigned integers.
+ */
 struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip;
+	unsigned long cs;
 	unsigned long sp;
 };
 

@@ -10,7 +10,8 @@
 
 #include "emit.bpf.h"
 
-#define CTX_BYTES 96
+#define CTX_BYTES  96
+#define CORE_BYTES 128
 
 enum {
 	MT_CORE_LIFO = 0,
@@ -33,10 +34,20 @@ static __always_inline u8 ctx_u8(const u8 *c, u32 off)
 	return off < CTX_BYTES ? c[off] : 0;
 }
 
+/*
+ * Both fields by one read where they lie near: what a read costs does not depend on its length, up to there. If it reaches past the Core into memory that is
+ * not there, each is read by itself.
+ */
 static __always_inline int read_core(const struct wire_layout *l, struct wire_ctx *x)
 {
-	u64 park;
+	u64 core[CORE_BYTES / 8], park;
 
+	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD && l->off_park <= CORE_BYTES - 8 && l->tick_mt <= CORE_BYTES - 8 &&
+	    !(l->off_park & 7) && !(l->tick_mt & 3) && !bpf_probe_read_user(core, sizeof(core), (void *)x->core)) {
+		x->park = core[l->off_park / 8 % (CORE_BYTES / 8)] != 0;
+		x->tick = (u32)(core[l->tick_mt / 8 % (CORE_BYTES / 8)] >> (l->tick_mt & 4) * 8);
+		return 0;
+	}
 	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD) {
 		if (bpf_probe_read_user(&park, sizeof(park), (void *)x->core + l->off_park))
 			return -1;
@@ -62,20 +73,21 @@ static __always_inline int read_sched(const struct wire_layout *l, struct wire_c
 	return x->core ? read_core(l, x) : 0;
 }
 
-/* Fills *x for task t, which must be the current one. A read that faults leaves status UNREAD: "unknown", never "not in a runtime". */
-static __always_inline void read_ctx(const struct wire_layout *l, struct task_struct *t, struct wire_ctx *x)
+/* What CONTEXT itself says. 0; -1 when there is nothing more to read: status then tells why. */
+static __always_inline int read_outer(const struct wire_layout *l, struct wire_ctx *x, u64 fs)
 {
-	u8 c[CTX_BYTES] = {};
-	u64 fs, budget;
+	u8 c[CTX_BYTES];
+	u64 budget;
 
 	x->status = WIRE_CTX_NO_LAYOUT;
 	x->gen = l->gen;
 	if (!l->valid)
-		return;
-	fs = t->thread.fsbase;
-	x->status = WIRE_CTX_UNREAD;
-	if (!fs || bpf_probe_read_user(c, sizeof(c), (void *)(fs - l->tls_back)))
-		goto unread;
+		return -1;
+	if (!fs || bpf_probe_read_user(c, sizeof(c), (void *)(fs - l->tls_back))) {
+		x->status = WIRE_CTX_UNREAD;
+		stat_add(WIRE_STAT_UNREAD);
+		return -1;
+	}
 	x->sched = ctx_u64(c, l->off_sched);
 	x->task = ctx_u64(c, l->off_id);
 	if (l->off_id_tag != 0xffff && ctx_u64(c, l->off_id_tag) != 1)
@@ -83,12 +95,31 @@ static __always_inline void read_ctx(const struct wire_layout *l, struct task_st
 	budget = ctx_u8(c, l->off_budget);
 	x->budget = budget == 1 ? 1 + ctx_u8(c, l->off_budget + 1) : 0;
 	x->runtime = ctx_u8(c, l->off_runtime);
-	if (x->sched && read_sched(l, x))
-		goto unread;
 	x->status = WIRE_CTX_READ;
-	return;
-unread:
-	stat_add(WIRE_STAT_UNREAD);
+	return 0;
+}
+
+/*
+ * Fills *x for the current thread, whose fs base is given. A read that faults leaves status UNREAD: "unknown", never "not in a runtime". A global function, so
+ * that the verifier looks at it once (unwind.bpf.h).
+ */
+__attribute__((noinline)) int read_ctx(const struct wire_layout *l, struct wire_ctx *x, u64 fs)
+{
+	if (!l || !x)
+		return 0;
+	if (read_outer(l, x, fs) == 0 && x->sched && read_sched(l, x)) {
+		x->status = WIRE_CTX_UNREAD;
+		stat_add(WIRE_STAT_UNREAD);
+	}
+	return 0;
+}
+
+/* The same for one that wakes another: which task it runs; flavor, Core and what lies in it are left out, which halves the price. */
+__attribute__((noinline)) int read_task(const struct wire_layout *l, struct wire_ctx *x, u64 fs)
+{
+	if (l && x)
+		(void)read_outer(l, x, fs);
+	return 0;
 }
 
 /* The depth of the worker's own queues, for "who paid"; called in a poll only. Left 0 when it cannot be read or makes no sense. */

@@ -6,41 +6,36 @@
 #include "record/catalog.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/elfid.h"
+#include "base/clock.h"
 #include "base/strtab.h"
 #include "base/u64map.h"
-#include "format/fmt_file_id.h"
 #include "record/layout.h"
+#include "record/mappings.h"
 #include "record/procfs.h"
 
 enum {
 	MAX_KERNEL_ADDRS = 1 << 16,
 	MAX_CONTEXTS = 1 << 16, /* entries; a wrong layout must not fill the file with nonsense */
-	MAX_MAPPINGS = 1 << 16,
 };
-#define RESCAN_INTERVAL (50 * NSEC_PER_MSEC)
 
 struct catalog {
 	struct fmt_writer *w;
 	struct catalog_opts opts;
 	int err;
 	struct strtab *strings;
+	struct mappings *mappings;
 	struct cat_process **procs; /* all images, by idx - 1 */
 	u32 n_procs, cap_procs;
-	struct u64map proc_by_pid;    /* pid -> index of its current image */
-	struct u64map thread_by_tid;  /* pid << 32 | tid -> thread index */
-	struct u64map module_by_file; /* inode and path -> module index */
+	struct u64map proc_by_pid;   /* pid -> index of its current image */
+	struct u64map thread_by_tid; /* pid << 32 | tid -> thread index */
 	struct u64map stack_by_hash;
 	struct u64map context_by_key;
 	struct u64map kernel_seen;
 	u64 *kernel_addrs;
 	u32 n_kernel_addrs, cap_kernel_addrs;
-	u32 n_threads, n_modules, n_stacks, n_contexts, n_layouts;
+	u32 n_threads, n_stacks, n_contexts, n_layouts;
 };
 
 static void note_err(struct catalog *c, int err)
@@ -54,6 +49,11 @@ static void put_row(struct catalog *c, enum fmt_kind_id kind, const void *row, c
 	note_err(c, fmt_writer_row(c->w, kind, row, payload, n));
 }
 
+void catalog_row(struct catalog *c, enum fmt_kind_id kind, const void *row)
+{
+	put_row(c, kind, row, NULL, 0);
+}
+
 int catalog_new(struct fmt_writer *w, const struct catalog_opts *o, struct catalog **ret)
 {
 	struct catalog *c = calloc(1, sizeof(*c));
@@ -63,12 +63,22 @@ int catalog_new(struct fmt_writer *w, const struct catalog_opts *o, struct catal
 	c->w = w;
 	c->opts = *o;
 	c->strings = strtab_new();
-	if (!c->strings) {
-		free(c);
+	if (!c->strings || mappings_new(c, o->unwind.n_rows ? &o->unwind : NULL, &c->mappings) < 0) {
+		catalog_free(c);
 		return -ENOMEM;
 	}
 	*ret = c;
 	return 0;
+}
+
+/* What only a living process needs: a recording may meet very many. */
+static void process_release(struct cat_process *p)
+{
+	if (p->mem_fd >= 0)
+		(void)close(take_fd(&p->mem_fd));
+	free(TAKE_PTR(p->cal_mt));
+	free(TAKE_PTR(p->cal_ct));
+	mappings_release(p);
 }
 
 struct catalog *catalog_free(struct catalog *c)
@@ -76,16 +86,14 @@ struct catalog *catalog_free(struct catalog *c)
 	if (!c)
 		return NULL;
 	for (u32 i = 0; i < c->n_procs; i++) {
-		if (c->procs[i]->mem_fd >= 0)
-			(void)close(c->procs[i]->mem_fd);
-		free(c->procs[i]->maps);
+		process_release(c->procs[i]);
 		free(c->procs[i]);
 	}
+	mappings_free(c->mappings);
 	free(c->procs);
 	free(c->kernel_addrs);
 	u64map_release(&c->proc_by_pid);
 	u64map_release(&c->thread_by_tid);
-	u64map_release(&c->module_by_file);
 	u64map_release(&c->stack_by_hash);
 	u64map_release(&c->context_by_key);
 	u64map_release(&c->kernel_seen);
@@ -143,6 +151,7 @@ static struct cat_process *process_add(struct catalog *c, u32 pid, u32 exec_gen)
 	p->pid = pid;
 	p->exec_gen = exec_gen;
 	p->mem_fd = -1;
+	p->fs = c->opts.fs;
 	c->procs[c->n_procs++] = p;
 	return p;
 }
@@ -153,16 +162,16 @@ static void process_write(struct catalog *c, struct cat_process *p)
 	struct fmt_process row = {.idx = p->idx, .pid = p->pid, .exec_gen = p->exec_gen};
 	char text[FMT_MAX_STRING] = "";
 
-	if (proc_status(p->pid, &st) == 0) {
+	if (proc_status(c->opts.fs, p->pid, &st) == 0) {
 		row.ppid = st.ppid;
 		row.ns_pid = p->ns_pid = st.ns_pid;
 		row.comm = catalog_string(c, st.comm);
 	}
-	if (proc_start_time(p->pid, &row.start) < 0)
+	if (proc_start_time(c->opts.fs, p->pid, &row.start) < 0)
 		row.start = 0;
-	if (proc_exe(p->pid, text, sizeof(text)) == 0)
+	if (proc_exe(c->opts.fs, p->pid, text, sizeof(text)) == 0)
 		row.exe = catalog_string(c, text);
-	if (c->opts.store_cmdline && proc_cmdline(p->pid, text, sizeof(text)) == 0)
+	if (c->opts.store_cmdline && proc_cmdline(c->opts.fs, p->pid, text, sizeof(text)) == 0)
 		row.cmdline = catalog_string(c, text);
 	put_row(c, FMT_PROCESS, &row, NULL, 0);
 }
@@ -197,13 +206,23 @@ struct cat_process *catalog_process_start(struct catalog *c, u32 pid)
 	return p && !p->gone ? p : process_new(c, pid); /* it may be met before its own record comes */
 }
 
-struct cat_process *catalog_process_exec(struct catalog *c, u32 pid)
+/* A child that user space has not met yet may still use the slice: unwind_tables.h keeps it for a while. */
+static void process_end(struct catalog *c, struct cat_process *p)
+{
+	p->gone = true;
+	mappings_drop(c->mappings, p);
+	process_release(p);
+}
+
+struct cat_process *catalog_process_exec(struct catalog *c, u32 pid, u64 ts)
 {
 	struct cat_process *old = process_known(c, pid), *p;
 
 	if (old)
-		old->gone = true;
+		process_end(c, old);
 	p = process_add(c, pid, old ? old->exec_gen + 1 : 0);
+	if (p)
+		p->exec_ts = ts;
 	if (p) {
 		p->layout.gen = old ? old->layout.gen + 1 : 0; /* the kernel side counted the exec, too */
 		process_write(c, p);
@@ -216,7 +235,7 @@ void catalog_process_exit(struct catalog *c, u32 pid)
 	struct cat_process *p = process_known(c, pid);
 
 	if (p)
-		p->gone = true;
+		process_end(c, p);
 }
 
 void catalog_each_image(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx)
@@ -243,8 +262,10 @@ u32 catalog_alive(const struct catalog *c)
 
 int cat_process_mem(struct cat_process *p)
 {
+	if (p->gone) /* its pid may be another's */
+		return -ESRCH;
 	if (p->mem_fd < 0)
-		p->mem_fd = proc_open_mem(p->pid);
+		p->mem_fd = proc_open_mem(p->fs, p->pid);
 	return p->mem_fd;
 }
 
@@ -271,7 +292,7 @@ u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, 
 	if (!p)
 		return 0;
 	row.ns_tid = p->ns_pid == pid ? tid : 0;
-	if ((!comm || p->ns_pid != pid) && proc_status(tid, &st) == 0) {
+	if ((!comm || p->ns_pid != pid) && proc_status(c->opts.fs, tid, &st) == 0) {
 		comm = comm ? comm : st.comm;
 		row.ns_tid = st.ns_tid;
 	}
@@ -299,146 +320,50 @@ u32 catalog_thread(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 st
 
 /* ---- modules and mappings ---- */
 
-static u64 hash_str(u64 h, const char *s)
-{
-	for (; *s; s++)
-		h = (h ^ (u8)*s) * 0x100000001b3ULL;
-	return h;
-}
-
-static void strip_deleted(char *path)
-{
-	char *at = strstr(path, " (deleted)");
-
-	if (at && !at[10])
-		*at = 0;
-}
-
-static void module_ids(struct cat_process *p, const struct proc_map *m, struct catalog *c, struct fmt_module *row)
-{
-	char build_id[ELFID_HEX_LEN], file_id[FMT_FILE_ID_LEN];
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-
-	if (m->path[0] == '[') { /* the vdso has no file: its image is in memory */
-		size_t size = (size_t)(m->end - m->start);
-		_cleanup_free_ u8 *image = malloc(size);
-
-		if (image && cat_process_read(p, m->start, image, size) == 0 && elf_build_id_mem(image, size, build_id) == 0)
-			row->build_id = catalog_string(c, build_id);
-		return;
-	}
-	fd = proc_open_mapped(p->pid, m);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
-	row->inode = st.st_ino;
-	row->size = (u64)st.st_size;
-	row->mtime = (u64)st.st_mtim.tv_sec * NSEC_PER_SEC + (u64)st.st_mtim.tv_nsec;
-	if (elf_build_id(fd, build_id) == 0)
-		row->build_id = catalog_string(c, build_id);
-	else if (fmt_file_id(fd, file_id) == 0)
-		row->file_id = catalog_string(c, file_id);
-}
-
-static u32 module_of(struct catalog *c, struct cat_process *p, const struct proc_map *m)
-{
-	u64 key = hash_str((m->inode + 1) * 0x9e3779b97f4a7c15ULL, m->path), idx;
-	struct fmt_module row = {0};
-	char path[FMT_MAX_STRING];
-
-	if (u64map_get(&c->module_by_file, key, &idx))
-		return (u32)idx;
-	(void)snprintf(path, sizeof(path), "%s", m->path);
-	strip_deleted(path);
-	row.path = catalog_string(c, path);
-	module_ids(p, m, c, &row);
-	row.idx = ++c->n_modules;
-	note_err(c, u64map_put(&c->module_by_file, key, row.idx));
-	put_row(c, FMT_MODULE, &row, NULL, 0);
-	return (u32)row.idx;
-}
-
-struct map_scan {
-	struct catalog *c;
-	struct cat_process *p;
-	u64 ts;
-	char exe[PATH_MAX];
-};
-
-static bool mapping_known(const struct cat_process *p, const struct proc_map *m)
-{
-	for (u32 i = 0; i < p->n_maps; i++)
-		if (p->maps[i].start == m->start && p->maps[i].end == m->end)
-			return true;
-	return false;
-}
-
-/* The path of a mapping is exe's, deleted or not. */
-static bool is_path(const char *path, const char *exe)
-{
-	size_t n = strlen(exe);
-
-	return n && !strncmp(path, exe, n) && (!path[n] || path[n] == ' ');
-}
-
-static int add_mapping(void *ctx, const struct proc_map *m)
-{
-	struct map_scan *s = ctx;
-	struct cat_process *p = s->p;
-	struct cat_mapping *maps;
-	u32 module;
-
-	if (!m->exec || (m->path[0] != '/' && strcmp(m->path, "[vdso]") != 0) || mapping_known(p, m))
-		return 0;
-	if (p->n_maps >= MAX_MAPPINGS)
-		return 0;
-	if (p->n_maps == p->cap_maps) {
-		u32 cap = p->cap_maps ? p->cap_maps * 2 : 16;
-
-		maps = reallocarray(p->maps, cap, sizeof(*maps));
-		if (!maps)
-			return -ENOMEM;
-		p->maps = maps;
-		p->cap_maps = cap;
-	}
-	module = module_of(s->c, p, m);
-	p->maps[p->n_maps++] = (struct cat_mapping){.start = m->start, .end = m->end, .module = module};
-	if (is_path(m->path, s->exe)) {
-		p->exe_module = module;
-		p->text_start = p->text_start ? min_u64(p->text_start, m->start) : m->start;
-		p->text_end = max_u64(p->text_end, m->end);
-	}
-	put_row(s->c, FMT_MAPPING,
-		&(struct fmt_mapping){
-			.process = p->idx,
-			.module = module,
-			.start = m->start,
-			.end = m->end,
-			.file_off = m->file_off,
-			.ts = s->ts,
-		},
-		NULL, 0);
-	return 0;
-}
-
 int catalog_scan_maps(struct catalog *c, struct cat_process *p, u64 ts)
 {
-	struct map_scan s = {.c = c, .p = p, .ts = ts};
+	int err = mappings_scan(c->mappings, p, ts);
 
-	if (proc_exe(p->pid, s.exe, sizeof(s.exe)) < 0)
-		s.exe[0] = 0;
-	return proc_maps(p->pid, add_mapping, &s);
+	if (err == -ENOMEM)
+		note_err(c, err);
+	return err;
+}
+
+bool catalog_scan_due(const struct cat_process *p, u64 now)
+{
+	return !p->gone && mappings_due(p, now);
+}
+
+void catalog_mapped(struct catalog *c, u32 pid, u64 addr, u64 len, u64 ts)
+{
+	struct cat_process *p = process_known(c, pid);
+
+	if (p && !p->gone)
+		mappings_note(p, addr, len, ts);
+}
+
+void catalog_mapped_unknown(struct catalog *c)
+{
+	for (u32 i = 0; i < c->n_procs; i++)
+		if (!c->procs[i]->gone)
+			mappings_note(c->procs[i], 0, 0, 0);
+}
+
+const struct unwind_arrays *catalog_unwind(const struct catalog *c)
+{
+	const struct unwind_tables *t = mappings_tables(c->mappings);
+
+	return t ? unwind_tables_arrays(t) : NULL;
+}
+
+struct unwind_tables_counts catalog_unwind_counts(const struct catalog *c)
+{
+	const struct unwind_tables *t = mappings_tables(c->mappings);
+
+	return t ? unwind_tables_counts(t) : (struct unwind_tables_counts){0};
 }
 
 /* ---- stacks ---- */
-
-static bool address_known(const struct cat_process *p, u64 addr)
-{
-	for (u32 i = 0; i < p->n_maps; i++)
-		if (addr >= p->maps[i].start && addr < p->maps[i].end)
-			return true;
-	return false;
-}
 
 static void note_kernel_addr(struct catalog *c, u64 addr)
 {
@@ -459,32 +384,36 @@ static void note_kernel_addr(struct catalog *c, u64 addr)
 		c->kernel_addrs[c->n_kernel_addrs++] = addr;
 }
 
-/* A library that was mapped since the last look shows as an address in no known mapping. */
-static void look_for_new_maps(struct catalog *c, struct cat_process *p, const u64 *frames, u32 n, u64 ts)
+/* A library that was mapped since the last look shows as an address in no known mapping, or stops the kernel side's walker. */
+static void look_for_new_maps(struct catalog *c, struct cat_process *p, const struct cat_stack *s, u64 ts)
 {
-	bool all_known = true;
+	bool all_known = s->status != FMT_STACK_NO_MAPPING && s->status != FMT_STACK_STARTING;
 
-	for (u32 i = 0; i < n && all_known; i++)
-		all_known = address_known(p, frames[i]);
-	if (all_known || p->gone || ts < p->last_scan_ts + RESCAN_INTERVAL)
+	for (u32 i = 0; i < s->n && all_known; i++)
+		all_known = mappings_hold(p, s->frames[i]);
+	if (all_known || p->gone)
 		return;
-	p->last_scan_ts = ts;
-	if (catalog_scan_maps(c, p, ts) < 0)
+	p->met_unknown = true;
+	mappings_miss(p);
+	if (mappings_due(p, clock_ns(CLOCK_MONOTONIC)) && catalog_scan_maps(c, p, ts) < 0)
 		return; /* it is gone: its frames stay addresses */
 }
 
-u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const u64 *frames, u32 n, enum fmt_stack_status status,
-		  u64 ts)
+u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const struct cat_stack *s, u64 ts)
 {
-	struct fmt_stack row = {.kind = p ? FMT_STACK_USER : FMT_STACK_KERNEL, .process = p ? p->idx : 0, .status = status};
+	struct fmt_stack row = {.kind = p ? FMT_STACK_USER : FMT_STACK_KERNEL,
+				.process = p ? p->idx : 0,
+				.status = s->status,
+				.fp_from = s->fp_from};
+	const u64 *frames = s->frames;
+	u32 n = (u32)min_u64(s->n, FMT_MAX_FRAMES);
 	u64 relative[FMT_MAX_FRAMES];
 	u64 idx;
 
 	if (u64map_get(&c->stack_by_hash, hash, &idx))
 		return (u32)idx;
-	n = (u32)min_u64(n, FMT_MAX_FRAMES);
 	if (p) {
-		look_for_new_maps(c, p, frames, n, ts);
+		look_for_new_maps(c, p, s, ts);
 	} else {
 		for (u32 i = 0; i < n; i++) {
 			relative[i] = frames[i] - c->opts.stext;
@@ -513,9 +442,21 @@ u32 catalog_kernel_addrs(const struct catalog *c, const u64 **ret)
 
 /* ---- Tokio ---- */
 
+static u64 context_key(u32 thread, const struct wire_ctx *x)
+{
+	return x->sched * 0x9e3779b97f4a7c15ULL ^ ((u64)thread << 32 | x->gen);
+}
+
+u32 catalog_context_known(const struct catalog *c, u32 thread, const struct wire_ctx *x)
+{
+	u64 idx;
+
+	return x->sched && u64map_get(&c->context_by_key, context_key(thread, x), &idx) ? (u32)idx : 0;
+}
+
 u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const struct wire_ctx *x)
 {
-	u64 key = x->sched * 0x9e3779b97f4a7c15ULL ^ ((u64)thread << 32 | x->gen), idx;
+	u64 key = context_key(thread, x), idx;
 	struct layout_owner owner = {0};
 	struct fmt_context row = {.thread = thread, .layout = p->layout_idx, .sched = x->sched, .flavor = x->flavor};
 

@@ -11,21 +11,51 @@
 #include "bpf/ascope_wire.h"
 #include "format/fmt_writer.h"
 #include "record/calibrate.h"
+#include "record/procfs.h"
 #include "record/tokio_elf.h"
+#include "record/unwind_tables.h"
 
 struct catalog;
 
+/* An executable mapping of a process, as it was when its maps were read last. */
+struct cat_mapping {
+	u64 start, end, file_off;
+	u64 dev, inode; /* as in /proc/PID/maps; 0 without a file */
+	u32 module;	/* 0: anonymous memory */
+	bool again;	/* it was mapped anew since: it may be another file */
+};
+
+/* Something was mapped. */
+struct cat_news {
+	u64 start, end, ts;
+};
+
+/* When to look at a process's maps; record/mappings.c. */
+struct cat_scan {
+	bool wanted;
+	bool lost_anon;	 /* anonymous memory was unmapped since map_gen changed */
+	u64 ended, cost; /* the last scan's end, CLOCK_MONOTONIC ns, and its cpu time without building tables */
+	u64 interval;	 /* to the next, ns */
+};
+
 /* A program image of a target process. Owned by the catalog. */
 struct cat_process {
+	const struct procfs *fs; /* borrowed */
 	u32 idx, pid;
 	u32 ns_pid; /* inside its pid namespace; 0 unknown */
 	u32 exec_gen;
+	u64 exec_ts; /* when the image was started by an exec that was seen; 0 before the recording */
 	bool gone;
 	u32 exe_module;		  /* module index of the main program; 0 unknown */
-	u64 text_start, text_end; /* its executable mapping */
-	struct cat_mapping *maps;
-	u32 n_maps, cap_maps;
-	u64 last_scan_ts;
+	struct cat_mapping *maps; /* sorted, without overlaps */
+	u32 n_maps;
+	struct cat_news *news; /* since the last scan */
+	u32 n_news;
+	struct cat_scan scan;
+	struct unwind_slice slice; /* its mappings as the kernel side's walker uses them */
+	u32 map_gen;		   /* changes when an address may mean other code; never 0 after the first scan */
+	bool unpublished;	   /* slice or map_gen changed since the kernel side was told */
+	bool met_unknown;	   /* a stack ended at an address in no known mapping since then */
 	/* Tokio, filled by record/discover.c */
 	struct tokio_elf elf;
 	bool elf_read;
@@ -37,20 +67,17 @@ struct cat_process {
 	const char *layout_row, *found_by;
 	bool ambiguous; /* the last scan found several equally good places */
 	u64 tick_from_mt, tick_from_ct;
-	struct calibrate cal_mt, cal_ct;
-	u64 next_look_ns; /* when to look for a runtime again */
+	struct calibrate *cal_mt, *cal_ct; /* NULL until the first bytes of a Core; large, and most processes have none */
+	u64 next_look_ns;		   /* when to look for a runtime again */
 	u64 look_interval_ns;
 	int mem_fd; /* /proc/PID/mem, opened at first use; -1 */
 };
 
-struct cat_mapping {
-	u64 start, end;
-	u32 module;
-};
-
 struct catalog_opts {
 	bool store_cmdline;
-	u64 stext; /* kernel addresses are stored relative to it */
+	u64 stext;		     /* kernel addresses are stored relative to it */
+	const struct procfs *fs;     /* how /proc is opened; borrowed; NULL: with this process's rights */
+	struct unwind_arrays unwind; /* where unwind tables go; all zero: none are built */
 };
 
 /* The writer is borrowed and must outlive the catalog. */
@@ -60,14 +87,17 @@ struct catalog *catalog_free(struct catalog *c); /* accepts NULL, returns NULL *
 /* First write error seen while adding entries; 0 when none. */
 int catalog_err(const struct catalog *c) __must_check;
 
+/* Writes a row without payload; the first error sticks in catalog_err(). For record/modules.c and mappings.c. */
+void catalog_row(struct catalog *c, enum fmt_kind_id kind, const void *row);
+
 u32 catalog_string(struct catalog *c, const char *s); /* 0 for "" and when out of memory (sticky in catalog_err) */
 
 /* The current image of a process; made on first sight. NULL when out of memory. */
 struct cat_process *catalog_process(struct catalog *c, u32 pid);
 /* A process with this pid was forked: an older one of the same pid is gone, and is another. NULL when out of memory. */
 struct cat_process *catalog_process_start(struct catalog *c, u32 pid);
-/* The process execed: a new image under the same pid. */
-struct cat_process *catalog_process_exec(struct catalog *c, u32 pid);
+/* The process execed at ts: a new image under the same pid. */
+struct cat_process *catalog_process_exec(struct catalog *c, u32 pid, u64 ts);
 void catalog_process_exit(struct catalog *c, u32 pid);
 
 /* Calls fn for every image, alive or not; for every one that is alive. */
@@ -82,19 +112,42 @@ u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, 
 /* Only if it is known already; 0 otherwise. */
 u32 catalog_thread_known(const struct catalog *c, u32 pid, u32 tid);
 
-/* Reads /proc/PID/maps and adds new modules and mappings, stamped ts (0 = since before the capture). Sets exe_module and text range. */
+/*
+ * Reads /proc/PID/maps: adds rows of new modules and mappings, stamped ts (0 = since before the capture), builds unwind tables of new modules and writes the
+ * process's slice. Sets exe_module; `unpublished` when the kernel side is to be told. With ts 0 all tables are built at once; else, when they take long, the
+ * rest when catalog_scan_due() says so. 0; -ESRCH and others of /proc: the process is gone; -ENOMEM, which sticks.
+ */
 int catalog_scan_maps(struct catalog *c, struct cat_process *p, u64 ts) __must_check;
+bool catalog_scan_due(const struct cat_process *p,
+		      u64 now); /* there is something to look for, and it is time. CLOCK_MONOTONIC ns */
+
+/* A process, known or not, has mapped something executable (mmap_watch.h). */
+void catalog_mapped(struct catalog *c, u32 pid, u64 addr, u64 len, u64 ts);
+/* Such news were lost: all are to be looked at. */
+void catalog_mapped_unknown(struct catalog *c);
+
+/* The unwind tables as the kernel side sees them, for a walk from outside; NULL when none are built. */
+const struct unwind_arrays *catalog_unwind(const struct catalog *c);
+struct unwind_tables_counts catalog_unwind_counts(const struct catalog *c); /* zeros then */
+
+struct cat_stack {
+	const u64 *frames;
+	u32 n;
+	u32 fp_from; /* 1 + first frame found by a frame pointer; 0 none */
+	enum fmt_stack_status status;
+};
 
 /*
  * Adds a stack under a hash of the caller's (unique over the recording). Addresses innermost first; user addresses in no known mapping
  * make the catalog look at the maps again. Returns its index, 0 on failure.
  */
-u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const u64 *frames, u32 n, enum fmt_stack_status status,
-		  u64 ts);
+u32 catalog_stack(struct catalog *c, u64 hash, struct cat_process *p, const struct cat_stack *s, u64 ts);
 u32 catalog_stack_known(const struct catalog *c, u64 hash); /* 0 when it never arrived */
 
 /* The context entry for a thread inside a scheduler context; 0 when x has none. */
 u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const struct wire_ctx *x);
+/* Only if it is known already, of which sched and gen of x are enough; 0 otherwise. */
+u32 catalog_context_known(const struct catalog *c, u32 thread, const struct wire_ctx *x);
 
 /* Writes (again) the process's layout entry. */
 void catalog_layout(struct catalog *c, struct cat_process *p, u64 ts);

@@ -14,6 +14,11 @@ _Static_assert(offsetof(struct fmt_sample, tick) - offsetof(struct fmt_sample, c
 	       "context columns");
 _Static_assert((int)WIRE_CTX_READ == (int)FMT_CTX_READ && (int)WIRE_CTX_UNREAD == (int)FMT_CTX_UNREAD, "same numbers");
 _Static_assert((int)WIRE_FLAVOR_MULTI_THREAD == (int)FMT_FLAVOR_MULTI_THREAD, "same numbers");
+_Static_assert((int)UW_WHOLE == (int)FMT_STACK_WHOLE && (int)UW_TRUNCATED == (int)FMT_STACK_TRUNCATED &&
+		       (int)UW_NO_TABLE == (int)FMT_STACK_NO_TABLE && (int)UW_FAULT == (int)FMT_STACK_FAULT &&
+		       (int)UW_NO_MAPPING == (int)FMT_STACK_NO_MAPPING && (int)UW_BAD_RULE == (int)FMT_STACK_BAD_RULE &&
+		       (int)UW_BROKEN == (int)FMT_STACK_BROKEN && (int)UW_STARTING == (int)FMT_STACK_STARTING,
+	       "same numbers");
 
 void convert_ctx(struct catalog *cat, struct cat_process *p, u32 thread, const struct wire_ctx *x, u64 *cols)
 {
@@ -42,6 +47,52 @@ static u32 stack_of(struct convert *cv, u64 hash)
 	return idx;
 }
 
+void convert_release(struct convert *cv)
+{
+	free(cv->threads);
+	cv->threads = NULL;
+	cv->cap_threads = 0;
+}
+
+/* NULL when out of memory. */
+static struct convert_thread *thread_of(struct convert *cv, u64 idx)
+{
+	if (idx >= cv->cap_threads) {
+		u32 cap = max_u64(idx + 1, cv->cap_threads * 2ULL);
+		struct convert_thread *t = reallocarray(cv->threads, cap, sizeof(*t));
+
+		if (!t)
+			return NULL;
+		memset(t + cv->cap_threads, 0, (cap - cv->cap_threads) * sizeof(*t));
+		cv->threads = t;
+		cv->cap_threads = cap;
+	}
+	return &cv->threads[idx];
+}
+
+/*
+ * Some machines (seen in virtual ones, 6.18) now and then report a switch from idle to nobody: not to BPF, not to perf. The thread's run time at its next
+ * switch-out tells when it must have come back; without that a block would lose its end. Its count of switches tells that from records that were lost:
+ * then nothing can be said of the time between.
+ */
+static int note_switch_out(struct convert *cv, const struct wire_switch_out *e, u64 thread)
+{
+	struct convert_thread *t = thread_of(cv, thread);
+	u64 ran;
+	int err = 0;
+
+	if (!t)
+		return -ENOMEM;
+	if (t->is_out && e->switches == t->switches + 1 && e->exec >= t->exec && e->h.ts >= t->ts) {
+		ran = min_u64(e->exec - t->exec, e->h.ts - t->ts);
+		err = fmt_writer_row(
+			cv->w, FMT_SWITCH_IN,
+			&(struct fmt_switch_in){.ts = e->h.ts - ran, .thread = thread, .cpu = e->h.cpu, .derived = 1}, NULL, 0);
+	}
+	*t = (struct convert_thread){.ts = e->h.ts, .exec = e->exec, .switches = e->switches, .is_out = true};
+	return err;
+}
+
 static int put_switch_out(struct convert *cv, const struct wire_switch_out *e)
 {
 	struct cat_process *p = catalog_process(cv->cat, e->h.tgid);
@@ -59,9 +110,13 @@ static int put_switch_out(struct convert *cv, const struct wire_switch_out *e)
 		.lifo = e->lifo,
 		.queued = e->queued,
 	};
+	int err;
 
 	if (!p)
 		return -ENOMEM;
+	err = note_switch_out(cv, e, row.thread);
+	if (err)
+		return err;
 	if (e->wait.syscall >= 0) {
 		row.syscall = (u64)e->wait.syscall + 1;
 		row.arg0 = e->wait.arg0;
@@ -72,9 +127,14 @@ static int put_switch_out(struct convert *cv, const struct wire_switch_out *e)
 
 static int put_switch_in(struct convert *cv, const struct wire_switch_in *e)
 {
-	struct fmt_switch_in row = {.ts = e->h.ts, .cpu = e->h.cpu, .derived = e->derived != 0};
+	struct fmt_switch_in row = {.ts = e->h.ts, .cpu = e->h.cpu};
+	struct convert_thread *t;
 
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);
+	t = thread_of(cv, row.thread);
+	if (!t)
+		return -ENOMEM;
+	t->is_out = false;
 	return fmt_writer_row(cv->w, FMT_SWITCH_IN, &row, NULL, 0);
 }
 
@@ -90,7 +150,7 @@ static int put_waking(struct convert *cv, const struct wire_waking *e)
 		p = catalog_process(cv->cat, e->waker_tgid);
 		if (!p)
 			return -ENOMEM;
-		row.waker_context = catalog_context(cv->cat, p, (u32)row.waker, &e->waker_ctx);
+		row.waker_context = catalog_context_known(cv->cat, (u32)row.waker, &e->waker_ctx);
 		row.waker_budget = e->waker_ctx.budget;
 		row.waker_task = e->waker_ctx.task;
 	}
@@ -107,6 +167,7 @@ static int put_sample(struct convert *cv, const struct wire_sample *e)
 		.mode = e->user_mode ? 1 : 2,
 		.ustack = stack_of(cv, e->ustack),
 		.kstack = stack_of(cv, e->kstack),
+		.pc = e->pc,
 	};
 
 	if (!p)
@@ -115,28 +176,23 @@ static int put_sample(struct convert *cv, const struct wire_sample *e)
 	return fmt_writer_row(cv->w, FMT_SAMPLE, &row, NULL, 0);
 }
 
-/* The kernel side leaves a hole (0) where a leaf fix-up found nothing. */
+/* A stack without frames says how the walk from a sample's own address ended. */
 static int put_stack(struct convert *cv, const struct wire_stack *e, size_t size)
 {
+	struct cat_stack s = {.frames = (const u64 *)e->frames, .n = e->n, .fp_from = e->fp_from, .status = e->status};
 	struct cat_process *p = NULL;
-	u64 frames[WIRE_MAX_FRAMES + 1];
-	enum fmt_stack_status status;
-	u32 n = 0;
 
-	if (e->n > WIRE_MAX_FRAMES + 1 || size < offsetof(struct wire_stack, frames) + e->n * sizeof(u64)) {
+	if (e->n > WIRE_MAX_FRAMES || size < offsetof(struct wire_stack, frames) + e->n * sizeof(u64) || e->status == UW_MORE ||
+	    e->status >= UW_STATUSES || e->fp_from > e->n) {
 		cv->bad_records++;
 		return 0;
 	}
-	for (u32 i = 0; i < e->n; i++)
-		if (e->frames[i])
-			frames[n++] = e->frames[i];
 	if (!e->kernel) {
 		p = catalog_process(cv->cat, e->h.tgid);
 		if (!p)
 			return -ENOMEM;
 	}
-	status = e->truncated ? FMT_STACK_TRUNCATED : e->kernel ? FMT_STACK_WHOLE : FMT_STACK_FP;
-	(void)catalog_stack(cv->cat, e->hash, p, frames, n, status, e->h.ts);
+	(void)catalog_stack(cv->cat, e->hash, p, &s, e->h.ts);
 	return catalog_err(cv->cat);
 }
 
@@ -181,7 +237,7 @@ static int put_exec(struct convert *cv, const struct wire_exec *e)
 	struct cat_process *p;
 
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->old_tid, NULL, 0);
-	p = catalog_process_exec(cv->cat, e->h.tgid);
+	p = catalog_process_exec(cv->cat, e->h.tgid, e->h.ts);
 	if (!p)
 		return -ENOMEM;
 	row.process = p->idx;

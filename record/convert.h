@@ -7,13 +7,25 @@
 #include "format/fmt_writer.h"
 #include "record/catalog.h"
 
+/* What a thread's last switch said. */
+struct convert_thread {
+	u64 ts, exec; /* of the last switch-out */
+	u32 switches;
+	bool is_out;
+};
+
+/* Zero-initialise but for cat and w; convert_release() at the end. */
 struct convert {
 	struct catalog *cat;
 	struct fmt_writer *w;
+	struct convert_thread *threads; /* by thread index */
+	u32 cap_threads;
 	u64 last_ts;	    /* of the last record taken */
 	u64 bad_records;    /* too short for their kind, or of no known kind */
 	u64 stacks_missing; /* events whose stack record was lost */
 };
+
+void convert_release(struct convert *cv);
 
 /* Writes the rows of one record. WIRE_CORE is not for the file and is ignored. 0 or the writer's error. */
 int convert_record(struct convert *cv, const struct wire_hdr *h, size_t size) __must_check;

@@ -6,10 +6,9 @@
 #include "record/discover.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "record/layout.h"
 #include "record/procfs.h"
 
@@ -17,22 +16,32 @@
 #define LOOK_MAX   (5 * NSEC_PER_SEC)
 enum { MAX_SCAN_THREADS = 512, MAX_CORE_RECORDS = 500000 };
 
+/* Tables are built, and maps read, in the main loop: so much of a turn at most (one process more), for the ring must be drained. */
+#define SCAN_BUDGET (50 * NSEC_PER_MSEC)
+
 static void read_elf(struct cat_process *p)
 {
-	char path[64];
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = proc_open_exe(p->fs, p->pid);
 
 	p->elf_read = true;
-	(void)snprintf(path, sizeof(path), "/proc/%u/exe", p->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || tokio_elf_read(fd, &p->elf) < 0)
 		p->elf = (struct tokio_elf){0};
 }
 
-static int tell_kernel(struct discover *d, const struct cat_process *p)
+static int tell_kernel(struct discover *d, struct cat_process *p)
 {
-	struct wire_target t = {.layout = p->layout, .text_start = p->text_start, .text_end = p->text_end};
+	struct wire_target t = {.layout = p->layout,
+				.map_first = p->slice.first,
+				.map_n = p->slice.n,
+				.map_gen = p->map_gen,
+				.exec_ts = p->exec_ts};
 
+	/* threads that wait since before have had their stacks cut short; now they can be walked from outside */
+	if (p->unpublished && p->met_unknown && p->slice.n) {
+		d->want_snapshot = true;
+		p->met_unknown = false;
+	}
+	p->unpublished = false;
 	return kernel_side_set_target(d->kernel, p->pid, &t);
 }
 
@@ -110,7 +119,7 @@ static int look(struct discover *d, struct cat_process *p, u64 ts)
 	err = kernel_side_each_thread(d->kernel, collect_thread, &l);
 	if (err)
 		return err;
-	if (proc_maps(p->pid, collect_stack, &l) < 0)
+	if (proc_maps(p->fs, p->pid, collect_stack, &l) < 0)
 		return 0; /* it is gone */
 	err = layout_find(&p->elf, threads, l.n, cat_process_read, p, &r);
 	if (err)
@@ -135,20 +144,38 @@ int discover_process(struct discover *d, struct cat_process *p, u64 ts)
 struct tick_ctx {
 	struct discover *d;
 	u64 now;
+	u64 began; /* this turn, CLOCK_MONOTONIC ns */
 	int err;
 };
+
+/* New mappings, and processes of which an event was the first thing heard: the record of their start was lost. */
+static int keep_current(struct tick_ctx *t, struct cat_process *p)
+{
+	u64 now = clock_ns(CLOCK_MONOTONIC);
+	int err = 0;
+
+	if (now - t->began < SCAN_BUDGET) {
+		if (!p->elf_read)
+			err = discover_process(t->d, p, now);
+		else if (catalog_scan_due(p, now) && catalog_scan_maps(t->d->cat, p, now) == -ENOMEM)
+			err = -ENOMEM;
+	}
+	return !err && p->unpublished ? tell_kernel(t->d, p) : err;
+}
 
 static void tick_process(void *ctx, struct cat_process *p)
 {
 	struct tick_ctx *t = ctx;
 
+	if (!t->err)
+		t->err = keep_current(t, p);
 	if (!t->err && p->elf_read && !p->layout_confirmed && p->elf.tls_memsz && t->now >= p->next_look_ns)
 		t->err = look(t->d, p, t->now);
 }
 
 int discover_tick(struct discover *d, u64 now)
 {
-	struct tick_ctx t = {.d = d, .now = now};
+	struct tick_ctx t = {.d = d, .now = now, .began = clock_ns(CLOCK_MONOTONIC)};
 
 	catalog_each_process(d->cat, tick_process, &t);
 	return t.err;
@@ -161,13 +188,16 @@ int discover_core(struct discover *d, const struct wire_core *e)
 	struct cat_process *p = catalog_process(d->cat, e->h.tgid);
 	bool mt = e->ctx.flavor == WIRE_FLAVOR_MULTI_THREAD;
 	u32 bit = 1u << (e->ctx.flavor - 1);
-	struct calibrate *c;
+	struct calibrate **slot, *c;
 	u16 *off;
 	int found;
 
 	if (!p || p->gone || e->ctx.gen != p->layout.gen || !(p->layout.want_core & bit))
 		return 0;
-	c = mt ? &p->cal_mt : &p->cal_ct;
+	slot = mt ? &p->cal_mt : &p->cal_ct;
+	c = *slot ? *slot : (*slot = calloc(1, sizeof(*c)));
+	if (!c)
+		return -ENOMEM;
 	off = mt ? &p->layout.tick_mt : &p->layout.tick_ct;
 	found = calibrate_add(c, e);
 	if (found < 0) {

@@ -12,13 +12,17 @@
 struct discover {
 	struct catalog *cat;
 	struct kernel_side *kernel;
-	bool want_snapshot; /* a runtime was found, or found elsewhere than thought: threads may be waiting inside polls since before */
+	bool want_snapshot; /* a runtime was found, or found elsewhere than thought, or mappings became known that stacks had missed: threads may be
+			       waiting since before */
 };
 
 /* A target process, or a new image of one: reads its maps and ELF tables, makes it known to the kernel side and looks for a runtime. */
 int discover_process(struct discover *d, struct cat_process *p, u64 ts) __must_check;
 
-/* Looks again at every process whose runtime is not confirmed and whose time has come. */
+/*
+ * To be called at every turn, after the ring and the news of mappings are drained: brings mappings and their tables up to date, and looks again at every
+ * process whose runtime is not confirmed and whose time has come.
+ */
 int discover_tick(struct discover *d, u64 now) __must_check;
 
 /* Takes the raw bytes of a Core for the calibration of the tick. */

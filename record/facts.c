@@ -84,6 +84,33 @@ void facts_counters(struct facts *f, const u64 *stats)
 		facts_total(f, "lost.targets_full", stats[WIRE_STAT_TARGETS_FULL]);
 }
 
+static const char *const walk_names[UW_STATUSES] = {
+	[UW_WHOLE] = "whole",		[UW_TRUNCATED] = "truncated", [UW_NO_TABLE] = "no_table", [UW_FAULT] = "fault",
+	[UW_NO_MAPPING] = "no_mapping", [UW_BAD_RULE] = "bad_rule",   [UW_BROKEN] = "broken",	  [UW_STARTING] = "starting",
+};
+
+void facts_unwind(struct facts *f, const u64 *stats, struct unwind_tables_counts t)
+{
+	char key[64];
+
+	for (u32 i = 0; i < UW_STATUSES; i++) {
+		if (!walk_names[i])
+			continue;
+		(void)snprintf(key, sizeof(key), "walks.%s", walk_names[i]);
+		facts_total(f, key, stats[WIRE_STAT_WALK + i]);
+	}
+	facts_total(f, "walks.frames", stats[WIRE_STAT_WALK_FRAMES]);
+	facts_total(f, "walks.reused", stats[WIRE_STAT_WALK_SAME]);
+	facts_total(f, "unwind.modules", t.modules);
+	facts_total(f, "unwind.without_table", t.without_table);
+	facts_total(f, "unwind.no_room", t.no_room);
+	facts_total(f, "unwind.rows", t.rows);
+	facts_total(f, "unwind.idx", t.idx);
+	facts_total(f, "unwind.evicted", t.evicted);
+	facts_total(f, "unwind.maps_cut", t.maps_cut);
+	facts_total(f, "unwind.build_ns", t.build_ns);
+}
+
 static u64 timeval_ns(struct timeval t)
 {
 	return (u64)t.tv_sec * NSEC_PER_SEC + (u64)t.tv_usec * NSEC_PER_USEC;
@@ -91,16 +118,16 @@ static u64 timeval_ns(struct timeval t)
 
 void facts_cost(struct facts *f, const struct kernel_side *k)
 {
+	struct kernel_side_cost bpf = kernel_side_cost(k);
 	struct rusage ru;
-	u64 bpf_ns, bpf_runs;
 
-	kernel_side_cost(k, &bpf_ns, &bpf_runs);
 	(void)getrusage(RUSAGE_SELF, &ru);
 	facts_total(f, "cost.user_ns", timeval_ns(ru.ru_utime));
 	facts_total(f, "cost.sys_ns", timeval_ns(ru.ru_stime));
 	facts_total(f, "cost.max_rss_bytes", (u64)ru.ru_maxrss * 1024);
-	if (bpf_runs) { /* kernel.bpf_stats_enabled is off by default */
-		facts_total(f, "cost.bpf_ns", bpf_ns);
-		facts_total(f, "cost.bpf_runs", bpf_runs);
+	if (bpf.runs) { /* kernel.bpf_stats_enabled is off by default */
+		facts_total(f, "cost.bpf_ns", bpf.ns);
+		facts_total(f, "cost.bpf_runs", bpf.runs);
 	}
+	facts_total(f, "cost.verified_insns", bpf.verified_insns);
 }

@@ -22,6 +22,8 @@ void facts_meta(struct facts *f, const char *key, const char *value);
 void facts_meta_u64(struct facts *f, const char *key, u64 value);
 void facts_total(struct facts *f, const char *key, u64 value);
 
-void facts_host(struct facts *f);			       /* ascope, host, kernel */
-void facts_counters(struct facts *f, const u64 *stats);	       /* what the kernel side sent and lost: WIRE_STATS entries */
+void facts_host(struct facts *f);			/* ascope, host, kernel */
+void facts_counters(struct facts *f, const u64 *stats); /* what the kernel side sent and lost: WIRE_STATS entries */
+void facts_unwind(struct facts *f, const u64 *stats,
+		  struct unwind_tables_counts t);	       /* how user stacks were walked, and by what */
 void facts_cost(struct facts *f, const struct kernel_side *k); /* the recorder's own price */

@@ -8,9 +8,11 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -18,6 +20,7 @@
 #include "base/buf.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "record/privileges.h"
 
 enum { MAX_CPUS = 4096, VERIFIER_LOG = 4 << 20 };
 
@@ -30,6 +33,8 @@ struct kernel_side {
 	int cpus;
 	struct bpf_link **samplers; /* one per cpu */
 	u32 n_samplers;
+	struct unwind_arrays unwind;
+	struct bpf_link *threads; /* the task iterator; opened for each pass, which needs no privilege */
 	bool started;
 };
 
@@ -87,6 +92,7 @@ static void choose_programs(struct kernel_side *k)
 static void configure(struct kernel_side *k, const struct btf *btf)
 {
 	k->skel->rodata->all_stacks = k->opts.all_stacks;
+	k->skel->rodata->careful = k->opts.careful;
 	k->skel->rodata->has_prev_state = sched_switch_has_state(btf);
 	k->skel->rodata->ring_wake_bytes = k->opts.ring_bytes / 4;
 	choose_programs(k);
@@ -96,6 +102,12 @@ static int load_programs(struct kernel_side *k, const char *verifier_log)
 {
 	int err = bpf_map__set_max_entries(k->skel->maps.ring, (u32)k->opts.ring_bytes);
 
+	if (!err)
+		err = bpf_map__set_max_entries(k->skel->maps.uw_rows, k->opts.unwind.rows);
+	if (!err)
+		err = bpf_map__set_max_entries(k->skel->maps.uw_idx, k->opts.unwind.idx);
+	if (!err)
+		err = bpf_map__set_max_entries(k->skel->maps.uw_maps, k->opts.unwind.maps);
 	if (!err)
 		err = ascope_bpf__load(k->skel);
 	if (err == -EPERM || err == -EACCES) {
@@ -130,6 +142,51 @@ static int open_and_load(struct kernel_side *k)
 	return err;
 }
 
+/* Entries are 8 bytes apart, whatever their size, and so are the values of these maps; BPF_F_MMAPABLE (5.5) makes the first one page aligned. */
+static size_t array_bytes(u32 n, size_t entry)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (n * entry + page - 1) / page * page;
+}
+
+static void *map_array(const struct bpf_map *map, u32 n, size_t entry)
+{
+	void *at = mmap(NULL, array_bytes(n, entry), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static int map_unwind_arrays(struct kernel_side *k)
+{
+	struct unwind_arrays *a = &k->unwind;
+
+	a->n_rows = k->opts.unwind.rows;
+	a->n_idx = k->opts.unwind.idx;
+	a->n_maps = k->opts.unwind.maps;
+	a->rows = map_array(k->skel->maps.uw_rows, a->n_rows, sizeof(*a->rows));
+	a->idx = map_array(k->skel->maps.uw_idx, a->n_idx, sizeof(*a->idx));
+	a->maps = map_array(k->skel->maps.uw_maps, a->n_maps, sizeof(*a->maps));
+	return a->rows && a->idx && a->maps ? 0 : -ENOMEM;
+}
+
+static void unmap_unwind_arrays(struct kernel_side *k)
+{
+	struct unwind_arrays *a = &k->unwind;
+
+	if (a->rows)
+		(void)munmap(a->rows, array_bytes(a->n_rows, sizeof(*a->rows)));
+	if (a->idx)
+		(void)munmap(a->idx, array_bytes(a->n_idx, sizeof(*a->idx)));
+	if (a->maps)
+		(void)munmap(a->maps, array_bytes(a->n_maps, sizeof(*a->maps)));
+}
+
+const struct unwind_arrays *kernel_side_unwind_arrays(const struct kernel_side *k)
+{
+	return &k->unwind;
+}
+
 static int on_record(void *ctx, void *data, size_t size)
 {
 	struct kernel_side *k = ctx;
@@ -152,7 +209,9 @@ int kernel_side_load(const struct kernel_side_opts *o, kernel_side_fn fn, void *
 	if (!err) {
 		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.ring), on_record, k, NULL);
 		k->samplers = calloc((size_t)k->cpus, sizeof(struct bpf_link *));
-		err = k->ring && k->samplers ? 0 : -ENOMEM;
+		k->threads = bpf_program__attach_iter(k->skel->progs.list_threads, NULL);
+		k->opts.helper->targets_fd = bpf_map__fd(k->skel->maps.targets);
+		err = k->ring && k->samplers && k->threads ? map_unwind_arrays(k) : -ENOMEM;
 	}
 	if (err) {
 		kernel_side_free(k);
@@ -169,7 +228,9 @@ struct kernel_side *kernel_side_free(struct kernel_side *k)
 	for (u32 i = 0; i < k->n_samplers; i++)
 		(void)bpf_link__destroy(k->samplers[i]);
 	free(k->samplers);
+	(void)bpf_link__destroy(k->threads);
 	ring_buffer__free(k->ring);
+	unmap_unwind_arrays(k);
 	ascope_bpf__destroy(k->skel);
 	free(k);
 	return NULL;
@@ -263,12 +324,51 @@ int kernel_side_drain(struct kernel_side *k)
 
 int kernel_side_set_target(struct kernel_side *k, u32 tgid, const struct wire_target *t)
 {
-	return bpf_map__update_elem(k->skel->maps.targets, &tgid, sizeof(tgid), t, sizeof(*t), BPF_ANY);
+	u64 *word = (u64 *)&k->skel->bss->target_bits[tgid / 64 % (WIRE_TARGET_BITS / 64)];
+
+	(void)__atomic_fetch_or(word, 1ULL << (tgid & 63), __ATOMIC_SEQ_CST); /* before the map: bpf/emit.bpf.h */
+	return helper_set_target(k->opts.helper, tgid, t);
 }
 
 void kernel_side_remove_target(struct kernel_side *k, u32 tgid)
 {
-	(void)bpf_map__delete_elem(k->skel->maps.targets, &tgid, sizeof(tgid), 0);
+	(void)helper_remove_target(k->opts.helper, tgid);
+}
+
+/* Puts a read-only descriptor of the map of targets in the place of the writable one. */
+static int seal_targets(struct kernel_side *k)
+{
+	LIBBPF_OPTS(bpf_get_fd_by_id_opts, opts, .open_flags = BPF_F_RDONLY);
+	int writable = bpf_map__fd(k->skel->maps.targets), sealed;
+	struct bpf_map_info info = {0};
+	u32 len = sizeof(info);
+	int err = 0;
+
+	if (bpf_obj_get_info_by_fd(writable, &info, &len) < 0)
+		return -errno;
+	sealed = bpf_map_get_fd_by_id_opts(info.id, &opts);
+	if (sealed < 0)
+		return -errno;
+	if (dup3(sealed, writable, O_CLOEXEC) < 0)
+		err = -errno;
+	(void)close(sealed);
+	return err;
+}
+
+int kernel_side_drop_privileges(struct kernel_side *k)
+{
+	size_t size = (size_t)k->cpus * sizeof(u64);
+	int err;
+
+	if (!privileges_bpf_works_without(bpf_map__fd(k->skel->maps.stats), size))
+		return -EOPNOTSUPP;
+	err = helper_start(k->opts.helper, bpf_map__fd(k->skel->maps.targets));
+	if (err)
+		return err;
+	err = seal_targets(k);
+	if (err == -EPERM) /* descriptors by id take CAP_SYS_ADMIN, which file capabilities may not include */
+		err = 0;
+	return err ? err : privileges_drop();
 }
 
 int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS])
@@ -289,11 +389,11 @@ int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS])
 	return 0;
 }
 
-void kernel_side_cost(const struct kernel_side *k, u64 *ret_ns, u64 *ret_runs)
+struct kernel_side_cost kernel_side_cost(const struct kernel_side *k)
 {
+	struct kernel_side_cost c = {0};
 	struct bpf_program *p;
 
-	*ret_ns = *ret_runs = 0;
 	bpf_object__for_each_program(p, k->skel->obj)
 	{
 		struct bpf_prog_info info = {0};
@@ -301,24 +401,20 @@ void kernel_side_cost(const struct kernel_side *k, u64 *ret_ns, u64 *ret_runs)
 		int fd = bpf_program__fd(p);
 
 		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0) {
-			*ret_ns += info.run_time_ns;
-			*ret_runs += info.run_cnt;
+			c.ns += info.run_time_ns;
+			c.runs += info.run_cnt;
+			c.verified_insns = info.verified_insns > c.verified_insns ? info.verified_insns : c.verified_insns;
 		}
 	}
+	return c;
 }
 
 int kernel_side_each_thread(struct kernel_side *k, kernel_side_task_fn fn, void *ctx)
 {
-	struct bpf_link *link = bpf_program__attach_iter(k->skel->progs.list_threads, NULL);
 	_cleanup_buf_ struct buf rows = BUF_INIT;
-	_cleanup_close_ int fd = -1;
-	int err;
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(k->threads));
+	int err = fd < 0 ? -errno : fd_read_all(fd, &rows, (size_t)64 << 20);
 
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	err = fd < 0 ? -errno : fd_read_all(fd, &rows, (size_t)64 << 20);
-	(void)bpf_link__destroy(link);
 	for (size_t off = 0; !err && off + sizeof(struct wire_task) <= rows.len; off += sizeof(struct wire_task)) {
 		struct wire_task t;
 

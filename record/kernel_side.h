@@ -7,13 +7,19 @@
 
 #include "base/base.h"
 #include "bpf/ascope_wire.h"
+#include "record/helper.h"
+#include "record/unwind_size.h"
+#include "record/unwind_tables.h"
 
 struct kernel_side;
 
 struct kernel_side_opts {
 	u64 sample_freq; /* Hz; 0 = no samples */
 	bool all_stacks;
-	u64 ring_bytes; /* a power of two times the page size */
+	u64 ring_bytes;		   /* a power of two times the page size */
+	bool careful;		   /* read user memory to the stack only: kernel_bugs.h */
+	struct helper *helper;	   /* borrowed; not started yet */
+	struct unwind_size unwind; /* unwind_size_for() */
 	bool irq_exact; /* the kernel exports its preempt counter (ksyms.h): wakers in interrupts are known, not guessed */
 };
 
@@ -27,9 +33,18 @@ typedef int (*kernel_side_fn)(void *ctx, const struct wire_hdr *h, size_t size);
 int kernel_side_load(const struct kernel_side_opts *o, kernel_side_fn fn, void *ctx, struct kernel_side **ret) __must_check;
 struct kernel_side *kernel_side_free(struct kernel_side *k); /* detaches; accepts NULL, returns NULL */
 
+/* The arrays for unwind tables, of the sizes asked for, memory mapped until kernel_side_free(). */
+const struct unwind_arrays *kernel_side_unwind_arrays(const struct kernel_side *k);
+
 int kernel_side_attach(struct kernel_side *k) __must_check; /* all links; records flow only after kernel_side_start() */
 void kernel_side_start(struct kernel_side *k);
 void kernel_side_stop(struct kernel_side *k); /* no record after this; what is in the ring can still be drained */
+
+/*
+ * Starts the helper and gives up all privileges of this process; everything below still works. -EOPNOTSUPP when this kernel asks for privileges
+ * at every bpf(2) command (before 5.19): they are kept then. Other errors are final.
+ */
+int kernel_side_drop_privileges(struct kernel_side *k) __must_check;
 
 int kernel_side_epoll_fd(const struct kernel_side *k);
 int kernel_side_drain(struct kernel_side *k) __must_check; /* records taken, or the negative error of fn */
@@ -40,8 +55,11 @@ void kernel_side_remove_target(struct kernel_side *k, u32 tgid);
 /* Sums of the per-cpu counters, index = enum wire_stat. */
 int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS]) __must_check;
 
-/* Time the programs ran and how often, where kernel.bpf_stats_enabled allows; zeros else. */
-void kernel_side_cost(const struct kernel_side *k, u64 *ret_ns, u64 *ret_runs);
+struct kernel_side_cost {
+	u64 ns, runs;	    /* time the programs ran and how often, where kernel.bpf_stats_enabled allows; zeros else */
+	u32 verified_insns; /* instructions that the verifier went through for the program that took it most (since 5.16) */
+};
+struct kernel_side_cost kernel_side_cost(const struct kernel_side *k);
 
 /* One pass of the task iterator over all threads of all targets. */
 typedef int (*kernel_side_task_fn)(void *ctx, const struct wire_task *t);

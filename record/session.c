@@ -33,11 +33,19 @@
 #include "record/convert.h"
 #include "record/discover.h"
 #include "record/facts.h"
+#include "record/kernel_bugs.h"
 #include "record/kernel_side.h"
 #include "record/ksyms.h"
+#include "record/mmap_watch.h"
+#include "record/output.h"
+#include "record/perfmap.h"
 #include "record/procfs.h"
 
 enum { DRAIN_MS = 20, SYNC_EVERY_S = 5 };
+/* After an exec: its files are mapped within milliseconds, and before they are known stacks cannot be walked. */
+enum { DRAIN_FAST_MS = 2 };
+#define FAST_FOR      (100 * NSEC_PER_MSEC)
+#define SNAPSHOT_REST (20 * NSEC_PER_MSEC) /* between two; each looks at every thread */
 
 enum stop_reason { STOP_NO, STOP_TIME, STOP_SIGNAL, STOP_TARGET, STOP_ERROR };
 
@@ -47,7 +55,13 @@ struct session {
 	struct fmt_writer *w;
 	struct catalog *cat;
 	struct kernel_side *kernel;
+	struct helper helper;
+	struct procfs fs;	  /* through the helper */
+	struct mmap_watch *watch; /* NULL: not permitted */
+	struct mmap_watch_counts watch_counts;
 	struct ksyms_facts ksyms;
+	bool careful;	 /* kernel_bugs.h */
+	u64 sample_freq; /* Hz, as it really is */
 	struct discover discover;
 	struct convert convert;
 	struct facts facts;
@@ -57,58 +71,24 @@ struct session {
 	int err;	 /* why it failed; 0 */
 	u64 start, end;	 /* CLOCK_MONOTONIC ns */
 	u64 next_second; /* when the once-a-second work is due */
+	u64 fast_until;	 /* until then the timer ticks every DRAIN_FAST_MS */
+	bool is_fast;
+	u64 next_snapshot; /* not before */
 	u32 seconds;
 	u64 lost_seen; /* lost events already told as a gap */
 	u64 gap_from;
 	u64 events_shown; /* for the rate on the status line */
 };
 
-/* ---- output ---- */
-
-/* Under sudo the file belongs to who asked, who will want to copy it. */
-static void give_to_invoker(int fd)
-{
-	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
-
-	if (uid && gid && geteuid() == 0)
-		(void)!fchown(fd, (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(gid, NULL, 10));
-}
-
-static int open_output(struct session *s)
-{
-	const char *path = s->o->output;
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (s->o->force ? O_TRUNC : O_EXCL);
-
-	if (!strcmp(path, "-")) {
-		if (isatty(STDOUT_FILENO)) {
-			log_error("will not write a capture to a terminal; use -o FILE, or a pipe");
-			return -EINVAL;
-		}
-		s->out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	} else {
-		s->out_fd = open(path, flags, 0600);
-	}
-	if (s->out_fd < 0) {
-		int err = -errno;
-
-		if (err == -EEXIST)
-			log_error("%s exists; choose another name with -o, or overwrite it with --force", path);
-		else if (err == -ELOOP)
-			log_error("%s is a symbolic link; ascope does not write through links", path);
-		else
-			log_error("cannot write %s: %s", path, strerror(-err));
-		return err;
-	}
-	give_to_invoker(s->out_fd);
-	return 0;
-}
-
 static void put_options(struct session *s)
 {
 	facts_meta_u64(&s->facts, "option.freq", s->o->sample_freq);
-	facts_meta_u64(&s->facts, "sample.period_ns", s->o->sample_freq ? NSEC_PER_SEC / s->o->sample_freq : 0);
+	facts_meta_u64(&s->facts, "sample.period_ns", s->sample_freq ? NSEC_PER_SEC / s->sample_freq : 0);
 	facts_meta(&s->facts, "option.stacks", s->o->all_stacks ? "all" : "auto");
-	facts_meta(&s->facts, "stacks.user", "frame pointers");
+	facts_meta(&s->facts, "stacks.user", "unwind tables");
+	facts_meta(&s->facts, "mappings.news", s->watch ? "watched" : "not permitted: found when a stack meets them");
+	if (s->careful)
+		facts_meta(&s->facts, "sampling.off", "this kernel can lock up when user memory is read in an interrupt");
 	facts_meta(&s->facts, "waker.interrupts", s->ksyms.has_preempt_count ? "exact" : "guessed");
 }
 
@@ -125,7 +105,6 @@ static int put_clocks(struct session *s)
 static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 {
 	struct session *s = ctx;
-	struct cat_process *p;
 	int err;
 
 	if (h->kind == WIRE_CORE)
@@ -136,19 +115,26 @@ static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 	/* the pid may soon be another program's, which nobody asked to record */
 	if (h->kind == WIRE_THREAD_EXIT && ((const struct wire_thread_exit *)(const void *)h)->group_dead)
 		kernel_side_remove_target(s->kernel, h->tgid);
-	if (h->kind != WIRE_EXEC && h->kind != WIRE_THREAD_START)
-		return 0;
-	p = catalog_process(s->cat, h->tgid);
-	if (!p)
-		return -ENOMEM;
-	/* a new image, or the first thread of a child process */
-	return p->elf_read ? 0 : discover_process(&s->discover, p, h->ts);
+	if (h->kind == WIRE_EXEC)
+		s->fast_until = h->ts + FAST_FOR;
+	/* new processes and images are looked at when all is drained: then it is known whether a child has execed already (discover_tick) */
+	return 0;
+}
+
+static void on_mapped(void *ctx, u32 pid, u64 addr, u64 len, u64 ts)
+{
+	struct session *s = ctx;
+
+	catalog_mapped(s->cat, pid, addr, len, ts);
 }
 
 static int drain(struct session *s)
 {
-	int n = kernel_side_drain(s->kernel);
+	int n;
 
+	if (mmap_watch_drain(s->watch, on_mapped, s, &s->watch_counts))
+		catalog_mapped_unknown(s->cat);
+	n = kernel_side_drain(s->kernel);
 	return n < 0 ? n : catalog_err(s->cat);
 }
 
@@ -172,7 +158,12 @@ static int add_target(struct session *s, u32 pid)
 
 static int open_writer(struct session *s)
 {
-	struct catalog_opts co = {.store_cmdline = s->o->store_cmdline, .stext = s->ksyms.stext};
+	struct catalog_opts co = {
+		.store_cmdline = s->o->store_cmdline,
+		.stext = s->ksyms.stext,
+		.fs = &s->fs,
+		.unwind = *kernel_side_unwind_arrays(s->kernel),
+	};
 	u8 uuid[16];
 	int err;
 
@@ -186,20 +177,38 @@ static int open_writer(struct session *s)
 	return err;
 }
 
+static void look_for_kernel_bugs(struct session *s)
+{
+	s->sample_freq = s->o->sample_freq;
+	s->careful = kernel_bugs_here();
+	if (!s->careful)
+		return;
+	s->sample_freq = 0;
+	log_warn(
+		"this kernel can lock up when user memory is read in an interrupt (fixed in 6.1.36, 6.3.10 and 6.4): recording without cpu samples, so "
+		"polls that hold the cpu will not be seen; a newer kernel of the same series has the fix");
+}
+
 static int prepare(struct session *s)
 {
-	struct kernel_side_opts ko = {
-		.sample_freq = s->o->sample_freq, .all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes};
+	struct kernel_side_opts ko = {.all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes, .helper = &s->helper};
 	int err;
 
+	s->fs = (struct procfs){.open = helper_open, .ctx = &s->helper};
+	look_for_kernel_bugs(s);
+	ko.sample_freq = s->sample_freq;
+	ko.careful = s->careful;
+	ko.unwind = unwind_size_for(s->o->targets.pids, s->o->targets.n, s->o->command != NULL);
+	if (mmap_watch_open(&s->watch) < 0) /* before maps are read, so that nothing falls between */
+		s->watch = NULL;
 	s->ksyms = ksyms_probe();
 	ko.irq_exact = s->ksyms.has_preempt_count;
 	err = kernel_side_load(&ko, on_record, s, &s->kernel); /* says why itself */
 	if (err)
 		return err;
-	err = open_output(s);
-	if (err)
-		return err;
+	s->out_fd = output_open(s->o->output, s->o->force); /* says why itself */
+	if (s->out_fd < 0)
+		return s->out_fd;
 	err = open_writer(s);
 	if (!err) {
 		s->discover = (struct discover){.cat = s->cat, .kernel = s->kernel};
@@ -218,6 +227,19 @@ static int prepare(struct session *s)
 	if (err)
 		log_error("cannot begin recording: %s", strerror(-err));
 	return err;
+}
+
+/* From here on files of /proc come from the helper. */
+static int drop_privileges(struct session *s)
+{
+	int err = kernel_side_drop_privileges(s->kernel);
+
+	if (err && err != -EOPNOTSUPP) {
+		log_error("cannot give up privileges: %s", strerror(-err));
+		return err;
+	}
+	facts_meta(&s->facts, "recorder.privileges", err ? "kept: this kernel asks for them at every use of a map" : "dropped");
+	return 0;
 }
 
 static int start(struct session *s)
@@ -250,10 +272,16 @@ static int watch(struct session *s, int fd)
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+static int set_timer(struct session *s, long ms)
+{
+	struct itimerspec every = {.it_interval.tv_nsec = ms * 1000000L, .it_value.tv_nsec = ms * 1000000L};
+
+	return timerfd_settime(s->timer_fd, 0, &every, NULL) < 0 ? -errno : 0;
+}
+
 /* Signals are blocked before the command is forked, so that none is lost. */
 static int open_events(struct session *s)
 {
-	struct itimerspec every = {.it_interval.tv_nsec = DRAIN_MS * 1000000L, .it_value.tv_nsec = DRAIN_MS * 1000000L};
 	sigset_t set;
 
 	(void)sigemptyset(&set);
@@ -267,9 +295,9 @@ static int open_events(struct session *s)
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (s->signal_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0 || timerfd_settime(s->timer_fd, 0, &every, NULL) < 0)
+	if (s->signal_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0)
 		return -errno;
-	return 0;
+	return set_timer(s, DRAIN_MS);
 }
 
 /* ---- run ---- */
@@ -361,11 +389,8 @@ static void take_signals(struct session *s)
 /* A kill -9 of the last target leaves no doubt only in the exit records; a process whose exit record was lost is noticed here. */
 static void check_alive(void *ctx, struct cat_process *p)
 {
-	struct proc_status st;
-
-	(void)ctx;
-	if (proc_status(p->pid, &st) == -ESRCH)
-		p->gone = true;
+	if (!proc_exists(p->pid))
+		catalog_process_exit(ctx, p->pid);
 }
 
 static int turn(struct session *s)
@@ -375,10 +400,16 @@ static int turn(struct session *s)
 
 	if (!err)
 		err = discover_tick(&s->discover, now);
-	if (!err && s->discover.want_snapshot)
+	if (!err && s->discover.want_snapshot && now >= s->next_snapshot) {
 		err = discover_snapshot(&s->discover, s->w);
+		s->next_snapshot = now + SNAPSHOT_REST;
+	}
+	if (!err && (now < s->fast_until) != s->is_fast) {
+		s->is_fast = !s->is_fast;
+		err = set_timer(s, s->is_fast ? DRAIN_FAST_MS : DRAIN_MS);
+	}
 	if (!err && now >= s->next_second) {
-		catalog_each_process(s->cat, check_alive, NULL);
+		catalog_each_process(s->cat, check_alive, s->cat);
 		err = each_second(s, now);
 	}
 	if (!catalog_alive(s->cat) && s->stop == STOP_NO)
@@ -430,9 +461,21 @@ static int put_kernel_symbols(struct session *s)
 {
 	const u64 *addrs;
 	u32 n = catalog_kernel_addrs(s->cat, &addrs);
-	int err = ksyms_lookup(addrs, n, put_ksym, s);
+	int err = ksyms_lookup(&s->fs, addrs, n, put_ksym, s);
 
 	return err == -EACCES || err == -ENOENT ? 0 : err; /* no names then; the frames are there */
+}
+
+static int put_perfmaps(struct session *s)
+{
+	struct perfmap_counts n;
+	int err = perfmap_copy(s->cat, &s->fs, s->w, &n);
+
+	if (n.files)
+		facts_total(&s->facts, "perfmap.bytes", n.bytes);
+	if (n.cut)
+		facts_total(&s->facts, "perfmap.cut", n.cut);
+	return err;
 }
 
 static const char *const stop_names[] = {
@@ -455,7 +498,11 @@ static int finish(struct session *s, u64 *stats)
 		err = put_clocks(s);
 	if (!err)
 		err = put_kernel_symbols(s);
+	if (!err)
+		err = put_perfmaps(s);
 	facts_counters(&s->facts, stats);
+	facts_unwind(&s->facts, stats, catalog_unwind_counts(s->cat));
+	facts_total(&s->facts, "mappings.lost_news", s->watch_counts.lost + s->watch_counts.malformed);
 	facts_total(&s->facts, "lost.bad_records", s->convert.bad_records);
 	facts_total(&s->facts, "stacks.missing", s->convert.stacks_missing);
 	facts_cost(&s->facts, s->kernel);
@@ -522,8 +569,11 @@ static int end_lines(struct session *s, int err, const u64 *stats)
 
 static void release(struct session *s)
 {
+	helper_stop(&s->helper);
+	convert_release(&s->convert);
+	mmap_watch_free(s->watch);
+	catalog_free(s->cat); /* before the arrays that it writes to */
 	kernel_side_free(s->kernel);
-	catalog_free(s->cat);
 	fmt_writer_free(s->w);
 	target_child_release(&s->child);
 	if (s->out_fd >= 0)
@@ -547,8 +597,13 @@ static int give_up(struct session *s)
 
 int session_run(const struct session_opts *o)
 {
-	struct session s = {
-		.o = o, .out_fd = -1, .signal_fd = -1, .timer_fd = -1, .epoll_fd = -1, .child = {.go_fd = -1, .err_fd = -1}};
+	struct session s = {.o = o,
+			    .helper = HELPER_INIT,
+			    .out_fd = -1,
+			    .signal_fd = -1,
+			    .timer_fd = -1,
+			    .epoll_fd = -1,
+			    .child = {.go_fd = -1, .err_fd = -1}};
 	u64 stats[WIRE_STATS] = {0};
 	int err = open_events(&s), code;
 
@@ -561,6 +616,8 @@ int session_run(const struct session_opts *o)
 	if (prepare(&s) < 0 || start(&s) < 0)
 		return give_up(&s);
 	if (o->command && target_go(&s.child, o->command[0]) < 0)
+		return give_up(&s);
+	if (drop_privileges(&s) < 0) /* last: what is given up above may have a file to remove */
 		return give_up(&s);
 	run(&s);
 	err = s.err ? s.err : finish(&s, stats);

@@ -12,12 +12,19 @@
 #include "record/convert.h"
 #include "record/discover.h"
 #include "record/layout.h"
+#include "record/unwind_walk.h"
+
+/* include/linux/sched.h: threads of a process that run no user code */
+enum { PF_IO_WORKER = 0x10, PF_USER_WORKER = 0x4000 };
+
+enum { DWARF_RDI = 5 }; /* System V ABI AMD64 1.0 figure 3.36 */
 
 struct looked_at {
 	struct wire_task task;
 	struct fmt_snapshot row;
-	u32 n_frames;
-	u64 frames[WIRE_MAX_FRAMES + 1];
+	u32 n_frames, fp_from;
+	enum uw_status status;
+	u64 frames[WIRE_MAX_FRAMES];
 };
 
 struct snapshot {
@@ -27,34 +34,24 @@ struct snapshot {
 	struct u64map by_tid; /* tid -> index in list */
 };
 
-static bool in_text(const struct cat_process *p, u64 addr)
+/* As the kernel side does it. The thread may run meanwhile: then what comes out is nonsense, and thrown away (check_stood_still()). */
+static void walk(const struct catalog *cat, struct cat_process *p, struct looked_at *l)
 {
-	return addr >= p->text_start && addr < p->text_end;
-}
+	const struct unwind_arrays *a = catalog_unwind(cat);
+	const struct unwind_regs regs = {.ip = l->task.ip,
+					 .sp = l->task.sp,
+					 .fp = l->task.bp,
+					 .after_call = l->task.wait.syscall >= 0,
+					 .known = 1 << DWARF_RDI,
+					 .other = {[DWARF_RDI] = l->task.wait.arg0}};
+	struct unwind_stack s = {.frames = l->frames, .max = ARRAY_SIZE(l->frames)};
 
-/* As bpf/stack.bpf.h: frame pointers, and the caller that a libc wrapper without a frame would hide. */
-static u32 walk(struct cat_process *p, const struct wire_task *t, u64 *frames)
-{
-	u64 fp = t->bp, words[16], pair[2];
-	u32 n = 0;
-
-	frames[n++] = t->ip;
-	if (!in_text(p, t->ip) && cat_process_read(p, t->sp, words, sizeof(words)) == 0) {
-		for (u32 i = 0; i < ARRAY_SIZE(words); i++) {
-			if (in_text(p, words[i])) {
-				frames[n++] = words[i];
-				break;
-			}
-		}
-	}
-	while (n < WIRE_MAX_FRAMES && fp >= t->sp && fp % 8 == 0 && cat_process_read(p, fp, pair, sizeof(pair)) == 0 && pair[1]) {
-		if (!(n == 2 && frames[1] == pair[1]))
-			frames[n++] = pair[1];
-		if (pair[0] <= fp)
-			break;
-		fp = pair[0];
-	}
-	return n;
+	if (!a || !l->task.ip || l->task.flags & (PF_IO_WORKER | PF_USER_WORKER))
+		return;
+	unwind_walk(a, p->slice, &regs, cat_process_read, p, &s);
+	l->n_frames = s.n;
+	l->fp_from = s.fp_from;
+	l->status = s.status;
 }
 
 static int look_at(void *ctx, const struct wire_task *t)
@@ -95,7 +92,7 @@ static int look_at(void *ctx, const struct wire_task *t)
 	}
 	convert_ctx(s->d->cat, p, (u32)l->row.thread, &x, &l->row.ctx_status);
 	if (t->state && !convert_is_idle(&x))
-		l->n_frames = walk(p, t, l->frames);
+		walk(s->d->cat, p, l);
 	if (u64map_put(&s->by_tid, t->tid, s->n) < 0)
 		return -ENOMEM;
 	s->n++;
@@ -113,13 +110,21 @@ static int check_stood_still(void *ctx, const struct wire_task *t)
 	return 0;
 }
 
-static u64 hash_frames(u32 pid, const u64 *frames, u32 n)
+static u64 hash_stack(u32 pid, const struct looked_at *l)
 {
-	u64 h = 0xcbf29ce484222325ULL ^ pid;
+	u64 h = 0xcbf29ce484222325ULL ^ pid ^ (u64)l->status << 32;
 
-	for (u32 i = 0; i < n; i++)
-		h = (h ^ frames[i]) * 0x9e3779b97f4a7c15ULL ^ (h >> 31);
+	for (u32 i = 0; i < l->n_frames; i++)
+		h = (h ^ l->frames[i]) * 0x9e3779b97f4a7c15ULL ^ (h >> 31);
 	return h;
+}
+
+static u32 stack_of(struct catalog *cat, struct cat_process *p, const struct looked_at *l)
+{
+	const struct cat_stack s = {
+		.frames = l->frames, .n = l->n_frames, .fp_from = l->fp_from, .status = (enum fmt_stack_status)l->status};
+
+	return catalog_stack(cat, hash_stack(p->pid, l), p, &s, l->row.ts);
 }
 
 static int write_rows(struct snapshot *s, struct fmt_writer *w)
@@ -130,8 +135,7 @@ static int write_rows(struct snapshot *s, struct fmt_writer *w)
 		int err;
 
 		if (p && l->n_frames && l->row.coherent)
-			l->row.ustack = catalog_stack(s->d->cat, hash_frames(p->pid, l->frames, l->n_frames), p, l->frames,
-						      l->n_frames, FMT_STACK_FP, l->row.ts);
+			l->row.ustack = stack_of(s->d->cat, p, l);
 		err = fmt_writer_row(w, FMT_SNAPSHOT, &l->row, NULL, 0);
 		if (err)
 			return err;

@@ -61,6 +61,7 @@ static void stop(struct rec *s, struct rows *ret)
 
 	assert_int_equal(catalog_err(s->cv.cat), 0);
 	assert_int_equal(fmt_writer_finish(s->cv.w), 0);
+	convert_release(&s->cv);
 	s->cv.cat = catalog_free(s->cv.cat);
 	s->cv.w = fmt_writer_free(s->cv.w);
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
@@ -108,7 +109,7 @@ static void string_is(const struct rows *rows, u64 idx, const char *text)
 
 static void put_stack(struct rec *s, u64 hash, bool kernel, u32 n)
 {
-	struct wire_stack e = {.h = header(s, WIRE_STACK, s->pid), .hash = hash, .kernel = kernel, .n = n};
+	struct wire_stack e = {.h = header(s, WIRE_STACK, s->pid), .hash = hash, .kernel = kernel, .n = n, .status = UW_WHOLE};
 
 	for (u32 i = 0; i < n; i++)
 		e.frames[i] = kernel ? STEXT + 0x1000 * (u64)i : (u64)(uintptr_t)&put_stack + i;
@@ -198,9 +199,9 @@ static void other_kinds(void **state)
 
 	(void)state;
 	start(&s);
-	struct wire_switch_in e_in = {.h = header(&s, WIRE_SWITCH_IN, s.pid), .derived = 1};
+	struct wire_switch_in e_in = {.h = header(&s, WIRE_SWITCH_IN, s.pid)};
 	struct wire_sample e_user = {.h = header(&s, WIRE_SAMPLE, s.pid), .user_mode = 1, .ctx = {.status = WIRE_CTX_UNREAD}};
-	struct wire_sample e_kernel = {.h = header(&s, WIRE_SAMPLE, s.pid)};
+	struct wire_sample e_kernel = {.h = header(&s, WIRE_SAMPLE, s.pid), .pc = 0x7f1234567890};
 	struct wire_rename e_name = {.h = header(&s, WIRE_RENAME, s.pid), .comm = "1234567890123456"}; /* not ended */
 	struct wire_thread_exit e_exit = {.h = header(&s, WIRE_THREAD_EXIT, s.pid), .group_dead = 1};
 	struct wire_core e_core = {.h = header(&s, WIRE_CORE, s.pid)};
@@ -215,12 +216,14 @@ static void other_kinds(void **state)
 	assert_int_equal(catalog_alive(s.cv.cat), 0);
 	stop(&s, &rows);
 	row(&rows, FMT_SWITCH_IN, 0, &in);
-	assert_memory_equal(&in, (&(struct fmt_switch_in){.ts = T0 + 10, .thread = 1, .cpu = 3, .derived = 1}), sizeof(in));
+	assert_memory_equal(&in, (&(struct fmt_switch_in){.ts = T0 + 10, .thread = 1, .cpu = 3}), sizeof(in));
 	row(&rows, FMT_SAMPLE, 0, &sample);
 	assert_int_equal(sample.mode, 1);
 	assert_int_equal(sample.ctx_status, FMT_CTX_UNREAD);
+	assert_int_equal(sample.pc, 0);
 	row(&rows, FMT_SAMPLE, 1, &sample);
 	assert_int_equal(sample.mode, 2);
+	assert_int_equal(sample.pc, 0x7f1234567890);
 	assert_int_equal(sample.ctx_status, FMT_CTX_NO_LAYOUT);
 	row(&rows, FMT_RENAME, 0, &renamed);
 	string_is(&rows, renamed.comm, "1234567890123456");
@@ -228,6 +231,44 @@ static void other_kinds(void **state)
 	assert_int_equal(left.group_dead, 1);
 	assert_int_equal(count(&rows, FMT_THREAD), 1);
 	assert_int_equal(rows.block.rows - count(&rows, FMT_STRING) - count(&rows, FMT_PROCESS), 1 + 5);
+	fmt_reader_close(rows.r);
+}
+
+static void switch_out_at(struct rec *s, u64 ts, u64 exec, u32 switches)
+{
+	struct wire_switch_out e = {.h = header(s, WIRE_SWITCH_OUT, s->pid), .exec = exec, .switches = switches};
+
+	e.h.ts = ts;
+	e.wait.syscall = -1;
+	take(s, &e);
+}
+
+/* Two switch-outs in a row: the switch-in between was not reported, and the run time tells when it was; unless records were lost. */
+static void a_missed_switch_in(void **state)
+{
+	struct wire_switch_in e_in;
+	struct fmt_switch_in in;
+	struct rows rows;
+	struct rec s;
+
+	(void)state;
+	start(&s);
+	switch_out_at(&s, T0 + 1000, 500, 7);
+	switch_out_at(&s, T0 + 9000, 800, 8); /* ran for 300 */
+	e_in = (struct wire_switch_in){.h = header(&s, WIRE_SWITCH_IN, s.pid)};
+	e_in.h.ts = T0 + 9500;
+	take(&s, &e_in);
+	switch_out_at(&s, T0 + 9900, 1200, 9);
+	switch_out_at(&s, T0 + 20000, 2000, 11); /* 10 was lost: nothing is known of the time between */
+	switch_out_at(&s, T0 + 21000, 9000, 12); /* a run time longer than the time between counts from the last switch-out */
+	stop(&s, &rows);
+	assert_int_equal(count(&rows, FMT_SWITCH_IN), 3);
+	row(&rows, FMT_SWITCH_IN, 0, &in);
+	assert_memory_equal(&in, (&(struct fmt_switch_in){.ts = T0 + 8700, .thread = 1, .cpu = 3, .derived = 1}), sizeof(in));
+	row(&rows, FMT_SWITCH_IN, 1, &in);
+	assert_memory_equal(&in, (&(struct fmt_switch_in){.ts = T0 + 9500, .thread = 1, .cpu = 3}), sizeof(in));
+	row(&rows, FMT_SWITCH_IN, 2, &in);
+	assert_memory_equal(&in, (&(struct fmt_switch_in){.ts = T0 + 20000, .thread = 1, .cpu = 3, .derived = 1}), sizeof(in));
 	fmt_reader_close(rows.r);
 }
 
@@ -246,6 +287,14 @@ static void wakings(void **state)
 	take(&s, &e); /* by a thread that is not known: of another process, say */
 	(void)catalog_thread(s.cv.cat, s.pid, s.pid + 1, "waker", 0);
 	e.h = header(&s, WIRE_WAKING, s.pid);
+	take(&s, &e); /* what it runs on is learnt from its own switches only: a waking's context is not read whole */
+	struct wire_switch_out out = {.h = header(&s, WIRE_SWITCH_OUT, s.pid + 1), .ctx = e.waker_ctx};
+
+	out.h.tgid = s.pid;
+	out.wait.syscall = -1;
+	take(&s, &out);
+	e.waker_ctx.flavor = 0;
+	e.h = header(&s, WIRE_WAKING, s.pid);
 	take(&s, &e);
 	e.h = header(&s, WIRE_WAKING, s.pid);
 	e.irq = 1;
@@ -255,19 +304,45 @@ static void wakings(void **state)
 	assert_int_equal(w.waker | w.waker_context | w.waker_task | w.waker_budget, 0);
 	assert_int_equal(w.waker_tid, getpid() + 1);
 	row(&rows, FMT_WAKING, 1, &w);
+	assert_int_equal(w.waker_context, 0);
+	assert_int_equal(w.waker_task, 8);
+	row(&rows, FMT_WAKING, 2, &w);
 	assert_int_equal(w.thread, 1);
 	assert_int_equal(w.source, 0);
 	assert_int_equal(w.waker, 2);
 	assert_int_equal(w.waker_context, 1);
 	assert_int_equal(w.waker_task, 8);
 	assert_int_equal(w.waker_budget, 9);
-	row(&rows, FMT_WAKING, 2, &w);
+	row(&rows, FMT_WAKING, 3, &w);
 	assert_int_equal(w.source, 1);
 	assert_int_equal(w.waker | w.waker_context | w.waker_task, 0);
 	fmt_reader_close(rows.r);
 }
 
 /* ---- stacks ---- */
+
+static void stacks_that_make_no_sense(struct rec *s)
+{
+	const struct wire_stack good = {.h = header(s, WIRE_STACK, s->pid), .hash = 5, .n = 2, .status = UW_WHOLE};
+	u64 bad = s->cv.bad_records;
+	struct wire_stack e = good;
+
+	/* says more than it has */
+	assert_int_equal(convert_record(&s->cv, &e.h, offsetof(struct wire_stack, frames) + 15), 0);
+	e.n = WIRE_MAX_FRAMES + 1;
+	take(s, &e);
+	e.n = UINT32_MAX;
+	take(s, &e);
+	e = good;
+	e.fp_from = 3; /* behind its end */
+	take(s, &e);
+	e = good;
+	e.status = UW_MORE;
+	take(s, &e);
+	e.status = UW_STATUSES;
+	take(s, &e);
+	assert_int_equal(s->cv.bad_records, bad + 6);
+}
 
 static void stacks(void **state)
 {
@@ -278,45 +353,59 @@ static void stacks(void **state)
 
 	(void)state;
 	start(&s);
-	struct wire_stack e = {.h = header(&s, WIRE_STACK, s.pid), .hash = 1, .n = 4, .frames = {0x1000, 0, 0x2000, 0x3000}};
+	struct wire_stack e = {.h = header(&s, WIRE_STACK, s.pid),
+			       .hash = 1,
+			       .n = 3,
+			       .status = UW_NO_TABLE,
+			       .fp_from = 3,
+			       .frames = {0x1000, 0x2000, 0x3000}};
 
-	take(&s, &e); /* [1] is the hole of a leaf fix-up that found nothing */
-	take(&s, &e); /* the same again: known */
-	e = (struct wire_stack){
-		.h = header(&s, WIRE_STACK, s.pid), .hash = 2, .kernel = 1, .n = 2, .frames = {STEXT + 0x10, STEXT - 0x10}};
 	take(&s, &e);
-	e = (struct wire_stack){.h = header(&s, WIRE_STACK, s.pid), .hash = 3, .n = WIRE_MAX_FRAMES + 1, .truncated = 1};
+	take(&s, &e); /* the same again: known */
+	e = (struct wire_stack){.h = header(&s, WIRE_STACK, s.pid),
+				.hash = 2,
+				.kernel = 1,
+				.n = 2,
+				.status = UW_WHOLE,
+				.frames = {STEXT + 0x10, STEXT - 0x10}};
+	take(&s, &e);
+	e = (struct wire_stack){.h = header(&s, WIRE_STACK, s.pid), .hash = 3, .n = WIRE_MAX_FRAMES, .status = UW_TRUNCATED};
 	for (u32 i = 0; i < e.n; i++)
 		e.frames[i] = 0x4000 + i;
 	take(&s, &e);
+	/* the callers of a sample's address whose walk got nowhere: how it ended is all there is */
+	e = (struct wire_stack){.h = header(&s, WIRE_STACK, s.pid), .hash = 6, .status = UW_BAD_RULE};
+	assert_int_equal(convert_record(&s.cv, &e.h, offsetof(struct wire_stack, frames)), 0);
 	/* no longer than it needs to be */
-	e = (struct wire_stack){.h = header(&s, WIRE_STACK, s.pid), .hash = 4, .n = 2, .frames = {0x5000, 0x5001}};
+	e = (struct wire_stack){
+		.h = header(&s, WIRE_STACK, s.pid), .hash = 4, .n = 2, .status = UW_FAULT, .frames = {0x5000, 0x5001}};
 	assert_int_equal(convert_record(&s.cv, &e.h, offsetof(struct wire_stack, frames) + 16), 0);
 	assert_int_equal(s.cv.bad_records, 0);
-	e.hash = 5; /* says more than it has */
-	assert_int_equal(convert_record(&s.cv, &e.h, offsetof(struct wire_stack, frames) + 15), 0);
-	e.n = WIRE_MAX_FRAMES + 2;
-	take(&s, &e);
-	e.n = UINT32_MAX;
-	take(&s, &e);
-	assert_int_equal(s.cv.bad_records, 3);
+	stacks_that_make_no_sense(&s);
 	stop(&s, &rows);
 	sec = section(&rows, FMT_STACK);
-	assert_int_equal(sec->rows, 4);
+	assert_int_equal(sec->rows, 5);
 	row(&rows, FMT_STACK, 0, &st);
 	assert_int_equal(st.kind, FMT_STACK_USER);
 	assert_int_equal(st.process, 1);
-	assert_int_equal(st.status, FMT_STACK_FP);
+	assert_int_equal(st.status, FMT_STACK_NO_TABLE);
+	assert_int_equal(st.fp_from, 3);
 	assert_int_equal(sec->payload_off[1], 3);
 	assert_memory_equal(sec->list, ((const u64[]){0x1000, 0x2000, 0x3000}), 24);
 	row(&rows, FMT_STACK, 1, &st);
 	assert_int_equal(st.kind, FMT_STACK_KERNEL);
 	assert_int_equal(st.process, 0);
 	assert_int_equal(st.status, FMT_STACK_WHOLE);
+	assert_int_equal(st.fp_from, 0);
 	assert_memory_equal(sec->list + 3, ((const u64[]){0x10, (u64)-0x10}), 16); /* relative to _stext */
 	row(&rows, FMT_STACK, 2, &st);
 	assert_int_equal(st.status, FMT_STACK_TRUNCATED);
-	assert_int_equal(sec->payload_off[3] - sec->payload_off[2], WIRE_MAX_FRAMES + 1);
+	assert_int_equal(sec->payload_off[3] - sec->payload_off[2], WIRE_MAX_FRAMES);
+	row(&rows, FMT_STACK, 3, &st);
+	assert_int_equal(st.status, FMT_STACK_BAD_RULE);
+	assert_int_equal(sec->payload_off[4] - sec->payload_off[3], 0);
+	row(&rows, FMT_STACK, 4, &st);
+	assert_int_equal(st.status, FMT_STACK_FAULT);
 	fmt_reader_close(rows.r);
 }
 
@@ -573,6 +662,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_switch_out),
 		cmocka_unit_test(other_kinds),
+		cmocka_unit_test(a_missed_switch_in),
 		cmocka_unit_test(wakings),
 		cmocka_unit_test(stacks),
 		cmocka_unit_test(a_tid_used_again),
