@@ -66,11 +66,15 @@ static int note_stack(struct capture_scan *s, const struct fmt_stack *row)
 		return -ENOMEM;
 	if (*seen)
 		return 0;
-	*seen = 1;
-	if (row->kind == FMT_STACK_KERNEL)
+	if (row->kind == FMT_STACK_KERNEL) {
+		*seen = SCAN_KERNEL;
 		s->kernel_stacks++;
-	else
-		s->user_stacks[row->status < SCAN_STACK_STATES ? row->status : 0]++;
+	} else {
+		u64 status = stack_status_of_entry(row->status);
+
+		*seen = status + 1 + (row->fp_from ? SCAN_GUESSED : 0);
+		s->user_stacks[status]++;
+	}
 	return 0;
 }
 
@@ -122,6 +126,8 @@ union scan_row {
 	struct fmt_layout layout;
 	struct fmt_clock clock;
 	struct fmt_gap gap;
+	struct fmt_switch_out switch_out;
+	struct fmt_sample sample;
 };
 
 static int note_row(struct capture_scan *s, u32 kind_id, const union scan_row *row)
@@ -179,6 +185,35 @@ static void count_contexts(struct capture_scan *s, const struct fmt_section *sec
 	}
 }
 
+static int count_use(struct scan_table *t, u64 idx)
+{
+	u64 *n = table_value(t, idx);
+
+	if (!n)
+		return -ENOMEM;
+	(*n)++;
+	return 0;
+}
+
+/* Which user stacks the records carry. What became of them is known when all entries are: see weigh_stacks(). */
+static int count_stacks(struct capture_scan *s, const struct fmt_section *sec)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < sec->rows && !err; i++) {
+		union scan_row row;
+		u64 pc = 0, ustack;
+
+		fmt_section_row(sec, i, &row);
+		ustack = sec->kind_id == FMT_SAMPLE ? row.sample.ustack : row.switch_out.ustack;
+		if (sec->kind_id == FMT_SAMPLE)
+			pc = row.sample.pc;
+		if (pc || ustack)
+			err = count_use(pc ? &s->leaf_uses : &s->stack_uses, ustack);
+	}
+	return err;
+}
+
 static int scan_section(struct capture_scan *s, const struct fmt_block *b, const struct fmt_section *sec)
 {
 	bool known = sec->kind && sec->kind_id < SCAN_KINDS;
@@ -194,6 +229,12 @@ static int scan_section(struct capture_scan *s, const struct fmt_block *b, const
 	if (sec->kind->is_event && sec->kind_id != FMT_CLOCK && sec->kind_id != FMT_GAP)
 		s->facts.events += sec->rows;
 	count_contexts(s, sec);
+	if (sec->kind_id == FMT_SWITCH_OUT || sec->kind_id == FMT_SAMPLE) {
+		int err = count_stacks(s, sec);
+
+		if (err)
+			return err;
+	}
 	for (u32 i = 0; rows_matter(sec->kind_id) && i < sec->rows; i++) {
 		int err;
 
@@ -321,6 +362,32 @@ static void widen_times(struct capture_scan *s)
 	s->ts_last = max_u64(s->ts_last, meta_time(s, "recording.end_ns"));
 }
 
+/* Adds the uses of one table to the sums by status; `missing` counts for entries that are not there, when it is a status. */
+static void weigh_uses(struct capture_scan *s, const struct scan_table *uses, u64 missing)
+{
+	struct verdict_facts *f = &s->facts;
+
+	for (size_t i = 0; i < uses->n; i++) {
+		u64 at, entry = 0, n = uses->entries[i].value;
+
+		if (u64map_get(&s->stacks.by_key, uses->entries[i].key, &at))
+			entry = s->stacks.entries[at].value;
+		if (entry && !(entry & SCAN_KERNEL)) {
+			f->stacks[(entry & ~(u64)SCAN_GUESSED) - 1] += n;
+			f->stacks_guessed += entry & SCAN_GUESSED ? n : 0;
+		} else if (missing < STACK_STATUSES) {
+			f->stacks[missing] += n;
+		}
+	}
+}
+
+/* A record whose stack was lost carries none; of a sample with a pc the innermost address is left. */
+static void weigh_stacks(struct capture_scan *s)
+{
+	weigh_uses(s, &s->stack_uses, STACK_STATUSES);
+	weigh_uses(s, &s->leaf_uses, STACK_LEAF_ONLY);
+}
+
 static int conclude(struct capture_scan *s)
 {
 	const struct fmt_health *h = &s->health;
@@ -340,10 +407,7 @@ static int conclude(struct capture_scan *s)
 	f->bytes_skipped = h->bytes_skipped;
 	f->file_size = h->file_size;
 	f->closed_cleanly = h->closed_cleanly;
-	for (u32 i = 0; i < SCAN_STACK_STATES; i++)
-		f->stacks += s->user_stacks[i];
-	f->stacks_whole = s->user_stacks[FMT_STACK_WHOLE];
-	f->stacks_fp = s->user_stacks[FMT_STACK_FP];
+	weigh_stacks(s);
 	verdict_decide(f, &s->verdict);
 	widen_times(s);
 	return 0;
@@ -379,6 +443,8 @@ void capture_scan_release(struct capture_scan *s)
 	table_release(&s->modules);
 	table_release(&s->processes);
 	table_release(&s->stacks);
+	table_release(&s->stack_uses);
+	table_release(&s->leaf_uses);
 	free(s->layouts);
 	free(s->lost);
 }

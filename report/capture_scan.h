@@ -8,8 +8,7 @@
 #include "report/capture_file.h"
 #include "report/verdict.h"
 
-#define SCAN_KINDS	  65 /* kind ids this version knows are below */
-#define SCAN_STACK_STATES 6  /* enum fmt_stack_status; 0 collects values this version does not know */
+#define SCAN_KINDS 65 /* kind ids this version knows are below */
 
 /* Key and value, in the order in which the keys first appeared. */
 struct scan_entry {
@@ -34,6 +33,9 @@ struct scan_kind {
 	u64 stored;  /* bytes in the file: each block's, shared out by encoded size */
 };
 
+#define SCAN_GUESSED 256 /* flag in the values of capture_scan.stacks: part of it was found by a frame pointer */
+#define SCAN_KERNEL  512 /* likewise: a kernel stack */
+
 struct capture_scan {
 	struct fmt_file_info file;
 	struct fmt_health health;
@@ -48,17 +50,23 @@ struct capture_scan {
 	u64 realtime_offset; /* what to add to a time (mod 2^64) to get CLOCK_REALTIME, ns since 1970 */
 	bool has_clock;	     /* realtime_offset is known */
 
-	u64 user_stacks[SCAN_STACK_STATES]; /* distinct ones, by status */
-	u64 kernel_stacks;		    /* distinct ones */
+	/*
+	 * Distinct entries of user stacks, by status (stack_status.h). Those of samples are of callers only: one entry may be part
+	 * of many stacks. How many records carry a stack of each status is facts.stacks.
+	 */
+	u64 user_stacks[STACK_STATUSES];
+	u64 kernel_stacks; /* distinct ones */
 
 	struct capture_strings strings;
-	struct scan_table meta;	     /* key string -> value string */
-	struct scan_table totals;    /* key string -> latest value */
-	struct scan_table gaps;	     /* cause string -> sum of counts */
-	struct scan_table modules;   /* module index -> path string */
-	struct scan_table processes; /* process index -> pid */
-	struct scan_table stacks;    /* stack index -> 1; repeated entries count once */
-	struct fmt_layout *layouts;  /* the latest entry of each index */
+	struct scan_table meta;	      /* key string -> value string */
+	struct scan_table totals;     /* key string -> latest value */
+	struct scan_table gaps;	      /* cause string -> sum of counts */
+	struct scan_table modules;    /* module index -> path string */
+	struct scan_table processes;  /* process index -> pid */
+	struct scan_table stacks;     /* stack index -> status + 1, and SCAN_GUESSED; repeated entries count once */
+	struct scan_table stack_uses; /* user stack index of switch-outs and samples without a pc -> how many */
+	struct scan_table leaf_uses;  /* the same of samples with a pc, 0 included */
+	struct fmt_layout *layouts;   /* the latest entry of each index */
 	size_t n_layouts;
 	struct scan_lost *lost; /* causes with a count above 0: what verdict_facts.lost sums up */
 	size_t n_lost;

@@ -53,13 +53,13 @@ static const char library_crates[] =
 	"serde_urlencoded serde_yaml sha2 sled smallvec socket2 sqlx sqlx_core sqlx_postgres syn time tiberius "
 	"tokio_native_tls tokio_postgres tokio_rustls tokio_stream tokio_tungstenite tokio_util tonic tower "
 	"tower_http tower_layer tower_service tracing tracing_core tracing_log tracing_subscriber trust_dns_resolver "
-	"tungstenite unicode_normalization url uuid warp webpki zstd ";
+	"tungstenite unicode_normalization url uuid v8 warp wasmtime webpki zstd ";
 
 const char *frame_kind_name(enum frame_kind kind)
 {
 	static const char *const names[] = {
-		[FRAME_USER] = "user",	     [FRAME_LIBRARY] = "library", [FRAME_STD] = "std",
-		[FRAME_RUNTIME] = "runtime", [FRAME_NATIVE] = "native",	  [FRAME_KERNEL] = "kernel",
+		[FRAME_USER] = "user",	   [FRAME_LIBRARY] = "library", [FRAME_STD] = "std",	   [FRAME_RUNTIME] = "runtime",
+		[FRAME_NATIVE] = "native", [FRAME_JIT] = "jit",		[FRAME_KERNEL] = "kernel",
 	};
 
 	BUG_ON((size_t)kind >= ARRAY_SIZE(names));
@@ -341,4 +341,38 @@ enum frame_kind frame_kind_of_among(const char *function, const char *file, cons
 	if (file && *file)
 		return kind_of_file(file);
 	return kind_of_function(function, module_path, dependencies ? dependencies : "");
+}
+
+/* "harness", "core", "raw": the files and modules of the poll itself; the name may go on behind the word. */
+static bool is_poll_module(const char *s, char end)
+{
+	static const char *const names[] = {"harness", "core", "raw"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strncmp(s, names[i], strlen(names[i])) && s[strlen(names[i])] == end)
+			return true;
+	return false;
+}
+
+bool frame_is_task_poll(const char *function, const char *file)
+{
+	static const char *const names[] = {"poll", "poll_inner", "poll_future"};
+	static const char module[] = "tokio::runtime::task::";
+	const char *at = file ? behind(file, "/src/runtime/task/") : NULL;
+	char name[FRAME_NAME_LEN];
+
+	if (!function)
+		return false;
+	if (at && (!strstr(file, "tokio") || !is_poll_module(at, '.')))
+		return false;
+	if (!at) {
+		at = function + strspn(function, "<");
+		if ((file && *file) || strncmp(at, module, strlen(module)) || !is_poll_module(at + strlen(module), ':'))
+			return false;
+	}
+	(void)frame_function_name(function, name, sizeof(name));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
 }

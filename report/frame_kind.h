@@ -14,10 +14,11 @@ enum frame_kind {
 	FRAME_STD,     /* std, core, alloc and what they bring */
 	FRAME_RUNTIME, /* tokio, mio, and the glue between runtime and future: futures-util, tracing's instrument, ... */
 	FRAME_NATIVE,  /* libc, ld.so, vdso, other C and C++ code */
+	FRAME_JIT, /* made while the program ran, and named by its perf map: scripts, wasm; never the answer of frame_kind_of() */
 	FRAME_KERNEL,
 };
 
-const char *frame_kind_name(enum frame_kind kind); /* "user", "library", "std", "runtime", "native", "kernel" */
+const char *frame_kind_name(enum frame_kind kind); /* "user", "library", "std", "runtime", "native", "jit", "kernel" */
 
 /*
  * Decides by, in this order: module (kernel), source file when it is known, crate of the implementing item. Any argument may be
@@ -34,6 +35,13 @@ enum frame_kind frame_kind_of(const char *function, const char *file, const char
 
 /* Likewise; `dependencies` is what sym_module_dependencies() says of the module (NULL or "" unknown) and goes before the table. */
 enum frame_kind frame_kind_of_among(const char *function, const char *file, const char *module_path, const char *dependencies);
+
+/*
+ * Tokio's frame that polls a task: what is further in is the task's, what is further out runs it (a user's `main` that entered a
+ * current_thread runtime, too, and it is not to blame). By source file or, without one (NULL), by name; tokio 1.29 - 1.54. Code of
+ * tokio beside it, as a JoinHandle's poll or a waker, is not it: a task calls that itself.
+ */
+bool frame_is_task_poll(const char *function, const char *file);
 
 enum frame_path_origin {
 	FRAME_PATH_OTHER, /* the program's own, or not known */

@@ -15,15 +15,6 @@
 #include "report/capture_scan.h"
 #include "report/cmds.h"
 
-static const char *const stack_names[SCAN_STACK_STATES] = {
-	[0] = "other",
-	[FMT_STACK_WHOLE] = "whole",
-	[FMT_STACK_TRUNCATED] = "truncated",
-	[FMT_STACK_NO_TABLE] = "no_table",
-	[FMT_STACK_FAULT] = "fault",
-	[FMT_STACK_FP] = "frame_pointers",
-};
-
 struct uuid_text {
 	char s[37];
 };
@@ -116,17 +107,21 @@ static void print_kinds(const struct capture_scan *s)
 
 static void print_stacks(const struct capture_scan *s)
 {
-	if (!s->facts.stacks && !s->kernel_stacks)
-		return;
-	printf("\n%-21s %13s\n", "STACKS", "distinct");
-	for (u32 i = 0; i < SCAN_STACK_STATES; i++) {
-		u32 status = (i + 1) % SCAN_STACK_STATES; /* the unknown ones last */
+	u64 all = verdict_stacks(&s->facts);
 
-		if (s->user_stacks[status])
-			printf("  user %-14s %13s\n", stack_names[status], human_count(s->user_stacks[status]).s);
+	if (!all && !s->kernel_stacks)
+		return;
+	printf("\n%-24s %13s %10s %13s\n", "STACKS", "in records", "share", "distinct");
+	for (u32 i = 0; i < STACK_STATUSES; i++) {
+		u32 status = (i + 1) % STACK_STATUSES; /* whole first, not walked last */
+		u64 n = s->facts.stacks[status];
+
+		if (n || s->user_stacks[status])
+			printf("  user %-17s %13s %8.2f %% %13s\n", stack_status_name(status), human_count(n).s,
+			       all ? 100.0 * (double)n / (double)all : 0.0, human_count(s->user_stacks[status]).s);
 	}
 	if (s->kernel_stacks)
-		printf("  %-19s %13s\n", "kernel", human_count(s->kernel_stacks).s);
+		printf("  %-47s %13s\n", "kernel", human_count(s->kernel_stacks).s);
 }
 
 static void print_lost(const struct capture_scan *s)
@@ -233,6 +228,18 @@ static void json_verdict(struct json *j, const struct capture_scan *s)
 	json_array_end(j);
 }
 
+/* Members of an open object: their sum, and each status. */
+static void json_stacks(struct json *j, const u64 counts[STACK_STATUSES])
+{
+	u64 total = 0;
+
+	for (u64 i = 0; i < STACK_STATUSES; i++)
+		total += counts[i];
+	json_kv_u64(j, "total", total);
+	for (u64 i = 0; i < STACK_STATUSES; i++)
+		json_kv_u64(j, stack_status_name((i + 1) % STACK_STATUSES), counts[(i + 1) % STACK_STATUSES]);
+}
+
 static void json_counts(struct json *j, const struct capture_scan *s)
 {
 	json_key(j, "lost");
@@ -242,10 +249,12 @@ static void json_counts(struct json *j, const struct capture_scan *s)
 	json_object_end(j);
 	json_key(j, "stacks");
 	json_object_begin(j);
-	json_kv_u64(j, "total", s->facts.stacks);
-	for (u32 i = 1; i < SCAN_STACK_STATES; i++)
-		json_kv_u64(j, stack_names[i], s->user_stacks[i]);
-	json_kv_u64(j, stack_names[0], s->user_stacks[0]);
+	json_stacks(j, s->facts.stacks);
+	json_kv_u64(j, "guessed", s->facts.stacks_guessed);
+	json_object_end(j);
+	json_key(j, "stacks_distinct");
+	json_object_begin(j);
+	json_stacks(j, s->user_stacks);
 	json_kv_u64(j, "kernel", s->kernel_stacks);
 	json_object_end(j);
 	json_key(j, "contexts");

@@ -348,6 +348,12 @@ int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct 
 	return err;
 }
 
+void intervals_retake(struct thread_run *t, const struct fmt_snapshot *e)
+{
+	if (t->state == RUN_OFF && t->out.is_wait && e->coherent && !e->on_cpu)
+		t->out.ustack = e->ustack;
+}
+
 int intervals_exit(struct intervals *iv, struct thread_run *t, u64 ts)
 {
 	int err = begin_event(iv, t, &ts);

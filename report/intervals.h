@@ -92,6 +92,11 @@ int intervals_switch_in(struct intervals *iv, struct thread_run *t, u64 ts) __mu
 int intervals_waking(struct intervals *iv, struct thread_run *t, const struct fmt_waking *e) __must_check;
 int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fmt_sample *e,
 		     const struct context_info *ci) __must_check;
+/*
+ * A thread that waits, and did not move while it was looked at, has the stack it was switched out with: the snapshot's, which must be whole, replaces one that was
+ * cut short because the thread's files were not known yet.
+ */
+void intervals_retake(struct thread_run *t, const struct fmt_snapshot *e);
 int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct fmt_snapshot *e,
 		       const struct context_info *ci) __must_check;
 int intervals_exit(struct intervals *iv, struct thread_run *t,

@@ -86,13 +86,7 @@ static struct verdict_facts facts_of(const struct load_dict *d, const struct eve
 		.contexts_unread = el->iv.unread,
 	};
 
-	for (u32 slot = 0; slot < d->stacks.n; slot++) {
-		const struct dict_stack *s = dict_table_at(&d->stacks, slot);
-
-		f.stacks += s->kind == FMT_STACK_USER;
-		f.stacks_whole += s->kind == FMT_STACK_USER && s->status == FMT_STACK_WHOLE;
-		f.stacks_fp += s->kind == FMT_STACK_USER && s->status == FMT_STACK_FP;
-	}
+	stack_ends_sum(&el->stacks->ends, &f);
 	return f;
 }
 
@@ -241,6 +235,10 @@ static int write_rest(struct loader *l, sqlite3 *db, struct fmt_reader *r, const
 		return err;
 	facts = facts_of(&l->dict, &l->events, lost);
 	err = write_other_loss(db, &l->dict, &l->events);
+	if (!err)
+		err = stack_ends_write(&l->stacks.ends, db);
+	if (!err)
+		err = load_write_perfmaps(db, &l->stacks.maps);
 	return err ? err : write_capture(db, src, r, &l->dict, &l->events, &facts);
 }
 

@@ -63,9 +63,11 @@ void load_dict_release(struct load_dict *d)
 	dict_table_release(&d->ksyms);
 	buf_release(&d->text);
 	buf_release(&d->addrs);
+	buf_release(&d->map_text);
 	u64map_release(&d->meta);
 	u64map_release(&d->totals);
 	free(d->mappings);
+	free(d->pieces);
 	free(d->gaps);
 	free(d->spans);
 	*d = (struct load_dict){0};
@@ -151,9 +153,10 @@ static int add_stack(struct load_dict *d, const struct fmt_section *s, u32 i)
 		return -ENOMEM;
 	if (!is_new)
 		return 0;
-	*st = (struct dict_stack){.idx = f.idx, .process = f.process, .kind = f.kind, .status = f.status, .is_stop = -1};
+	*st = (struct dict_stack){.idx = f.idx, .process = f.process, .kind = f.kind, .status = f.status};
 	st->off = d->addrs.len / sizeof(u64);
 	st->len = min_u64(len, FMT_MAX_FRAMES);
+	st->fp_from = f.fp_from <= st->len ? f.fp_from : 0;
 	if (st->len)
 		buf_put(&d->addrs, s->list + from, st->len * sizeof(u64));
 	return buf_err(&d->addrs);
@@ -254,6 +257,26 @@ static int add_ksym(struct load_dict *d, const struct fmt_section *s, u32 i)
 	return 0;
 }
 
+/* Repeated pieces (checkpoints) are sorted out by load_perfmap.c. All maps together are bounded by map_text's maximum. */
+static int add_piece(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	u32 from = s->payload_off[i], len = s->payload_off[i + 1] - from;
+	struct dict_piece *p;
+	struct fmt_perfmap f;
+
+	fmt_section_row(s, i, &f);
+	if (!index_ok(d, f.process))
+		return 0;
+	if (f.chunk >= FMT_MAX_PERFMAP || !len || d->map_text.len + len > d->map_text.max)
+		return 0;
+	p = array_add(&d->pieces, &d->n_pieces, &d->cap_pieces, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	*p = (struct dict_piece){f.process, f.chunk, d->map_text.len, len};
+	buf_put(&d->map_text, s->bytes + from, len);
+	return buf_err(&d->map_text);
+}
+
 /* Threads' and processes' ends and names are facts of the dictionary, though they come as events. */
 static void note_exit(struct load_dict *d, const struct fmt_thread_exit *e)
 {
@@ -337,6 +360,8 @@ static int read_row(struct load_dict *d, const struct fmt_section *s, u32 i)
 		return add_plain(d, &d->contexts, s, i);
 	case FMT_KSYM:
 		return add_ksym(d, s, i);
+	case FMT_PERFMAP:
+		return add_piece(d, s, i);
 	case FMT_GAP:
 		return add_gap(d, s->cols[0][i], s->cols[1][i], s->cols[2][i], s->cols[3][i]);
 	case FMT_CLOCK:
@@ -441,6 +466,7 @@ int load_dict_read(struct load_dict *d, struct fmt_reader *r, load_progress_fn p
 	d->contexts.row_size = sizeof(struct fmt_context);
 	d->ksyms.row_size = sizeof(struct fmt_ksym);
 	d->text.max = d->addrs.max = (size_t)4 << 30;
+	d->map_text.max = (size_t)1 << 30;
 	fmt_reader_rewind(r);
 	while ((err = fmt_reader_next(r, &b)) == 1) {
 		progress(ctx, b.offset);

@@ -40,9 +40,19 @@ struct dict_process {
 
 struct dict_stack {
 	u64 idx, process, kind, status;
+	u64 fp_from;  /* 1 + first frame found by a frame pointer; 0 none */
 	u64 off, len; /* in load_dict.addrs, elements */
-	bool is_stored;
-	s8 is_stop; /* a kernel stack of a stopped or frozen thread: 1, 0, -1 not looked yet */
+	/* of stack_store (load_stack.h) */
+	bool is_listed, is_stored;
+	u32 end;	  /* position of how it ended, once it is listed */
+	u32 kernel_marks; /* of a kernel stack: what its functions say */
+	bool has_marks;	  /* kernel_marks is known */
+};
+
+/* A piece of a process's perf map. */
+struct dict_piece {
+	u64 process, chunk;
+	u64 off, len; /* in load_dict.map_text */
 };
 
 struct dict_gap {
@@ -58,6 +68,9 @@ struct load_dict {
 	size_t n_mappings, cap_mappings;
 	struct dict_gap *gaps; /* sorted by ts after load_dict_read() */
 	size_t n_gaps, cap_gaps;
+	struct buf map_text; /* perf maps, piece by piece */
+	struct dict_piece *pieces;
+	size_t n_pieces, cap_pieces;
 	struct gap_span *spans; /* their union */
 	size_t n_spans;
 	struct u64map meta, totals; /* string of the key -> string, value */

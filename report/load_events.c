@@ -178,31 +178,46 @@ static int run_of(struct event_loader *el, u64 idx, struct thread_run **ret)
 	return 0;
 }
 
-static int use_stacks(struct event_loader *el, u64 ts, bool top_is_return, u64 *ustack, u64 *kstack)
+/* The process of a thread's image; 0 unknown. */
+static u64 process_of(const struct event_loader *el, u64 thread)
 {
-	int err = stack_store_use(el->stacks, *ustack, FMT_STACK_USER, ts, top_is_return, ustack);
+	const struct dict_thread *t = dict_table_find(&el->d->threads, thread, NULL);
 
-	if (!err && kstack)
-		err = stack_store_use(el->stacks, *kstack, FMT_STACK_KERNEL, ts, false, kstack);
-	return err;
+	return t ? t->f.process : 0;
 }
 
 static int on_switch_out(struct event_loader *el, struct thread_run *t, struct fmt_switch_out *e)
 {
 	const struct context_info *ci = runtime_set_context(el->runtimes, e->context, e->ts);
-	bool is_stopped = stack_store_is_stop(el->stacks, e->kstack);
+	bool is_stopped = stack_store_kernel_marks(el->stacks, e->kstack) & KERNEL_STOPPED;
 	/* in a system call the user ip is the address behind its instruction */
-	int err = use_stacks(el, e->ts, e->syscall != 0, &e->ustack, &e->kstack);
+	struct user_stack_ref u = {.ustack = e->ustack, .ts = e->ts, .behind_call = e->syscall != 0, .counts = true};
+	int err = stack_store_use_user(el->stacks, &u, &e->ustack);
 
+	if (!err)
+		err = stack_store_use_kernel(el->stacks, e->kstack, &e->kstack);
 	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
 	return err ? err : intervals_switch_out(&el->iv, t, e, ci, is_stopped);
 }
 
+/*
+ * User code that was interrupted stands at pc exactly. In the kernel it is behind a system call, or at an instruction that
+ * faulted, which is exact again; where no kernel stack tells, the address itself is right for both but at the end of a function.
+ */
 static int on_sample(struct event_loader *el, struct thread_run *t, struct fmt_sample *e)
 {
 	const struct context_info *ci = runtime_set_context(el->runtimes, e->context, e->ts);
-	int err = use_stacks(el, e->ts, false, &e->ustack, &e->kstack);
+	bool behind_call = e->mode == 2 && e->pc && stack_store_kernel_marks(el->stacks, e->kstack) & KERNEL_IN_SYSCALL;
+	struct user_stack_ref u = {.ustack = e->ustack,
+				   .pc = e->pc,
+				   .process = process_of(el, e->thread),
+				   .ts = e->ts,
+				   .behind_call = behind_call,
+				   .counts = true};
+	int err = stack_store_use_user(el->stacks, &u, &e->ustack);
 
+	if (!err)
+		err = stack_store_use_kernel(el->stacks, e->kstack, &e->kstack);
 	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
 	return err ? err : intervals_sample(&el->iv, t, e, ci);
 }
@@ -210,8 +225,13 @@ static int on_sample(struct event_loader *el, struct thread_run *t, struct fmt_s
 static int on_snapshot(struct event_loader *el, struct thread_run *t, struct fmt_snapshot *e)
 {
 	const struct context_info *ci = runtime_set_context(el->runtimes, e->context, e->ts);
-	int err = use_stacks(el, e->ts, e->syscall != 0, &e->ustack, NULL);
+	const struct dict_stack *s = dict_table_find(&el->d->stacks, e->ustack, NULL);
+	bool is_whole = s && s->status == FMT_STACK_WHOLE;
+	struct user_stack_ref u = {.ustack = e->ustack, .ts = e->ts, .behind_call = e->syscall != 0};
+	int err = stack_store_use_user(el->stacks, &u, &e->ustack);
 
+	if (is_whole && e->ustack)
+		intervals_retake(t, e);
 	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
 	return err ? err : intervals_snapshot(&el->iv, t, e, ci);
 }

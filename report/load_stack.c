@@ -5,6 +5,24 @@
 #include <errno.h>
 #include <string.h>
 
+#include "report/capture_file.h"
+#include "report/stack_status.h"
+
+/* A stack made of an interrupted address and its callers. */
+struct leaf_stack {
+	u64 pc; /* twice the address, plus 1 when it is looked up like a return address */
+	u64 ustack, process;
+	u64 id; /* 0: the slot is free */
+	u32 end;
+	bool guessed;
+};
+
+/* Where an address was found. */
+struct place_of {
+	u64 frame;
+	u64 module; /* 0 none */
+};
+
 static int compare_mappings(const void *a, const void *b)
 {
 	const struct fmt_mapping *x = a, *y = b;
@@ -43,38 +61,67 @@ static int index_mappings(struct stack_store *st)
 	return 0;
 }
 
+static u64 id_behind_stacks(const struct load_dict *d)
+{
+	u64 max = 0;
+
+	for (u32 slot = 0; slot < d->stacks.n; slot++)
+		max = max_u64(max, ((const struct dict_stack *)dict_table_at(&d->stacks, slot))->idx);
+	return max + 1;
+}
+
+static int prepare_all(struct stack_store *st)
+{
+	const struct {
+		sqlite3_stmt **stmt;
+		const char *sql;
+	} all[] = {
+		{&st->ins_stack, "INSERT INTO stack VALUES (?, ?, ?, ?, ?, ?)"},
+		{&st->ins_part, "INSERT INTO stack_part VALUES (?, ?, ?)"},
+		{&st->ins_list, "INSERT INTO frame_list VALUES (?, ?, ?)"},
+		{&st->ins_frame, "INSERT INTO frame VALUES (?, ?, ?, ?)"},
+		{&st->ins_symbol, "INSERT INTO symbol VALUES (?, 0, ?, ?, ?, 0, ?)"},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all) && !err; i++)
+		err = db_prepare(st->db, all[i].sql, all[i].stmt);
+	return err;
+}
+
 int stack_store_init(struct stack_store *st, struct load_dict *d, sqlite3 *db, u64 kernel_module_id)
 {
 	int err;
 
 	*st = (struct stack_store){.d = d, .db = db, .kernel_module_id = kernel_module_id, .next_frame_id = 1};
-	st->n_frame_maps = d->modules.n + 2;
+	err = perfmap_set_init(&st->maps, d);
+	if (err)
+		return err;
+	st->n_frame_maps = d->modules.n + 2 + st->maps.n;
 	st->frames = calloc(st->n_frame_maps, sizeof(*st->frames));
 	if (!st->frames)
 		return -ENOMEM;
+	st->first_id = id_behind_stacks(d);
 	err = index_mappings(st);
-	if (!err)
-		err = db_prepare(db, "INSERT INTO stack VALUES (?, ?, ?, ?, ?)", &st->ins_stack);
-	if (!err)
-		err = db_prepare(db, "INSERT INTO stack_frame VALUES (?, ?, ?)", &st->ins_stack_frame);
-	if (!err)
-		err = db_prepare(db, "INSERT INTO frame VALUES (?, ?, ?, ?)", &st->ins_frame);
-	if (!err)
-		err = db_prepare(db, "INSERT INTO symbol VALUES (?, 0, ?, NULL, NULL, 0, 'kernel')", &st->ins_symbol);
-	return err;
+	return err ? err : prepare_all(st);
 }
 
 void stack_store_release(struct stack_store *st)
 {
 	(void)sqlite3_finalize(st->ins_stack);
-	(void)sqlite3_finalize(st->ins_stack_frame);
+	(void)sqlite3_finalize(st->ins_part);
+	(void)sqlite3_finalize(st->ins_list);
 	(void)sqlite3_finalize(st->ins_frame);
 	(void)sqlite3_finalize(st->ins_symbol);
 	for (u32 i = 0; i < st->n_frame_maps && st->frames; i++)
 		u64map_release(&st->frames[i]);
 	free(st->frames);
 	free(st->max_end);
+	free(st->leaves);
 	u64map_release(&st->first_of);
+	u64map_release(&st->leaf_lists);
+	perfmap_set_release(&st->maps);
+	stack_ends_release(&st->ends);
 	*st = (struct stack_store){0};
 }
 
@@ -114,130 +161,361 @@ static const struct fmt_mapping *find_mapping(const struct stack_store *st, u64 
 	return best;
 }
 
-static int frame_id(struct stack_store *st, u32 map, u64 module_id, u64 off, bool is_return, u64 *ret)
+/* ---- frames ---- */
+
+/* The frame of an address in one of st->frames; *ret_is_new: its row was just made. */
+static int frame_id(struct stack_store *st, u32 map, u64 module_id, u64 off, bool is_return, u64 *ret, bool *ret_is_new)
 {
 	struct u64map *m = &st->frames[map];
-	u64 key =
-		off * 2 +
-		is_return; /* offsets of modules stay below 2^63; an absolute address loses its top bit, the same for all user addresses */
-	int err;
+	/* offsets of modules stay below 2^63; an absolute address loses its top bit, the same for all user addresses */
+	u64 key = off * 2 + is_return;
 
+	*ret_is_new = false;
 	if (u64map_get(m, key, ret))
 		return 0;
 	*ret = st->next_frame_id++;
+	*ret_is_new = true;
 	if (u64map_put(m, key, *ret) < 0)
 		return -ENOMEM;
-	err = db_run(st->ins_frame, (struct db_val[]){DB_INT(*ret), db_opt(module_id), DB_INT(off), DB_INT(is_return)}, 4);
-	if (!err && module_id == st->kernel_module_id) {
-		const struct fmt_ksym *k = dict_table_find(&st->d->ksyms, off, NULL);
-		const char *name = k ? load_dict_str(st->d, k->name) : NULL;
-
-		if (name)
-			err = db_run(st->ins_symbol, (struct db_val[]){DB_INT(*ret), db_text(name)}, 2);
-	}
-	return err;
+	return db_run(st->ins_frame, (struct db_val[]){DB_INT(*ret), db_opt(module_id), DB_INT(off), DB_INT(is_return)}, 4);
 }
 
-static int user_frame(struct stack_store *st, const struct dict_stack *s, u64 addr, u64 ts, bool is_return, u64 *ret)
+static int kernel_frame(struct stack_store *st, u64 addr, bool is_return, u64 *ret)
+{
+	const struct fmt_ksym *k;
+	const char *name;
+	bool is_new;
+	int err = frame_id(st, st->d->modules.n + 1, st->kernel_module_id, addr, is_return, ret, &is_new);
+
+	if (err || !is_new)
+		return err;
+	k = dict_table_find(&st->d->ksyms, addr, NULL);
+	name = k ? load_dict_str(st->d, k->name) : NULL;
+	if (!name)
+		return 0;
+	return db_run(st->ins_symbol, (struct db_val[]){DB_INT(*ret), db_text(name), DB_NULL, DB_NULL, db_text("kernel")}, 5);
+}
+
+/* A name of a perf map: clean before it goes anywhere, as only a stranger's word tells what is in it. */
+static int write_jit_name(struct stack_store *st, u64 frame, struct jitmap_text name)
+{
+	struct jitmap_symbol sym = jitmap_split(name);
+	_cleanup_free_ char *function = capture_text_clean(sym.function.s, sym.function.n);
+	_cleanup_free_ char *file = capture_text_clean(sym.file.s ? sym.file.s : "", sym.file.n);
+
+	if (!function || !file)
+		return -ENOMEM;
+	return db_run(st->ins_symbol,
+		      (struct db_val[]){DB_INT(frame), db_text(function), db_text(*file ? file : NULL), db_opt(sym.line),
+					db_text("jit")},
+		      5);
+}
+
+/* Memory that is mapped under a name, but is no file that could have symbols: where JIT compilers put code. */
+static bool is_anonymous(const char *path)
+{
+	static const char *const prefixes[] = {"//anon",  "[anon",     "[heap]", "[stack",
+					       "/memfd:", "/dev/zero", "/SYSV",	 "/dev/shm/"};
+
+	for (size_t i = 0; path && i < ARRAY_SIZE(prefixes); i++)
+		if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return !path || !*path;
+}
+
+/* A frame with a name of the process's perf map: 1, or 0 when there is none. */
+static int jit_frame(struct stack_store *st, u64 process, u64 addr, bool is_return, struct place_of *ret)
+{
+	int map = perfmap_set_index(&st->maps, process), err;
+	struct jitmap_text name;
+	bool is_new;
+
+	if (map < 0 || !perfmap_set_find(&st->maps, map, is_return && addr ? addr - 1 : addr, &name))
+		return 0;
+	*ret = (struct place_of){0};
+	err = frame_id(st, st->d->modules.n + 2 + (u32)map, 0, addr, is_return, &ret->frame, &is_new);
+	if (!err && is_new)
+		err = write_jit_name(st, ret->frame, name);
+	return err ? err : 1;
+}
+
+static int user_frame(struct stack_store *st, u64 process, u64 addr, u64 ts, bool is_return, struct place_of *ret)
 {
 	u64 lookup = is_return && addr ? addr - 1 : addr; /* a call at the very end of a mapping returns behind it */
-	const struct fmt_mapping *m = find_mapping(st, s->process, lookup, ts);
-	u32 slot;
+	const struct fmt_mapping *m = find_mapping(st, process, lookup, ts);
+	const struct fmt_module *module = NULL;
+	u32 slot = 0;
+	bool is_new;
+	int found;
 
-	if (!m || !dict_table_find(&st->d->modules, m->module, &slot))
-		return frame_id(st, st->d->modules.n, 0, addr, is_return, ret);
-	return frame_id(st, slot, m->module, addr - m->start + m->file_off, is_return, ret);
-}
-
-static const char *status_name(struct stack_store *st, const struct dict_stack *s)
-{
-	bool is_user = s->kind == FMT_STACK_USER;
-
-	switch (s->status) {
-	case FMT_STACK_WHOLE:
-		st->whole += is_user;
-		return "whole";
-	case FMT_STACK_NO_TABLE:
-		st->no_table += is_user;
-		return "no_table";
-	case FMT_STACK_FAULT:
-		st->fault += is_user;
-		return "fault";
-	case FMT_STACK_FP:
-		st->whole += is_user;
-		return "frame_pointers";
-	default:
-		st->truncated += is_user;
-		return "truncated";
+	if (m)
+		module = dict_table_find(&st->d->modules, m->module, &slot);
+	if (!module || is_anonymous(load_dict_str(st->d, module->path))) {
+		found = jit_frame(st, process, addr, is_return, ret);
+		if (found)
+			return found < 0 ? found : 0;
 	}
+	*ret = (struct place_of){.module = module ? m->module : 0};
+	if (!module)
+		return frame_id(st, st->d->modules.n, 0, addr, is_return, &ret->frame, &is_new);
+	return frame_id(st, slot, m->module, addr - m->start + m->file_off, is_return, &ret->frame, &is_new);
 }
 
-static int store(struct stack_store *st, struct dict_stack *s, u64 ts, bool top_is_return)
+/* ---- stacks of one list ---- */
+
+static u64 address_at(const struct stack_store *st, const struct dict_stack *s, u32 i)
+{
+	u64 addr;
+
+	memcpy(&addr, st->d->addrs.data + (s->off + i) * sizeof(addr), sizeof(addr));
+	return addr;
+}
+
+/* Writes the list of a stack entry's frames, once. */
+static int list_entry(struct stack_store *st, struct dict_stack *s, u64 ts, bool top_is_return)
 {
 	bool is_user = s->kind == FMT_STACK_USER;
-	u64 process = is_user && dict_table_find(&st->d->processes, s->process, NULL) ? s->process : 0;
-	int err = db_run(st->ins_stack,
-			 (struct db_val[]){DB_INT(s->idx), db_opt(process), db_text(is_user ? "user" : "kernel"),
-					   db_text(status_name(st, s)), DB_INT(s->len)},
-			 5);
+	struct place_of at = {0};
+	int err = 0;
 
-	s->is_stored = true;
+	if (s->is_listed)
+		return 0;
+	s->is_listed = true;
 	for (u32 i = 0; i < s->len && !err; i++) {
-		u64 addr, id = 0;
-		bool is_return = i > 0 || (is_user && top_is_return);
+		u64 addr = address_at(st, s, i);
 
-		memcpy(&addr, st->d->addrs.data + (s->off + i) * sizeof(addr), sizeof(addr));
 		if (is_user)
-			err = user_frame(st, s, addr, ts, is_return, &id);
+			err = user_frame(st, s->process, addr, ts, i > 0 || top_is_return, &at);
 		else
-			err = frame_id(st, st->d->modules.n + 1, st->kernel_module_id, addr, is_return, &id);
+			err = kernel_frame(st, addr, i > 0, &at.frame);
 		if (!err)
-			err = db_run(st->ins_stack_frame, (struct db_val[]){DB_INT(s->idx), DB_INT(i), DB_INT(id)}, 3);
+			err = db_run(st->ins_list, (struct db_val[]){DB_INT(s->idx), DB_INT(i), DB_INT(at.frame)}, 3);
 	}
+	if (!err && is_user)
+		err = stack_ends_find(&st->ends, stack_status_of_entry(s->status), at.module, &s->end);
 	return err;
 }
 
-int stack_store_use(struct stack_store *st, u64 idx, u64 kind, u64 ts, bool top_is_return, u64 *ret_id)
+struct stack_row {
+	u64 id, process, status, depth;
+	u64 fp_from; /* 1 + depth */
+	bool is_user;
+};
+
+static int write_stack(struct stack_store *st, const struct stack_row *r)
+{
+	u64 process = r->is_user && dict_table_find(&st->d->processes, r->process, NULL) ? r->process : 0;
+
+	return db_run(st->ins_stack,
+		      (struct db_val[]){DB_INT(r->id), db_opt(process), db_text(r->is_user ? "user" : "kernel"),
+					db_text(stack_status_name(r->status)), DB_INT(r->depth),
+					r->fp_from ? DB_INT(r->fp_from - 1) : DB_NULL},
+		      6);
+}
+
+static int write_part(struct stack_store *st, u64 stack_id, u64 depth, u64 list_id)
+{
+	return db_run(st->ins_part, (struct db_val[]){DB_INT(stack_id), DB_INT(depth), DB_INT(list_id)}, 3);
+}
+
+/* Writes a stack that is one list, once. */
+static int store_entry(struct stack_store *st, struct dict_stack *s, u64 ts, bool top_is_return)
+{
+	struct stack_row row = {.id = s->idx,
+				.process = s->process,
+				.status = stack_status_of_entry(s->status),
+				.depth = s->len,
+				.fp_from = s->fp_from,
+				.is_user = s->kind == FMT_STACK_USER};
+	int err = list_entry(st, s, ts, top_is_return);
+
+	if (err || s->is_stored)
+		return err;
+	s->is_stored = true;
+	if (row.is_user)
+		st->ends.rows[s->end].stacks++;
+	err = write_stack(st, &row);
+	return err || !s->len ? err : write_part(st, s->idx, 0, s->idx);
+}
+
+static struct dict_stack *find_entry(const struct stack_store *st, u64 idx, u64 kind)
 {
 	struct dict_stack *s = dict_table_find(&st->d->stacks, idx, NULL);
 
-	*ret_id = 0;
-	if (!s || s->kind != kind)
-		return 0;
-	*ret_id = idx;
-	return s->is_stored ? 0 : store(st, s, ts, top_is_return);
+	return s && s->kind == kind ? s : NULL;
 }
 
-static bool is_stop_function(const char *name)
+int stack_store_use_kernel(struct stack_store *st, u64 idx, u64 *ret_id)
 {
-	static const char *const names[] = {"do_freezer_trap", "__refrigerator", "do_signal_stop",
-					    "ptrace_stop",     "do_jobctl_trap", "ptrace_do_notify"};
+	struct dict_stack *s = find_entry(st, idx, FMT_STACK_KERNEL);
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (strncmp(name, names[i], strlen(names[i])) == 0) /* `.part.0` and the like may follow */
+	*ret_id = s ? idx : 0;
+	return s ? store_entry(st, s, 0, false) : 0;
+}
+
+/* ---- stacks of an interrupted address and its callers ---- */
+
+static u64 leaf_hash(const struct leaf_stack *l)
+{
+	u64 h = l->pc * 0x9e3779b97f4a7c15ULL ^ l->ustack * 0xc2b2ae3d27d4eb4fULL ^ l->process * 0x165667b19e3779f9ULL;
+
+	h ^= h >> 32;
+	h *= 0xd6e8feb86659fd93ULL;
+	return h ^ h >> 32;
+}
+
+/* The slot of a pair, or the free one where it goes. The table is never full. */
+static struct leaf_stack *leaf_slot(struct leaf_stack *table, u32 cap, const struct leaf_stack *l)
+{
+	for (u64 i = leaf_hash(l);; i++) {
+		struct leaf_stack *at = &table[i & (cap - 1)];
+
+		if (!at->id || (at->pc == l->pc && at->ustack == l->ustack && at->process == l->process))
+			return at;
+	}
+}
+
+static int grow_leaves(struct stack_store *st)
+{
+	u32 cap = st->cap_leaves ? st->cap_leaves * 2 : 1024;
+	struct leaf_stack *table;
+
+	if (st->n_leaves < st->cap_leaves / 2)
+		return 0;
+	table = cap < st->cap_leaves ? NULL : calloc(cap, sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+	for (u32 i = 0; i < st->cap_leaves; i++)
+		if (st->leaves[i].id)
+			*leaf_slot(table, cap, &st->leaves[i]) = st->leaves[i];
+	free(st->leaves);
+	st->leaves = table;
+	st->cap_leaves = cap;
+	return 0;
+}
+
+/* The list of one frame that all stacks with this innermost frame share. */
+static int leaf_list(struct stack_store *st, u64 frame, u64 *ret)
+{
+	u64 seen;
+
+	*ret = st->first_id + frame;
+	if (u64map_get(&st->leaf_lists, frame, &seen))
+		return 0;
+	if (u64map_put(&st->leaf_lists, frame, 1) < 0)
+		return -ENOMEM;
+	return db_run(st->ins_list, (struct db_val[]){DB_INT(*ret), DB_INT(0), DB_INT(frame)}, 3);
+}
+
+static int store_leaf(struct stack_store *st, struct leaf_stack *l, struct dict_stack *callers, u64 ts)
+{
+	struct stack_row row = {.id = l->id, .process = l->process, .status = STACK_LEAF_ONLY, .depth = 1, .is_user = true};
+	struct place_of at;
+	u64 list;
+	int err = user_frame(st, l->process, l->pc >> 1, ts, l->pc & 1, &at);
+
+	if (!err)
+		err = leaf_list(st, at.frame, &list);
+	if (!err && callers)
+		err = list_entry(st, callers, ts, true);
+	if (err)
+		return err;
+	if (callers) {
+		row.status = stack_status_of_entry(callers->status);
+		row.depth = 1 + callers->len;
+		row.fp_from = callers->fp_from ? callers->fp_from + 1 : 0;
+		l->end = callers->end;
+		l->guessed = callers->fp_from != 0;
+	}
+	if (row.depth == 1) /* it ended at the interrupted address itself */
+		err = stack_ends_find(&st->ends, row.status, at.module, &l->end);
+	if (!err)
+		err = write_stack(st, &row);
+	if (!err)
+		err = write_part(st, l->id, 0, list);
+	if (!err && row.depth > 1)
+		err = write_part(st, l->id, 1, callers->idx);
+	if (!err)
+		st->ends.rows[l->end].stacks++;
+	return err;
+}
+
+static int use_leaf(struct stack_store *st, const struct user_stack_ref *u, struct leaf_stack **ret)
+{
+	struct dict_stack *callers = find_entry(st, u->ustack, FMT_STACK_USER);
+	struct leaf_stack want = {.pc = u->pc * 2 + u->behind_call,
+				  .ustack = callers ? callers->idx : 0,
+				  .process = callers ? callers->process : u->process};
+	int err = grow_leaves(st);
+
+	if (err)
+		return err;
+	*ret = leaf_slot(st->leaves, st->cap_leaves, &want);
+	if ((*ret)->id)
+		return 0;
+	want.id = st->first_id + st->n_leaves++;
+	**ret = want;
+	return store_leaf(st, *ret, callers, u->ts);
+}
+
+int stack_store_use_user(struct stack_store *st, const struct user_stack_ref *u, u64 *ret_id)
+{
+	struct dict_stack *s = u->pc ? NULL : find_entry(st, u->ustack, FMT_STACK_USER);
+	struct leaf_stack *l = NULL;
+	int err = 0;
+
+	*ret_id = 0;
+	if (u->pc)
+		err = use_leaf(st, u, &l);
+	else if (s)
+		err = store_entry(st, s, u->ts, u->behind_call);
+	if (err || (!l && !s))
+		return err;
+	*ret_id = l ? l->id : s->idx;
+	if (u->counts) {
+		struct stack_end *end = &st->ends.rows[l ? l->end : s->end];
+
+		end->events++;
+		end->guessed += l ? l->guessed : s->fp_from != 0;
+	}
+	return 0;
+}
+
+/* ---- what kernel stacks say ---- */
+
+static bool begins_with_one_of(const char *name, const char *const *prefixes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) /* `.part.0` and the like may follow */
 			return true;
 	return false;
 }
 
-bool stack_store_is_stop(struct stack_store *st, u64 idx)
+static u32 marks_of_function(const char *name)
 {
-	struct dict_stack *s = dict_table_find(&st->d->stacks, idx, NULL);
+	static const char *const stops[] = {"do_freezer_trap", "__refrigerator", "do_signal_stop",
+					    "ptrace_stop",     "do_jobctl_trap", "ptrace_do_notify"};
+	static const char *const calls[] = {"do_syscall_64", "x64_sys_call", "entry_SYSCALL",  "__x64_sys_",  "__do_sys_",
+					    "el0_svc",	     "do_el0_svc",   "invoke_syscall", "__arm64_sys_"};
 
-	if (!s || s->kind != FMT_STACK_KERNEL)
-		return false;
-	if (s->is_stop >= 0)
-		return s->is_stop;
-	s->is_stop = 0;
+	return (begins_with_one_of(name, stops, ARRAY_SIZE(stops)) ? KERNEL_STOPPED : 0) |
+	       (begins_with_one_of(name, calls, ARRAY_SIZE(calls)) ? KERNEL_IN_SYSCALL : 0);
+}
+
+u32 stack_store_kernel_marks(struct stack_store *st, u64 idx)
+{
+	struct dict_stack *s = find_entry(st, idx, FMT_STACK_KERNEL);
+
+	if (!s)
+		return 0;
+	if (s->has_marks)
+		return s->kernel_marks;
+	s->has_marks = true;
 	for (u32 i = 0; i < s->len; i++) {
-		const struct fmt_ksym *k;
-		const char *name;
-		u64 addr;
+		const struct fmt_ksym *k = dict_table_find(&st->d->ksyms, address_at(st, s, i), NULL);
+		const char *name = k ? load_dict_str(st->d, k->name) : NULL;
 
-		memcpy(&addr, st->d->addrs.data + (s->off + i) * sizeof(addr), sizeof(addr));
-		k = dict_table_find(&st->d->ksyms, addr, NULL);
-		name = k ? load_dict_str(st->d, k->name) : NULL;
-		if (name && is_stop_function(name))
-			s->is_stop = 1;
+		s->kernel_marks |= name ? marks_of_function(name) : 0;
 	}
-	return s->is_stop;
+	return s->kernel_marks;
 }

@@ -1,37 +1,61 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * load_stack.h: stacks of addresses -> rows of stack, frame and stack_frame. Each address becomes (module, file offset) by
- * the mappings of its process at the time its stack was first used; equal ones are one frame. A stack's database id is its
- * index in the capture.
+ * load_stack.h: stacks of addresses -> rows of stack, stack_part, frame_list and frame. Each address becomes (module, file offset)
+ * by the mappings of its process at the time its stack was first used; equal ones are one frame. Code without a file gets its name
+ * from the process's perf map.
+ *
+ * A stack's database id is its index in the capture. A sample's stack, which the capture has as (interrupted address, callers), is
+ * one stack a distinct pair, with an id behind those; it costs three short rows, as its frames are in two shared lists.
  */
 #pragma once
 
 #include "report/db.h"
-#include "report/load_dict.h"
+#include "report/load_perfmap.h"
+#include "report/stack_ends.h"
+
+struct leaf_stack; /* private */
 
 struct stack_store {
 	struct load_dict *d; /* borrowed */
 	sqlite3 *db;	     /* borrowed */
-	sqlite3_stmt *ins_stack, *ins_stack_frame, *ins_frame, *ins_symbol;
+	sqlite3_stmt *ins_stack, *ins_part, *ins_list, *ins_frame, *ins_symbol;
 	u64 *max_end;		/* per mapping: the largest end among those of its process up to it */
 	struct u64map first_of; /* process index -> its first mapping */
-	struct u64map *frames;	/* per module slot, then unmapped, then kernel: offset and is_return -> frame id */
+	struct u64map *frames;	/* per module slot, then unmapped, kernel, then each perf map: offset and is_return -> frame id */
+	struct perfmap_set maps; /* of the capture's processes */
 	u32 n_frame_maps;
 	u64 kernel_module_id;
 	u64 next_frame_id;
-	u64 truncated, fault, no_table, whole; /* user stacks stored, by how they ended */
+	u64 first_id; /* behind all indices of the capture: of lists of one interrupted address, and of stacks made of two lists */
+	struct leaf_stack *leaves; /* distinct pairs, a hash table */
+	u32 n_leaves, cap_leaves;
+	struct u64map leaf_lists; /* frames that have a list of their own */
+	struct stack_ends ends;
 };
 
-/* Sorts d->mappings and removes repeated ones. The caller releases in any case. */
+/* Sorts d->mappings and removes repeated ones; takes the pieces of perf maps. The caller releases in any case. */
 int stack_store_init(struct stack_store *st, struct load_dict *d, sqlite3 *db, u64 kernel_module_id) __must_check;
 void stack_store_release(struct stack_store *st);
 
-/*
- * Stores a stack when it is not yet; *ret_id is its database id, 0 when the capture has no such stack of this kind (enum
- * fmt_stack_kind). ts: of the event that uses it; top_is_return: frame 0 is looked up like a return address (an address
- * behind a system call instruction).
- */
-int stack_store_use(struct stack_store *st, u64 idx, u64 kind, u64 ts, bool top_is_return, u64 *ret_id) __must_check;
+/* How an event refers to its user stack. */
+struct user_stack_ref {
+	u64 ustack;	  /* stack index; 0 none */
+	u64 pc;		  /* innermost address, when ustack holds only its callers; 0: ustack is all */
+	u64 process;	  /* of the event's thread, for a pc without callers */
+	u64 ts;		  /* of the event */
+	bool behind_call; /* the innermost address lies behind a system call's instruction: it is looked up like a return address */
+	bool counts;	  /* the event weighs: it is told in table stack_end */
+};
 
-/* True when a kernel stack is that of a thread stopped by a signal, a debugger or the cgroup freezer. */
-bool stack_store_is_stop(struct stack_store *st, u64 idx);
+/* Stores the stack when it is not yet; *ret_id is its database id, 0 when there is none. */
+int stack_store_use_user(struct stack_store *st, const struct user_stack_ref *u, u64 *ret_id) __must_check;
+int stack_store_use_kernel(struct stack_store *st, u64 idx, u64 *ret_id) __must_check;
+
+/* What the functions of a kernel stack say of the thread. */
+enum kernel_mark {
+	KERNEL_STOPPED = 1,    /* by a signal, a debugger or the cgroup freezer */
+	KERNEL_IN_SYSCALL = 2, /* user code called the kernel; without it, a fault or an interrupt of user code did */
+};
+
+/* Set of enum kernel_mark; 0 for a stack index that is none, or no kernel stack's. */
+u32 stack_store_kernel_marks(struct stack_store *st, u64 idx);

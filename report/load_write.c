@@ -152,6 +152,21 @@ int load_write_loss(sqlite3 *db, const char *cause, u64 count)
 	return err ? err : db_run(ins, (struct db_val[]){db_text(cause), DB_INT(min_u64(count, INT64_MAX))}, 2);
 }
 
+int load_write_perfmaps(sqlite3 *db, const struct perfmap_set *maps)
+{
+	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
+	int err;
+
+	if (!maps->n)
+		return 0;
+	err = db_prepare(db, "INSERT OR REPLACE INTO meta VALUES (?, CAST(? AS TEXT))", &ins);
+	if (!err)
+		err = db_run(ins, (struct db_val[]){db_text("ascope.perfmap.names"), DB_INT(maps->names)}, 2);
+	if (!err)
+		err = db_run(ins, (struct db_val[]){db_text("ascope.perfmap.malformed"), DB_INT(maps->malformed)}, 2);
+	return err;
+}
+
 static int write_lost_totals(const struct load_dict *d, sqlite3 *db)
 {
 	int err = 0;

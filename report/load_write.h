@@ -4,6 +4,7 @@
 
 #include "report/db.h"
 #include "report/load_dict.h"
+#include "report/load_perfmap.h"
 
 /* Database id of the module row that stands for the kernel: behind all others. */
 u64 load_kernel_module_id(const struct load_dict *d);
@@ -17,6 +18,9 @@ int load_write_facts(const struct load_dict *d, sqlite3 *db) __must_check;
  * start is unknown.
  */
 int load_write_tasks(const struct load_dict *d, sqlite3 *db, u64 ts_start) __must_check;
+
+/* What could be read of the perf maps, into meta; nothing when there is none. */
+int load_write_perfmaps(sqlite3 *db, const struct perfmap_set *maps) __must_check;
 
 /* One row of loss; nothing when count is 0. Adds to what is there. */
 int load_write_loss(sqlite3 *db, const char *cause, u64 count) __must_check;

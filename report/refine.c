@@ -12,7 +12,7 @@
 /* The innermost frame of the best rank is the one that a stack is reported under. */
 static int kind_rank(const char *kind)
 {
-	static const char *const ranked[] = {"user", "library", "native", "std", "runtime"};
+	static const char *const ranked[] = {"user", "jit", "library", "native", "std", "runtime"};
 
 	for (int i = 0; i < (int)ARRAY_SIZE(ranked); i++)
 		if (strcmp(kind, ranked[i]) == 0)
@@ -44,16 +44,29 @@ bool refine_is_name_lookup(const char *function, const char *kind)
 	return false;
 }
 
-/* The stack being read: its best frame so far. */
+/* The list of frames being read: its best frame so far. */
 struct place {
-	u64 stack_id; /* 0 none */
+	u64 list_id; /* 0 none */
 	int rank;
 	bool is_lookup;
+	bool polls; /* a task's poll was met: frames further out are not the task's */
 	char function[FRAME_NAME_LEN];
 	char *file;
 	u64 line;
 	char kind[16];
 };
+
+/* How many bytes of s, max at most, end with a whole character. */
+static size_t whole_chars(const char *s, size_t max)
+{
+	size_t n = strnlen(s, max + 1);
+
+	if (n <= max)
+		return n;
+	for (n = max; n && ((u8)s[n] & 0xc0) == 0x80;)
+		n--;
+	return n;
+}
 
 static int keep_frame(struct place *p, sqlite3_stmt *row, const char *function, const char *kind, int rank)
 {
@@ -66,33 +79,35 @@ static int keep_frame(struct place *p, sqlite3_stmt *row, const char *function, 
 	p->file = copy;
 	p->line = (u64)sqlite3_column_int64(row, 3);
 	p->rank = rank;
-	(void)frame_function_path(function, p->function, sizeof(p->function));
+	if (strcmp(kind, "jit") == 0) /* no Rust path: as it is, but for its length */
+		(void)snprintf(p->function, sizeof(p->function), "%.*s", (int)whole_chars(function, sizeof(p->function) - 1),
+			       function);
+	else
+		(void)frame_function_path(function, p->function, sizeof(p->function));
 	(void)snprintf(p->kind, sizeof(p->kind), "%s", kind);
 	return 0;
 }
 
-static int write_place(struct place *p, sqlite3_stmt *ins, sqlite3_stmt *ins_lookup)
+static int write_place(struct place *p, sqlite3_stmt *ins)
 {
 	int err = 0;
 
-	if (p->stack_id)
+	if (p->list_id)
 		err = db_run(ins,
-			     (struct db_val[]){DB_INT(p->stack_id), db_text(p->function), db_text(p->file), db_opt(p->line),
-					       db_text(p->kind)},
-			     5);
-	if (!err && p->stack_id && p->is_lookup)
-		err = db_run(ins_lookup, (struct db_val[]){DB_INT(p->stack_id)}, 1);
+			     (struct db_val[]){DB_INT(p->list_id), DB_INT(p->rank), DB_INT(p->is_lookup), db_text(p->function),
+					       db_text(p->file), db_opt(p->line), db_text(p->kind), DB_INT(p->polls)},
+			     8);
 	free(p->file);
 	*p = (struct place){0};
 	return err;
 }
 
-static int read_places(sqlite3_stmt *rows, struct place *p, sqlite3_stmt *ins, sqlite3_stmt *ins_lookup)
+static int read_places(sqlite3_stmt *rows, struct place *p, sqlite3_stmt *ins)
 {
 	int err = 0, n;
 
 	while (!err && (n = db_step(rows)) != 0) {
-		u64 stack_id = (u64)sqlite3_column_int64(rows, 0);
+		u64 list_id = (u64)sqlite3_column_int64(rows, 0);
 		const char *function = (const char *)sqlite3_column_text(rows, 1);
 		const char *kind = (const char *)sqlite3_column_text(rows, 4);
 		int rank;
@@ -101,43 +116,67 @@ static int read_places(sqlite3_stmt *rows, struct place *p, sqlite3_stmt *ins, s
 			return n;
 		if (!function || !kind)
 			return -ENOMEM;
-		if (stack_id != p->stack_id) {
-			err = write_place(p, ins, ins_lookup);
-			p->stack_id = stack_id;
+		if (list_id != p->list_id) {
+			err = write_place(p, ins);
+			p->list_id = list_id;
 			p->rank = INT32_MAX;
 		}
 		rank = kind_rank(kind);
 		p->is_lookup |= refine_is_name_lookup(function, kind);
-		if (!err && rank < p->rank)
+		if (!err && rank < p->rank && !p->polls)
 			err = keep_frame(p, rows, function, kind, rank);
+		if (strcmp(kind, "runtime") == 0)
+			p->polls |= frame_is_task_poll(function, (const char *)sqlite3_column_text(rows, 2));
 	}
-	return err ? err : write_place(p, ins, ins_lookup);
+	return err ? err : write_place(p, ins);
 }
 
-/* Fills stack_place, and the temporary table of stacks that look a name up. */
-static int find_places(sqlite3 *db)
+/* The best frame of each list, which many stacks share, into temporary table list_place. */
+static int find_list_places(sqlite3 *db)
 {
-	_cleanup_stmt_ sqlite3_stmt *rows = NULL, *ins = NULL, *ins_lookup = NULL;
+	_cleanup_stmt_ sqlite3_stmt *rows = NULL, *ins = NULL;
 	struct place p = {0};
-	int err = db_exec(db, "DELETE FROM stack_place;"
-			      "CREATE TEMP TABLE IF NOT EXISTS lookup_stack (stack_id INTEGER PRIMARY KEY);"
-			      "DELETE FROM lookup_stack");
+	int err = db_exec(
+		db, "CREATE TEMP TABLE IF NOT EXISTS list_place (list_id INTEGER PRIMARY KEY, rank INTEGER, is_lookup INTEGER, "
+		    "function TEXT, file TEXT, line INTEGER, kind TEXT, polls INTEGER);"
+		    "DELETE FROM list_place");
 
 	/* CROSS JOIN keeps the loops in this order: then both primary keys give the order of rows for free */
 	if (!err)
-		err = db_prepare(
-			db,
-			"SELECT sf.stack_id, s.function, s.file, s.line, s.kind FROM stack AS st CROSS JOIN stack_frame AS sf ON sf.stack_id = st.id "
-			"CROSS JOIN symbol AS s ON s.frame_id = sf.frame_id WHERE st.kind = 'user' ORDER BY st.id, sf.depth, s.depth",
-			&rows);
+		err = db_prepare(db,
+				 "SELECT l.list_id, s.function, s.file, s.line, s.kind FROM frame_list AS l "
+				 "CROSS JOIN symbol AS s ON s.frame_id = l.frame_id WHERE s.kind <> 'kernel' "
+				 "ORDER BY l.list_id, l.depth, s.depth",
+				 &rows);
 	if (!err)
-		err = db_prepare(db, "INSERT INTO stack_place VALUES (?, ?, ?, ?, ?)", &ins);
+		err = db_prepare(db, "INSERT INTO list_place VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &ins);
 	if (!err)
-		err = db_prepare(db, "INSERT INTO lookup_stack VALUES (?)", &ins_lookup);
-	if (!err)
-		err = read_places(rows, &p, ins, ins_lookup);
+		err = read_places(rows, &p, ins);
 	free(p.file);
 	return err;
+}
+
+/*
+ * Fills stack_place, and the temporary table of stacks that look a name up. Of a stack's lists the one with the best frame is
+ * taken, of equals the inner one (beside a lone min() SQLite takes the other columns from the row that has it); callers of the
+ * frame that polls the task do not count.
+ */
+static int find_places(sqlite3 *db)
+{
+	int err = find_list_places(db);
+
+	return err ? err
+		   : db_exec(db,
+			     "DELETE FROM stack_place;"
+			     "CREATE TEMP TABLE IF NOT EXISTS lookup_stack (stack_id INTEGER PRIMARY KEY);"
+			     "DELETE FROM lookup_stack;"
+			     "INSERT INTO stack_place SELECT stack_id, function, file, line, kind FROM "
+			     "(SELECT p.stack_id, lp.function, lp.file, lp.line, lp.kind, min(2 * lp.rank + (p.depth > 0)) "
+			     "FROM stack_part AS p CROSS JOIN list_place AS lp ON lp.list_id = p.list_id "
+			     "WHERE p.depth = 0 OR NOT EXISTS (SELECT 1 FROM stack_part AS leaf JOIN list_place AS ll USING (list_id) "
+			     "WHERE leaf.stack_id = p.stack_id AND leaf.depth = 0 AND ll.polls) GROUP BY p.stack_id);"
+			     "INSERT INTO lookup_stack SELECT DISTINCT p.stack_id FROM stack_part AS p "
+			     "JOIN list_place AS lp ON lp.list_id = p.list_id WHERE lp.is_lookup");
 }
 
 /* The waits of one poll with the time that each was off the cpu: to its waking, its end, or the end of the recording. */

@@ -22,9 +22,10 @@ CREATE TABLE capture (
     verdict_why     TEXT NOT NULL         -- reasons, one a line; empty when complete
 ) STRICT;
 
--- Facts about host, options and recorder, as recorded.
+-- Facts about host, options and recorder, as recorded. Those that begin with ascope.* are the loader's: data_lost (1 when data was lost or
+-- damaged), perfmap.names and perfmap.malformed (lines of perf maps that could and could not be read; not there without any).
 CREATE TABLE meta (
-    key         TEXT PRIMARY KEY,         -- name of the fact; ascope.data_lost is the loader's: 1 when data was lost or damaged
+    key         TEXT PRIMARY KEY,         -- name of the fact
     value       TEXT NOT NULL
 ) STRICT;
 
@@ -97,13 +98,14 @@ CREATE TABLE mapping (
 -- Distinct code addresses, normalised: module and offset in its file.
 CREATE TABLE frame (
     id          INTEGER PRIMARY KEY,
-    module_id   INTEGER REFERENCES module (id), -- null: address in no known mapping
+    module_id   INTEGER REFERENCES module (id), -- null: address in no known mapping, or in one that is no file's (JIT code)
     file_off    INTEGER NOT NULL,         -- offset in the module's file; the absolute address when module_id is null; for kernel frames relative to _stext
     is_return   INTEGER NOT NULL,         -- 1 a return address (symbolized at file_off - 1), 0 an interrupted instruction
     UNIQUE (module_id, file_off, is_return)
 ) STRICT;
 
--- Names of frames: depth 0 is the innermost inlined function at that address. No row = no name.
+-- Names of frames: depth 0 is the innermost inlined function at that address. No row = no name. Of kind jit are names that the process's JIT
+-- compiler gave (its perf map).
 CREATE TABLE symbol (
     frame_id    INTEGER NOT NULL REFERENCES frame (id),
     depth       INTEGER NOT NULL,
@@ -111,26 +113,55 @@ CREATE TABLE symbol (
     file        TEXT,                     -- source file as the compiler was given it
     line        INTEGER,
     inlined     INTEGER NOT NULL,         -- 1 when inlined into the next depth
-    kind        TEXT NOT NULL CHECK (kind IN ('user', 'library', 'std', 'runtime', 'native', 'kernel')),
+    kind        TEXT NOT NULL CHECK (kind IN ('user', 'library', 'std', 'runtime', 'native', 'kernel', 'jit')),
     PRIMARY KEY (frame_id, depth)
 ) STRICT, WITHOUT ROWID;
 
--- Distinct stacks.
+-- Distinct stacks. Statuses of user stacks, by how the walk ended: whole (at the outermost frame), truncated (at the limit of frames), no_table (in code
+-- without unwind table), fault (stack memory could not be read), no_mapping (at an address in no known file), bad_rule (at an unwind rule that
+-- cannot be followed), broken (the stack pointer led nowhere), starting (as no_mapping, while
+-- the program was being loaded), frame_pointers (walked by them alone: how it ended is unknown), leaf_only (not
+-- walked: the interrupted address is all there is).
 CREATE TABLE stack (
     id          INTEGER PRIMARY KEY,
     process_id  INTEGER REFERENCES process (id), -- null for kernel stacks
     kind        TEXT NOT NULL CHECK (kind IN ('user', 'kernel')),
-    status      TEXT NOT NULL CHECK (status IN ('whole', 'truncated', 'no_table', 'fault', 'frame_pointers')),
-    depth       INTEGER NOT NULL          -- frames
+    status      TEXT NOT NULL CHECK (status IN ('whole', 'truncated', 'no_table', 'fault', 'frame_pointers', 'no_mapping', 'bad_rule', 'broken', 'starting', 'leaf_only')),
+    depth       INTEGER NOT NULL,         -- frames; 0 when not even the first is known
+    fp_from     INTEGER                   -- depth of the first frame that was found by a frame pointer: it and all further out are a guess; null none
 ) STRICT;
 
--- Frames of stacks: depth 0 is the innermost.
-CREATE TABLE stack_frame (
+-- What stacks are made of: a stack is one list of frames, or the list of its interrupted address and the list of its callers, which many share.
+-- View stack_frame puts them together.
+CREATE TABLE stack_part (
     stack_id    INTEGER NOT NULL REFERENCES stack (id),
-    depth       INTEGER NOT NULL,
-    frame_id    INTEGER NOT NULL REFERENCES frame (id),
+    depth       INTEGER NOT NULL,         -- in the stack, of the list's first frame
+    list_id     INTEGER NOT NULL,
     PRIMARY KEY (stack_id, depth)
 ) STRICT, WITHOUT ROWID;
+
+-- Lists of frames, innermost first.
+CREATE TABLE frame_list (
+    list_id     INTEGER NOT NULL,
+    depth       INTEGER NOT NULL,         -- in the list
+    frame_id    INTEGER NOT NULL REFERENCES frame (id),
+    PRIMARY KEY (list_id, depth)
+) STRICT, WITHOUT ROWID;
+
+-- Frames of stacks: depth 0 is the innermost.
+CREATE VIEW stack_frame AS
+SELECT p.stack_id, p.depth + l.depth AS depth, l.frame_id
+FROM stack_part AS p
+JOIN frame_list AS l ON l.list_id = p.list_id;
+
+-- How the walks of user stacks ended, weighed by what was recorded: one row for each status and, where a walk ended early, each module that it ended in.
+CREATE TABLE stack_end (
+    status      TEXT NOT NULL,            -- as stack.status
+    module_id   INTEGER REFERENCES module (id), -- of the outermost frame that was found; null for whole and truncated stacks, and outside every module
+    events      INTEGER NOT NULL,         -- switch-outs and samples whose user stack ended so
+    guessed     INTEGER NOT NULL,         -- of these, how many rest in part on a frame pointer (stack.fp_from)
+    stacks      INTEGER NOT NULL          -- distinct stacks
+) STRICT;
 
 -- The function that each user stack is reported under: the innermost of the user's own code, else of a library, else of anything named.
 CREATE TABLE stack_place (
@@ -243,11 +274,13 @@ JOIN process AS pr ON pr.id = t.process_id
 WHERE p.classified = 1 AND (p.waits > 0 OR p.dur > 0)
   AND NOT (p.runnable > p.off_cpu + p.on_cpu AND p.off_cpu + p.on_cpu < 10000000);
 
--- Stacks spelled out: one row per function, inlined ones included, innermost first.
+-- Stacks spelled out: one row per function, inlined ones included, innermost first. guessed: 1 when a frame pointer led there (stack.fp_from).
 CREATE VIEW stack_text AS
-SELECT sf.stack_id, sf.depth, coalesce(s.depth, 0) AS inline_depth, s.function, s.file, s.line, coalesce(s.inlined, 0) AS inlined, s.kind,
-       m.path AS module, f.file_off
-FROM stack_frame AS sf
-JOIN frame AS f ON f.id = sf.frame_id
+SELECT p.stack_id, p.depth + l.depth AS depth, coalesce(s.depth, 0) AS inline_depth, s.function, s.file, s.line, coalesce(s.inlined, 0) AS inlined, s.kind,
+       m.path AS module, f.file_off, coalesce(p.depth + l.depth >= st.fp_from, 0) AS guessed
+FROM stack AS st
+JOIN stack_part AS p ON p.stack_id = st.id
+JOIN frame_list AS l ON l.list_id = p.list_id
+JOIN frame AS f ON f.id = l.frame_id
 LEFT JOIN module AS m ON m.id = f.module_id
 LEFT JOIN symbol AS s ON s.frame_id = f.id;

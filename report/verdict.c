@@ -61,6 +61,10 @@ static struct share share_of(u64 part, u64 whole)
 	return sh;
 }
 
+enum {
+	MANY_STACKS = 10
+}; /* a few walks always end early, where threads and programs begin and end: in a short capture they are soon 1 % */
+
 static enum verdict_state by_share(u64 part, u64 whole)
 {
 	return exceeds(part, whole, 10) ? VERDICT_UNTRUSTWORTHY : VERDICT_PARTIAL;
@@ -95,11 +99,8 @@ static void judge_file(const struct verdict_facts *f, struct verdict *v)
 			   "it was not closed: the recording ended abruptly, or the copy is cut short or damaged");
 }
 
-static void judge_evidence(const struct verdict_facts *f, struct verdict *v)
+static void judge_contexts(const struct verdict_facts *f, struct verdict *v)
 {
-	u64 known = f->stacks > f->stacks_fp ? f->stacks - f->stacks_fp : 0;
-	u64 broken = known > f->stacks_whole ? known - f->stacks_whole : 0;
-
 	if (f->contexts_unread && exceeds(f->contexts_unread, f->contexts, 1000))
 		add_reason(v, by_share(f->contexts_unread, f->contexts),
 			   "of %s runtime contexts %s could not be read (%s): polls may be missing", human_count(f->contexts).s,
@@ -107,15 +108,72 @@ static void judge_evidence(const struct verdict_facts *f, struct verdict *v)
 	else if (f->contexts_unread)
 		add_note(v, "of %s runtime contexts %s could not be read (%s)", human_count(f->contexts).s,
 			 human_count(f->contexts_unread).s, share_of(f->contexts_unread, f->contexts).s);
-	if (broken && exceeds(broken, known, 100))
-		add_reason(v, VERDICT_PARTIAL, "of %s user stacks %s are not whole (%s)", human_count(known).s,
-			   human_count(broken).s, share_of(broken, known).s);
-	else if (broken)
-		add_note(v, "of %s user stacks %s are not whole (%s)", human_count(known).s, human_count(broken).s,
-			 share_of(broken, known).s);
-	if (f->stacks_fp)
+}
+
+u64 verdict_stacks(const struct verdict_facts *f)
+{
+	u64 sum = 0;
+
+	for (u64 i = 0; i < STACK_STATUSES; i++)
+		sum = add_saturated(sum, f->stacks[i]);
+	return sum;
+}
+
+u64 verdict_stacks_known(const struct verdict_facts *f)
+{
+	struct verdict_facts known = *f;
+
+	known.stacks[FMT_STACK_FP] = 0;
+	known.stacks[FMT_STACK_STARTING] = 0;
+	return verdict_stacks(&known);
+}
+
+/* "no unwind table 12, not walked 3": the commonest first, as many as a line has room for. */
+static void list_cuts(const struct verdict_facts *f, char *buf, size_t size)
+{
+	bool told[STACK_STATUSES] = {0};
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (u32 round = 0; round < 3; round++) {
+		u64 best = STACK_STATUSES;
+
+		for (u64 i = 0; i < STACK_STATUSES; i++)
+			if (stack_status_is_cut(i) && i != FMT_STACK_STARTING && !told[i] && f->stacks[i] &&
+			    (best == STACK_STATUSES || f->stacks[i] > f->stacks[best]))
+				best = i;
+		if (best == STACK_STATUSES)
+			return;
+		told[best] = true;
+		n += (size_t)snprintf(buf + n, size - n, "%s%s %s", n ? ", " : "", stack_status_why(best),
+				      human_count(f->stacks[best]).s);
+	}
+}
+
+static void judge_stacks(const struct verdict_facts *f, struct verdict *v)
+{
+	u64 all = verdict_stacks(f), known = verdict_stacks_known(f), whole = f->stacks[FMT_STACK_WHOLE];
+	u64 cut = known > whole ? known - whole : 0;
+	char text[VERDICT_LINE + 64], why[VERDICT_LINE];
+
+	if (cut) {
+		list_cuts(f, why, sizeof(why));
+		(void)snprintf(text, sizeof(text), "of %s user stacks %s are not whole (%s): %s", human_count(known).s,
+			       human_count(cut).s, share_of(cut, known).s, why);
+		if (cut >= MANY_STACKS && exceeds(cut, known, 100))
+			add_reason(v, VERDICT_PARTIAL, "%s", text);
+		else
+			add_note(v, "%s", text);
+	}
+	if (f->stacks_guessed)
+		add_note(v, "of %s user stacks %s rest in part on frame pointers, which may mislead (%s)", human_count(all).s,
+			 human_count(f->stacks_guessed).s, share_of(f->stacks_guessed, all).s);
+	if (f->stacks[FMT_STACK_STARTING])
+		add_note(v, "of %s user stacks %s were taken while a program was being loaded, before its files could be known",
+			 human_count(all).s, human_count(f->stacks[FMT_STACK_STARTING]).s);
+	if (f->stacks[FMT_STACK_FP])
 		add_note(v, "of %s user stacks %s were walked by frame pointers: whether they are whole is not known",
-			 human_count(f->stacks).s, human_count(f->stacks_fp).s);
+			 human_count(all).s, human_count(f->stacks[FMT_STACK_FP]).s);
 }
 
 void verdict_decide(const struct verdict_facts *f, struct verdict *ret)
@@ -123,7 +181,8 @@ void verdict_decide(const struct verdict_facts *f, struct verdict *ret)
 	*ret = (struct verdict){.state = VERDICT_COMPLETE};
 	judge_events(f, ret);
 	judge_file(f, ret);
-	judge_evidence(f, ret);
+	judge_contexts(f, ret);
+	judge_stacks(f, ret);
 }
 
 const char *verdict_name(enum verdict_state state)

@@ -6,8 +6,9 @@
  *	untrustworthy  no event at all; more than 10 % of the events lost; more than 10 % of the blocks (and more than one)
  *	               damaged or missing; more than half of the file unreadable; more than 10 % of the contexts unread
  *	partial        anything is lost, damaged or missing; not closed cleanly; more than 1 in 1,000 contexts unread; more
- *	               than 1 % of the user stacks not whole (of those whose end is known: frame pointers cannot tell, which
- *	               is a note, not a reason)
+ *	               than 1 % of the user stacks, and ten at least, not whole, weighed by the records that carry them (of those whose end is
+ *	               known: walks by frame pointers alone cannot tell, and while a program is being loaded
+ *	               nobody can, which are notes, not reasons)
  *	complete       otherwise
  *
  * One bad block alone is never more than "partial": a recorder that was killed, or a copy that was cut, ends inside a block, and
@@ -16,6 +17,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "report/stack_status.h"
 
 enum verdict_state { VERDICT_COMPLETE, VERDICT_PARTIAL, VERDICT_UNTRUSTWORTHY };
 
@@ -32,16 +34,16 @@ struct verdict_facts {
 	u64 bytes_skipped, file_size;			   /* likewise, bytes */
 	bool closed_cleanly;				   /* likewise */
 
-	u64 stacks;	  /* distinct user stacks */
-	u64 stacks_whole; /* of these, status 1 */
-	u64 stacks_fp;	  /* of these, status 5: frame pointers, completeness unknown */
+	/* switch-outs and samples that carry a user stack, by how its walk ended (stack_status.h) */
+	u64 stacks[STACK_STATUSES];
+	u64 stacks_guessed; /* of these, how many rest in part on a frame pointer */
 
 	u64 contexts;	     /* records whose context columns were to be read (ctx_status 1 or 2) */
 	u64 contexts_unread; /* of these, status 2: the read faulted */
 };
 
 #define VERDICT_MAX_LINES 8
-#define VERDICT_LINE	  160
+#define VERDICT_LINE	  256
 
 struct verdict {
 	enum verdict_state state;
@@ -50,6 +52,10 @@ struct verdict {
 	char reasons[VERDICT_MAX_LINES][VERDICT_LINE]; /* plain sentences without a full stop; no text out of the capture */
 	char notes[VERDICT_MAX_LINES][VERDICT_LINE];
 };
+
+/* Sums over f->stacks: all, and those whose end is known. */
+u64 verdict_stacks(const struct verdict_facts *f);
+u64 verdict_stacks_known(const struct verdict_facts *f);
 
 void verdict_decide(const struct verdict_facts *f, struct verdict *ret);
 

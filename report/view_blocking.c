@@ -236,9 +236,8 @@ static int put_block(struct blocking_view *v, const struct block *k)
 	put_others(v, k);
 	put_state(v, k);
 	put_task(v, k);
-	if (user.n)
-		r = vstack_print(&user, &frames, v->out);
-	else
+	r = vstack_print(&user, &frames, v->out);
+	if (!user.n && !user.cut)
 		(void)fprintf(v->out, "%*s(no user stack)\n", DETAIL_INDENT + 2, "");
 	if (r == 0)
 		r = vstack_print_kernel(&kernel, &kernel_style, v->out);
@@ -455,6 +454,8 @@ int view_blocking(sqlite3 *db, const struct report_opts *o, FILE *out)
 		return r;
 	r = put_body(&v);
 	vstack_loader_release(&v.loader);
+	if (r == 0)
+		r = view_stack_ends(db, o, &f, out);
 	if (r == 0)
 		r = view_unnamed(db, o, out);
 	if (r == 0)

@@ -47,6 +47,7 @@ static int put_frames(struct json *j, struct vstack_loader *loader, u64 stack_id
 	vstack_json(&kernel, j);
 	vstack_json(&user, j);
 	json_array_end(j);
+	json_kv_string(j, "stack_status", user.status);
 	return 0;
 }
 

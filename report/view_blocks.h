@@ -24,7 +24,7 @@
 	"AND NOT EXISTS (SELECT 1 FROM symbol AS s WHERE s.frame_id = f.id) ORDER BY sf.depth LIMIT 1)"
 #define BLOCKS_CTE                                                                                                               \
 	"WITH blk AS (SELECT b.*, "                                                                                              \
-	"CASE WHEN p.kind IN ('user', 'library') THEN b.function "                                                               \
+	"CASE WHEN p.kind IN ('user', 'library', 'jit') THEN b.function "                                                        \
 	"ELSE coalesce(" BLOCKS_ADDRESS ", b.function, '(no stack)') END AS place, p.kind AS place_kind, "                       \
 	"max(0, min(b.ts + b.dur, ?3) - max(b.ts, ?2)) AS inside "                                                               \
 	"FROM blocking AS b LEFT JOIN stack_place AS p ON p.stack_id = b.stack_id "                                              \

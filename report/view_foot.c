@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/human.h"
 #include "report/sqlrow.h"
+#include "report/stack_status.h"
 #include "report/view_head.h"
 #include "report/view_text.h"
 
@@ -82,9 +83,81 @@ int view_runtimes(sqlite3 *db, const struct report_opts *o, const struct capture
 	return r;
 }
 
-/* Frames of distinct stacks without a symbol, by module; module 0 is "in no known mapping". */
+#define ENDS_SHOWN 4 /* reasons of one line; the others are summed up */
+
+/* "12 in libfoo.so (no unwind table)", "3 at the limit of frames" */
+static int end_text(sqlite3_stmt *st, struct buf *b)
+{
+	const char *why = stack_status_why(min_u64(stack_status_of(sql_text(st, 0)), STACK_STATUSES - 1));
+	_cleanup_free_ char *module = NULL;
+	int r;
+
+	if (!sql_text(st, 1)) {
+		buf_printf(b, "%s %s", human_count(sql_u64(st, 2)).s, why);
+		return 0;
+	}
+	r = text_clean(text_basename(sql_text(st, 1)), "?", &module);
+	if (r < 0)
+		return r;
+	buf_printf(b, "%s in %s (%s)", human_count(sql_u64(st, 2)).s, module, why);
+	return 0;
+}
+
+/* What is not whole: the commonest ends. */
+static int cut_ends(sqlite3 *db, const struct capture_facts *f, struct buf *b)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	u64 left = f->stacks - f->stacks_whole;
+	int r;
+
+	r = sql_prepare(db, &st,
+			"SELECT e.status, m.path, e.events FROM stack_end AS e LEFT JOIN module AS m ON m.id = e.module_id "
+			"WHERE e.status NOT IN ('whole', 'frame_pointers') ORDER BY e.events DESC, e.status, m.path",
+			NULL, 0);
+	for (u32 i = 0; r >= 0 && i < ENDS_SHOWN && (r = db_step(st)) > 0; i++) {
+		buf_puts(b, i ? ", " : "; ended early: ");
+		r = end_text(st, b);
+		left -= min_u64(sql_u64(st, 2), left);
+	}
+	if (r >= 0 && left)
+		buf_printf(b, ", %s elsewhere", human_count(left).s);
+	return r < 0 ? r : 0;
+}
+
+int view_stack_ends(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, FILE *out)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *text = NULL;
+	int r = 0;
+
+	if (!f->stacks && !f->stacks_fp)
+		return 0;
+	if (f->stacks) {
+		buf_printf(&b, "%s of %s whole", facts_whole_text(f).s, human_count(f->stacks).s);
+		r = cut_ends(db, f, &b);
+	}
+	if (f->stacks_fp)
+		buf_printf(&b, "%s%s walked by frame pointers alone: whether they are whole is not known", f->stacks ? "; " : "",
+			   human_count(f->stacks_fp).s);
+	if (f->stacks_guessed)
+		buf_printf(&b, "; %s rest in part on frame pointers (such frames are marked ?)",
+			   human_count(f->stacks_guessed).s);
+	text = buf_take_str(&b);
+	if (r < 0 || !text)
+		return r < 0 ? r : -ENOMEM;
+	(void)fputc('\n', out);
+	text_color(out, o->color, TEXT_BOLD, "STACKS");
+	(void)fputs("  ", out);
+	text_paragraph(out, o->width, 8, 8, text);
+	return 0;
+}
+
+/*
+ * Frames without a symbol, by module, each list of frames counted once (callers that many samples share, too); module 0 is "in no
+ * known mapping".
+ */
 #define UNNAMED_SQL                                                                                                              \
-	"SELECT m.path, m.note, count(*) FROM stack_frame AS sf JOIN frame AS f ON f.id = sf.frame_id "                          \
+	"SELECT m.path, m.note, count(*) FROM frame_list AS sf JOIN frame AS f ON f.id = sf.frame_id "                           \
 	"LEFT JOIN module AS m ON m.id = f.module_id "                                                                           \
 	"WHERE NOT EXISTS (SELECT 1 FROM symbol AS s WHERE s.frame_id = f.id) "                                                  \
 	"GROUP BY m.id ORDER BY 3 DESC, 1 LIMIT 8"
@@ -96,7 +169,7 @@ int view_unnamed(sqlite3 *db, const struct report_opts *o, FILE *out)
 	u64 total;
 	int r;
 
-	r = sql_one_u64(db, "SELECT count(*) FROM stack_frame", NULL, 0, &total);
+	r = sql_one_u64(db, "SELECT count(*) FROM frame_list", NULL, 0, &total);
 	if (r < 0)
 		return r;
 	r = sql_prepare(db, &st, UNNAMED_SQL, NULL, 0);
@@ -139,10 +212,10 @@ int view_unnamed_note(sqlite3 *db, const struct report_opts *o, FILE *out)
 	u64 total, missing;
 	int r;
 
-	r = sql_one_u64(db, "SELECT count(*) FROM stack_frame", NULL, 0, &total);
+	r = sql_one_u64(db, "SELECT count(*) FROM frame_list", NULL, 0, &total);
 	if (r == 0)
 		r = sql_one_u64(db,
-				"SELECT count(*) FROM stack_frame AS sf JOIN frame AS f ON f.id = sf.frame_id "
+				"SELECT count(*) FROM frame_list AS sf JOIN frame AS f ON f.id = sf.frame_id "
 				"JOIN module AS m ON m.id = f.module_id WHERE m.note IS NOT NULL "
 				"AND NOT EXISTS (SELECT 1 FROM symbol AS s WHERE s.frame_id = f.id)",
 				NULL, 0, &missing);
@@ -209,6 +282,31 @@ static int runtimes_json(sqlite3 *db, struct json *j)
 	return r;
 }
 
+/* How the walks of user stacks ended: by status, and where an end has a module, by that. */
+static int stack_ends_json(sqlite3 *db, struct json *j)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	int r;
+
+	r = sql_prepare(db, &st,
+			"SELECT e.status, m.path, e.events FROM stack_end AS e LEFT JOIN module AS m ON m.id = e.module_id "
+			"ORDER BY e.events DESC, e.status, m.path",
+			NULL, 0);
+	if (r < 0)
+		return r;
+	json_key(j, "stack_ends");
+	json_array_begin(j);
+	while ((r = db_step(st)) > 0) {
+		json_object_begin(j);
+		json_kv_string(j, "status", sql_text(st, 0));
+		json_kv_string(j, "module", sql_text(st, 1));
+		json_kv_u64(j, "events", sql_u64(st, 2));
+		json_object_end(j);
+	}
+	json_array_end(j);
+	return r;
+}
+
 static int verdict_json(sqlite3 *db, const struct capture_facts *f, struct json *j)
 {
 	_cleanup_free_ char *copy = strdup(f->verdict_why);
@@ -228,6 +326,8 @@ static int verdict_json(sqlite3 *db, const struct capture_facts *f, struct json 
 	json_object_begin(j);
 	while ((r = db_step(st)) > 0)
 		json_kv_u64(j, sql_text(st, 0), sql_u64(st, 1));
+	if (r < 0)
+		return r;
 	json_object_end(j);
 	json_key(j, "reasons");
 	json_array_begin(j);
@@ -239,7 +339,9 @@ static int verdict_json(sqlite3 *db, const struct capture_facts *f, struct json 
 	json_kv_u64(j, "stacks", f->stacks);
 	json_kv_u64(j, "stacks_whole", f->stacks_whole);
 	json_kv_u64(j, "stacks_frame_pointers", f->stacks_fp);
+	json_kv_u64(j, "stacks_guessed", f->stacks_guessed);
 	json_kv_u64(j, "runtimes_tick_unproven", f->tick_unproven);
+	r = stack_ends_json(db, j);
 	json_object_end(j);
 	return r;
 }

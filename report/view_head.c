@@ -109,9 +109,10 @@ static int load_counts(sqlite3 *db, struct capture_facts *f)
 		{&f->mt_workers, "SELECT CAST(total(workers) AS INTEGER) FROM runtime WHERE flavor <> 'current_thread'"},
 		{&f->ct_runtimes, "SELECT count(*) FROM runtime WHERE flavor = 'current_thread'"},
 		{&f->tick_unproven, "SELECT count(*) FROM runtime WHERE tick_valid = 0"},
-		{&f->stacks_fp, "SELECT count(*) FROM stack WHERE kind = 'user' AND status = 'frame_pointers'"},
-		{&f->stacks, "SELECT count(*) FROM stack WHERE kind = 'user' AND status <> 'frame_pointers'"},
-		{&f->stacks_whole, "SELECT count(*) FROM stack WHERE kind = 'user' AND status = 'whole'"},
+		{&f->stacks_fp, "SELECT CAST(total(events) AS INTEGER) FROM stack_end WHERE status = 'frame_pointers'"},
+		{&f->stacks, "SELECT CAST(total(events) AS INTEGER) FROM stack_end WHERE status <> 'frame_pointers'"},
+		{&f->stacks_whole, "SELECT CAST(total(events) AS INTEGER) FROM stack_end WHERE status = 'whole'"},
+		{&f->stacks_guessed, "SELECT CAST(total(guessed) AS INTEGER) FROM stack_end"},
 	};
 	int r;
 
@@ -218,6 +219,19 @@ static double partial_percent(const struct capture_facts *f)
 	return share > 99.9 ? 99.9 : share;
 }
 
+struct text_dur facts_whole_text(const struct capture_facts *f)
+{
+	double percent = f->stacks ? 100.0 * (double)f->stacks_whole / (double)f->stacks : 0;
+	struct text_dur d;
+
+	/* "100 %" is a promise: one stack of a million that is not whole must not round to it, nor "0.00 %" hide one that is */
+	if (f->stacks_whole == f->stacks || !f->stacks_whole)
+		(void)snprintf(d.s, sizeof(d.s), "%.0f %%", percent);
+	else
+		(void)snprintf(d.s, sizeof(d.s), "%.2f %%", percent > 99.99 ? 99.99 : percent < 0.01 ? 0.01 : percent);
+	return d;
+}
+
 struct verdict_words {
 	char state[32], rest[96];
 	enum text_color color;
@@ -228,8 +242,7 @@ static void verdict_words(const struct capture_facts *f, struct verdict_words *r
 	char stacks[64] = "";
 
 	if (f->stacks)
-		(void)snprintf(stacks, sizeof(stacks), ", %.*f %% stacks whole", f->stacks_whole == f->stacks ? 0 : 2,
-			       100.0 * (double)f->stacks_whole / (double)f->stacks);
+		(void)snprintf(stacks, sizeof(stacks), ", %s stacks whole", facts_whole_text(f).s);
 	else if (f->stacks_fp)
 		(void)snprintf(stacks, sizeof(stacks), ", stacks by frame pointers");
 	(void)snprintf(ret->rest, sizeof(ret->rest), " (%s lost%s)", human_count(f->lost).s, stacks);

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/json.h"
 #include "report/view.h"
+#include "report/view_text.h"
 
 /* The capture in numbers. Texts are raw (as in the database), never NULL. */
 struct capture_facts {
@@ -27,13 +28,15 @@ struct capture_facts {
 	u64 tasks;     /* distinct tasks caught */
 	u64 processes; /* program images */
 	u64 threads;
-	u64 runtimes;		  /* Tokio runtimes found */
-	u64 mt_runtimes;	  /* of them, those that are not one thread */
-	u64 mt_workers;		  /* workers of multi-thread runtimes */
-	u64 ct_runtimes;	  /* runtimes that are one thread: each counts as one worker's time */
-	u64 tick_unproven;	  /* runtimes whose CPU-bound polls are unclassified */
-	u64 stacks_fp;		  /* distinct user stacks walked by frame pointers */
-	u64 stacks, stacks_whole; /* distinct user stacks whose end is known (frame pointers cannot tell) */
+	u64 runtimes;	   /* Tokio runtimes found */
+	u64 mt_runtimes;   /* of them, those that are not one thread */
+	u64 mt_workers;	   /* workers of multi-thread runtimes */
+	u64 ct_runtimes;   /* runtimes that are one thread: each counts as one worker's time */
+	u64 tick_unproven; /* runtimes whose CPU-bound polls are unclassified */
+	/* Switch-outs and samples that carry a user stack: table stack_end. */
+	u64 stacks_fp;		  /* walked by frame pointers alone */
+	u64 stacks, stacks_whole; /* the others, whose end is known */
+	u64 stacks_guessed;	  /* of all: rest in part on a frame pointer */
 };
 
 static inline u64 facts_window(const struct capture_facts *f)
@@ -54,11 +57,17 @@ void capture_facts_release(struct capture_facts *f);
 /* "4 workers + 1 current_thread runtime"; "no Tokio runtime" */
 int facts_workers_text(const struct capture_facts *f, char **ret) __must_check;
 
+/* Share of whole stacks among those whose end is known: "99.98 %"; "100 %" only when it is all of them. */
+struct text_dur facts_whole_text(const struct capture_facts *f);
+
 /* File, host, process, duration, workers, switches, tasks, verdict and its reasons. */
 int view_head(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, FILE *out) __must_check;
 
 /* Runtimes found, or that there are none and what that costs. */
 int view_runtimes(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, FILE *out) __must_check;
+
+/* One line: how many stacks are whole, and where and why the walks of the others ended. Nothing when no record carries a stack. */
+int view_stack_ends(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, FILE *out) __must_check;
 
 /* Share of stack frames without a name, by module, and what to pass. Nothing when all have one. */
 int view_unnamed(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "report/sqlrow.h"
+#include "report/stack_status.h"
 #include "report/view_text.h"
 
 /*
@@ -41,10 +42,11 @@ int vstack_loader_init(struct vstack_loader *l, sqlite3 *db)
 	int r;
 
 	*l = (struct vstack_loader){0};
-	r = sql_prepare(db, &l->frames,
-			"SELECT function, file, line, inlined, kind, module, file_off FROM stack_text WHERE stack_id = ?1 "
-			"ORDER BY depth, inline_depth",
-			NULL, 0);
+	r = sql_prepare(
+		db, &l->frames,
+		"SELECT function, file, line, inlined, kind, module, file_off, guessed FROM stack_text WHERE stack_id = ?1 "
+		"ORDER BY depth, inline_depth",
+		NULL, 0);
 	if (r < 0)
 		return r;
 	r = sql_prepare(db, &l->status, "SELECT status FROM stack WHERE id = ?1", NULL, 0);
@@ -94,7 +96,10 @@ static int add_frame(struct vstack *s, u32 *cap, sqlite3_stmt *st, bool kernel)
 		*cap = want;
 	}
 	f = &s->frames[s->n];
-	*f = (struct vframe){.line = sql_u64(st, 2), .inlined = sql_u64(st, 3) != 0, .file_off = sql_u64(st, 6)};
+	*f = (struct vframe){.line = sql_u64(st, 2),
+			     .inlined = sql_u64(st, 3) != 0,
+			     .file_off = sql_u64(st, 6),
+			     .guessed = sql_u64(st, 7) != 0};
 	s->n++; /* before the texts: a half-built frame is released with the stack */
 	f->kind = FRAME_KERNEL;
 	f->has_kind = kernel || kind_of_name(sql_text(st, 4), &f->kind);
@@ -106,29 +111,73 @@ static int add_frame(struct vstack *s, u32 *cap, sqlite3_stmt *st, bool kernel)
 	return r;
 }
 
+/* What a frame is to the user: other people's code that says what it does (names included that are missing), or his own. */
+static bool is_called(const struct vframe *f)
+{
+	return !f->has_kind || f->kind == FRAME_LIBRARY || f->kind == FRAME_JIT;
+}
+
+/* Index of the frame that polls the task, s->n when there is none: further out nothing is the task's. */
+static u32 task_poll_index(const struct vstack *s)
+{
+	for (u32 i = 0; i < s->n; i++)
+		if (is_kind(&s->frames[i], FRAME_RUNTIME) && frame_is_task_poll(s->frames[i].function, s->frames[i].file))
+			return i;
+	return s->n;
+}
+
 /*
- * What people read: the user's own frames, and what these called in libraries (the first and the last few of it). Around the
- * user's code is what runs it: runtime, web framework, thread start. Without any frame of the user's the innermost ones of
- * libraries and without names stand in.
+ * Where code of the user's around a root future begins: at the outermost block_on, as what that future itself blocks on is further
+ * in. s->n when there is none.
+ */
+static u32 root_index(const struct vstack *s)
+{
+	char name[FRAME_NAME_LEN];
+
+	for (u32 i = s->n; i-- > 0;)
+		if (is_kind(&s->frames[i], FRAME_RUNTIME) && s->frames[i].function &&
+		    strcmp(frame_function_name(s->frames[i].function, name, sizeof(name)), "block_on") == 0)
+			return i;
+	return s->n;
+}
+
+/*
+ * What people read: the user's own frames within the task or root future, and what these called in libraries and scripts (the
+ * first and the last few of it). Around the user's code is what runs it: runtime, web framework, thread start, or a script.
+ * Without any frame of the user's the innermost ones of libraries and without names stand in.
  */
 static void mark_shown(struct vstack *s)
 {
-	u32 user = 0, seen = 0, total = 0;
+	u32 end = task_poll_index(s), user = 0, seen = 0, total = 0;
 
-	while (user < s->n && !is_kind(&s->frames[user], FRAME_USER))
+	while (user < end && !is_kind(&s->frames[user], FRAME_USER))
 		user++;
+	if (end == s->n && user < root_index(s))
+		end = root_index(s);
 	for (u32 i = 0; i < user; i++)
-		total += !s->frames[i].has_kind || s->frames[i].kind == FRAME_LIBRARY;
-	for (u32 i = 0; i < s->n; i++) {
+		total += is_called(&s->frames[i]);
+	for (u32 i = 0; i < end; i++) {
 		struct vframe *f = &s->frames[i];
 
 		if (i >= user) {
-			f->shown = is_kind(f, FRAME_USER);
-		} else if (!f->has_kind || f->kind == FRAME_LIBRARY) {
+			f->shown = is_kind(f, FRAME_USER) || is_kind(f, FRAME_JIT);
+		} else if (is_called(f)) {
 			seen++;
-			f->shown = user == s->n ? seen <= ALONE_SHOWN : seen <= CALLED_SHOWN || seen + CALLED_SHOWN > total;
+			f->shown = user == end ? seen <= ALONE_SHOWN : seen <= CALLED_SHOWN || seen + CALLED_SHOWN > total;
 		}
 	}
+}
+
+static void set_status(struct vstack *s, const char *name)
+{
+	u64 status = stack_status_of(name);
+
+	if (status == STACK_STATUSES) /* no such stack */
+		return;
+	s->status = stack_status_name(status);
+	s->cut = stack_status_is_cut(status);
+	s->why = s->cut ? stack_status_why(status) : NULL;
+	s->has_culprit = stack_status_has_culprit(status);
 }
 
 int vstack_load(struct vstack_loader *l, u64 stack_id, bool kernel, struct vstack *ret)
@@ -149,7 +198,7 @@ int vstack_load(struct vstack_loader *l, u64 stack_id, bool kernel, struct vstac
 	if (r < 0)
 		return r;
 	status = r > 0 ? sql_text(l->status, 0) : NULL;
-	s.cut = status && strcmp(status, "whole") != 0 && strcmp(status, "frame_pointers") != 0;
+	set_status(&s, status);
 	r = sql_rebind(l->frames, stack_id);
 	if (r < 0)
 		return r;
@@ -157,6 +206,8 @@ int vstack_load(struct vstack_loader *l, u64 stack_id, bool kernel, struct vstac
 		r = add_frame(&s, &cap, l->frames, kernel);
 		if (r == -EFBIG) {
 			s.cut = true;
+			s.why = "more frames than a stack can have";
+			s.has_culprit = false;
 			break;
 		}
 		if (r < 0)
@@ -187,7 +238,7 @@ int vframe_name(const struct vframe *f, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-int vframe_label(const struct vframe *f, bool full, char **ret)
+static int plain_label(const struct vframe *f, bool full, char **ret)
 {
 	_cleanup_free_ char *raw = NULL;
 	char name[FRAME_NAME_LEN];
@@ -199,18 +250,35 @@ int vframe_label(const struct vframe *f, bool full, char **ret)
 	 */
 	if (f->function && is_kind(f, FRAME_USER) && !full)
 		return text_clean(frame_display_function(f->function, name, sizeof(name)), "?", ret);
-	if (f->function && !is_kind(f, FRAME_KERNEL) && !is_kind(f, FRAME_NATIVE) && !full)
+	if (f->function && !is_kind(f, FRAME_KERNEL) && !is_kind(f, FRAME_NATIVE) && !is_kind(f, FRAME_JIT) && !full)
 		return text_clean(frame_function_path(f->function, name, sizeof(name)), "?", ret);
 	r = vframe_name(f, &raw);
 	return r < 0 ? r : text_clean(raw, "", ret);
 }
 
+int vframe_label(const struct vframe *f, bool full, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *plain = NULL;
+	int r;
+
+	if (!f->guessed)
+		return plain_label(f, full, ret);
+	r = plain_label(f, full, &plain);
+	if (r < 0)
+		return r;
+	buf_printf(&b, "%s?", plain);
+	*ret = buf_take_str(&b);
+	return *ret ? 0 : -ENOMEM;
+}
+
 const struct vframe *vstack_place(const struct vstack *s)
 {
-	static const enum frame_kind order[] = {FRAME_USER, FRAME_LIBRARY};
+	static const enum frame_kind order[] = {FRAME_USER, FRAME_JIT, FRAME_LIBRARY};
+	u32 end = task_poll_index(s);
 
 	for (size_t k = 0; k < ARRAY_SIZE(order); k++)
-		for (u32 i = 0; i < s->n; i++)
+		for (u32 i = 0; i < end; i++)
 			if (is_kind(&s->frames[i], order[k]))
 				return &s->frames[i];
 	return s->n ? &s->frames[0] : NULL;
@@ -300,7 +368,13 @@ static int print_fold(const struct vstack *s, u32 from, u32 to, const struct vst
 
 	for (u32 i = from; i < to; i++)
 		seen[s->frames[i].has_kind ? s->frames[i].kind : FRAME_NATIVE]++;
-	what = seen[FRAME_RUNTIME] ? "runtime" : seen[FRAME_LIBRARY] ? "library" : seen[FRAME_STD] ? "std" : "native";
+	/* those of the user's that are folded ran what is told, and are no part of it */
+	what = seen[FRAME_USER]	     ? "outer"
+	       : seen[FRAME_RUNTIME] ? "runtime"
+	       : seen[FRAME_LIBRARY] ? "library"
+	       : seen[FRAME_STD]     ? "std"
+	       : seen[FRAME_JIT]     ? "JIT"
+				     : "native";
 	buf_printf(&b, "... %u %s frame%s", to - from, what, to - from == 1 ? "" : "s");
 	if (called) {
 		r = vframe_label(&s->frames[to - 1], false, &name);
@@ -347,6 +421,28 @@ static int name_column(const struct vstack *s, const struct vstack_style *style,
 	return 0;
 }
 
+/* Why there is no more: the reason, and the module that is the cause of it. */
+static int print_cut(const struct vstack *s, const struct vstack_style *style, FILE *out)
+{
+	const char *path = s->n && s->has_culprit ? s->frames[s->n - 1].module : NULL;
+	_cleanup_free_ char *module = NULL, *text = NULL;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int r;
+
+	r = text_clean(path ? text_basename(path) : NULL, "", &module);
+	if (r < 0)
+		return r;
+	buf_printf(&b, "... the stack could not be walked %s: %s", s->n ? "further" : "at all", s->why);
+	if (*module)
+		buf_printf(&b, " (%s)", module);
+	text = buf_take_str(&b);
+	if (!text)
+		return -ENOMEM;
+	(void)fprintf(out, "%*s", (int)style->indent, "");
+	text_paragraph(out, style->width, style->indent + 4, style->indent, text);
+	return 0;
+}
+
 int vstack_print(const struct vstack *s, const struct vstack_style *style, FILE *out)
 {
 	u32 width, shown = 0;
@@ -376,9 +472,7 @@ int vstack_print(const struct vstack *s, const struct vstack_style *style, FILE 
 			return r;
 		shown++;
 	}
-	if (s->n && s->cut)
-		(void)fprintf(out, "%*s... the stack could not be walked further\n", (int)style->indent, "");
-	return 0;
+	return s->cut ? print_cut(s, style, out) : 0;
 }
 
 int vstack_print_kernel(const struct vstack *s, const struct vstack_style *style, FILE *out)
@@ -419,6 +513,7 @@ void vstack_json(const struct vstack *s, struct json *j)
 		json_kv_string(j, "module", f->module);
 		json_kv_string(j, "kind", f->has_kind ? frame_kind_name(f->kind) : NULL);
 		json_kv_u64(j, "file_off", f->file_off);
+		json_kv_bool(j, "guessed", f->guessed);
 		json_object_end(j);
 	}
 }

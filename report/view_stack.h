@@ -23,12 +23,16 @@ struct vframe {
 	enum frame_kind kind;
 	bool shown;   /* unless --full: false for std, runtime, and what runs the user's code */
 	bool inlined; /* into the next one */
+	bool guessed; /* a frame pointer led there, here or further in: it may be wrong */
 };
 
 struct vstack {
 	struct vframe *frames; /* innermost first, inlined ones included */
 	u32 n;
-	bool cut; /* known not to have been walked to its end */
+	const char *status; /* as in table stack; static; NULL when there is no such stack */
+	bool cut;	    /* known not to have been walked to its end */
+	const char *why;    /* when it is cut: why the walk ended; static */
+	bool has_culprit;   /* it ended in the module of the outermost frame, which is to be told */
 };
 
 /* Loads stacks of one database; statements are compiled once. */
@@ -48,11 +52,11 @@ void vstack_release(struct vstack *s);
 /* "orders::handle" or "orders+0x1234" or "0x7f..": raw, malloc'ed. */
 int vframe_name(const struct vframe *f, char **ret) __must_check;
 
-/* The same for a person: clean, the user's own functions without their modules unless full. malloc'ed; -ENOMEM. */
+/* The same for a person: clean, the user's own functions without their modules unless full, "?" behind a guess. malloc'ed; -ENOMEM. */
 int vframe_label(const struct vframe *f, bool full, char **ret) __must_check;
 
 /*
- * The frame a stack is known by: the user's own innermost, else a library's, else the innermost with or without a name; NULL when
+ * The frame a stack is known by: the user's own innermost, else JIT code's, else a library's, else the innermost with or without a name; NULL when
  * it is empty.
  */
 const struct vframe *vstack_place(const struct vstack *s);
@@ -66,7 +70,10 @@ struct vstack_style {
 	u32 indent; /* blanks in front of each line */
 };
 
-/* Lines "function   file:line"; runs of runtime and std frames become one line unless full. */
+/*
+ * Lines "function   file:line"; runs of runtime and std frames become one line unless full. A stack that is not whole ends with a
+ * line that says why, be it the only one.
+ */
 int vstack_print(const struct vstack *s, const struct vstack_style *style, FILE *out) __must_check;
 
 /* "kernel   a < b < c" with a newline, or nothing when the stack is empty. */

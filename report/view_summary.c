@@ -383,6 +383,8 @@ int view_summary(sqlite3 *db, const struct report_opts *o, FILE *out)
 	if (r == 0)
 		r = put_losses(&v, out);
 	if (r == 0)
+		r = view_stack_ends(db, o, &f, out);
+	if (r == 0)
 		r = view_unnamed(db, o, out);
 	return r;
 }

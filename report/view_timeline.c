@@ -236,7 +236,7 @@ int tl_idle_init(struct tl_idle *i, sqlite3 *db)
 {
 	return sql_prepare(db, &i->has_user_frames,
 			   "SELECT 1 FROM stack_frame AS sf JOIN symbol AS s ON s.frame_id = sf.frame_id "
-			   "WHERE sf.stack_id = ?1 AND s.kind IN ('user', 'library') LIMIT 1",
+			   "WHERE sf.stack_id = ?1 AND s.kind IN ('user', 'library', 'jit') LIMIT 1",
 			   NULL, 0);
 }
 

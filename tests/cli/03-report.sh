@@ -45,3 +45,19 @@ expect 1 "$ASCOPE" report --no-cache --target "$ASCOPE" demo.ascope
 has err 'build-id'
 expect 1 "$ASCOPE" report --no-cache --target nowhere demo.ascope
 has err 'nowhere'
+# how the walks of user stacks ended: the same in the report, its JSON, info and the database, weighed by what was recorded
+expect 0 "$ASCOPE" report --blocking --target names demo.ascope
+has out '^STACKS  '
+expect 0 "$ASCOPE" report --blocking --json --target names demo.ascope
+cp out blocking.json
+expect 0 "$ASCOPE" info --json demo.ascope
+cp out info.json
+sqlite3 -json demo.ascope.db 'SELECT status, sum(events) AS events FROM stack_end GROUP BY status' >ends.json
+python3 - <<'PY'
+import json
+verdict, info, ends = json.load(open("blocking.json"))["verdict"], json.load(open("info.json"))["stacks"], json.load(open("ends.json"))
+assert info["total"] > 100 and ends, info
+assert {e["status"]: e["events"] for e in ends} == {k: n for k, n in info.items() if n and k not in ("total", "guessed")}, (ends, info)
+assert verdict["stacks"] + verdict["stacks_frame_pointers"] == info["total"] == sum(e["events"] for e in verdict["stack_ends"]), (verdict, info)
+assert verdict["stacks_whole"] == info["whole"] and verdict["stacks_guessed"] == info["guessed"], (verdict, info)
+PY

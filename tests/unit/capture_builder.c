@@ -60,6 +60,23 @@ u64 cb_stack(struct capture_builder *cb, enum fmt_stack_kind kind, const u64 *ad
 	return row.idx;
 }
 
+u64 cb_stack_ended(struct capture_builder *cb, const u64 *addrs, u32 n, u64 status, u64 fp_from)
+{
+	struct fmt_stack row = {
+		.idx = cb->next_stack++, .process = 1, .kind = FMT_STACK_USER, .status = status, .fp_from = fp_from};
+
+	assert_int_equal(fmt_writer_row(cb->w, FMT_STACK, &row, addrs, n), 0);
+	return row.idx;
+}
+
+void cb_perfmap(struct capture_builder *cb, u64 process, const char *text, size_t size)
+{
+	struct fmt_perfmap row = {.process = process};
+
+	for (size_t at = 0, n = strlen(text); at < n; at += size, row.chunk++)
+		assert_int_equal(fmt_writer_row(cb->w, FMT_PERFMAP, &row, text + at, min_u64(size, n - at)), 0);
+}
+
 static void add_tokio(struct capture_builder *cb)
 {
 	u64 version = cb_string(cb, "1.54.1"), row = cb_string(cb, "1.40+"), found = cb_string(cb, "shape scan, 4 threads");

@@ -35,6 +35,10 @@ void cb_meta(struct capture_builder *cb, const char *key, const char *value);
 void cb_end(struct capture_builder *cb, u64 ts); /* when the recording ended; without it, at its last event */
 void cb_total(struct capture_builder *cb, const char *key, u64 value);
 u64 cb_stack(struct capture_builder *cb, enum fmt_stack_kind kind, const u64 *addrs, u32 n); /* its index */
+/* The same with how its walk ended, and 1 + the first frame found by a frame pointer (0 none). */
+u64 cb_stack_ended(struct capture_builder *cb, const u64 *addrs, u32 n, u64 status, u64 fp_from);
+/* A perf map of the process, in pieces of `size` bytes. */
+void cb_perfmap(struct capture_builder *cb, u64 process, const char *text, size_t size);
 void cb_flush(struct capture_builder *cb);
 void cb_finish(struct capture_builder *cb);  /* footer and all; the file is closed */
 void cb_abandon(struct capture_builder *cb); /* as a killed recorder leaves it: flushed, no footer */

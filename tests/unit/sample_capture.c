@@ -61,7 +61,8 @@ static void put_dictionary(struct fmt_writer *w, const struct sample_recipe *r)
 		const struct fmt_stack stack = {.idx = i,
 						.process = 1,
 						.kind = FMT_STACK_USER,
-						.status = i <= r->no_table ? FMT_STACK_NO_TABLE : FMT_STACK_WHOLE};
+						.status = i <= r->no_table ? FMT_STACK_NO_TABLE : FMT_STACK_WHOLE,
+						.fp_from = r->guessed && i == 1 ? 2 : 0};
 
 		assert_int_equal(fmt_writer_row(w, FMT_STACK, &stack, addrs, ARRAY_SIZE(addrs)), 0);
 	}
@@ -78,6 +79,14 @@ static void put_events(struct fmt_writer *w, const struct sample_recipe *r)
 		if (i == 499)
 			assert_int_equal(fmt_writer_flush(w), 0);
 	}
+}
+
+static void put_samples(struct fmt_writer *w)
+{
+	static const u64 callers[] = {1, 2, 1, 0, 0, 99};
+
+	for (u64 i = 0; i < ARRAY_SIZE(callers); i++)
+		row_(w, SAMPLE, sample, .ts = T0 + 700000 + i, .thread = 1, .mode = 1, .pc = 0x401000 + i, .ustack = callers[i]);
 }
 
 static void put_totals(struct fmt_writer *w, const struct sample_recipe *r)
@@ -107,6 +116,8 @@ void sample_make(struct sample *s, const struct sample_recipe *r)
 	put_dictionary(w, r);
 	assert_int_equal(fmt_writer_flush(w), 0);
 	put_events(w, r);
+	if (r->samples)
+		put_samples(w);
 	put_totals(w, r);
 	if (!r->no_close)
 		assert_int_equal(fmt_writer_finish(w), 0);

@@ -19,7 +19,9 @@ struct sample_recipe {
 	bool lost_by_kind; /* the total is lost.ring_full.switch_out; the gap stays ring_full */
 	bool no_totals;	   /* as if killed before they were written */
 	u64 unread;	   /* switch-outs (of 1000) whose context could not be read */
-	u64 no_table;	   /* of 10 user stacks, how many end for want of a table */
+	u64 no_table;	   /* of 10 user stacks, how many end for want of a table; each is that of 100 switch-outs */
+	bool samples;	   /* 6 samples besides: 3 with callers (of stack 1, 2, 1), 2 without, 1 whose callers are lost */
+	bool guessed;	   /* stack 1 was found by frame pointers from its second frame on */
 	bool no_events;
 	bool no_close; /* the file ends behind the last data block */
 	bool hostile_names;

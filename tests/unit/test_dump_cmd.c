@@ -43,7 +43,7 @@ static void everything_as_text(void **state)
 	has(r.out, "  string idx=1 \"orders\"\n");
 	has(r.out, "  meta key=3\"host\" value=4\"prod-3\"\n");
 	has(r.out, "  thread idx=1 process=1 tid=24038 ns_tid=0 start=0 comm=1\"orders\"\n");
-	has(r.out, "  stack idx=1 process=1 kind=1 status=1 [0x401000 0x402000 0x400800]\n");
+	has(r.out, "  stack idx=1 process=1 kind=1 status=1 fp_from=0 [0x401000 0x402000 0x400800]\n");
 	has(r.out, "  switch_out ts=5000000000 thread=1 cpu=0 state=1 preempt=0 ctx_status=1 context=0 budget=0 runtime=0 "
 		   "core=0x7f0000001000 park=0 task=30 tick=0 ");
 	has(r.out, "  switch_in ts=5999500000 thread=1 cpu=1 derived=0\n");
@@ -72,7 +72,7 @@ static void json_lines(void **state)
 		   "\"comm\":\"\\u001b[31mevil\\\"\\\\\"}\n");
 	/* the column `kind` of a stack does not clash with the line's own */
 	has(r.out, "{\"block\":0,\"kind\":\"stack\",\"idx\":10,\"process\":1,\"stack_kind\":1,"
-		   "\"status\":1,\"list\":[4198400,4202496,4196352]}\n");
+		   "\"status\":1,\"fp_from\":0,\"list\":[4198400,4202496,4196352]}\n");
 	has(r.out, "\"cmdline\":null}\n");
 	has(r.out, "{\"block\":2,\"kind\":\"switch_in\",\"ts\":5999500000,\"thread\":1,\"cpu\":1,\"derived\":0}\n");
 	assert_int_equal(lines_with(&r.out, "\n"), 25 + 2000 + 1 + 2 + 3);

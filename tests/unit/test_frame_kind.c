@@ -200,11 +200,49 @@ static void test_deep_path(void **state)
 	assert_memory_equal(frame_function_path(in, buf, sizeof(buf)), "...::abc::", 10);
 }
 
+/* The poll of a task and nothing else of tokio's, by file and by name; as tokio 1.54 with and without debug info has them. */
+static void task_polls(void **state)
+{
+#define REGISTRY "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/"
+	static const struct {
+		const char *function, *file;
+		bool is_poll;
+	} cases[] = {
+		{"tokio::runtime::task::core::{impl#6}::poll::{closure#0}", REGISTRY "tokio-1.54.1/src/runtime/task/core.rs",
+		 true},
+		{"tokio::runtime::task::harness::Harness<T,S>::poll", REGISTRY "tokio-1.54.1/src/runtime/task/harness.rs", true},
+		{"poll_inner<F, alloc::sync::Arc<H>>", REGISTRY "tokio-1.54.1/src/runtime/task/harness.rs", true},
+		{"poll_future<F>", "vendor/tokio/src/runtime/task/harness.rs", true},
+		{"poll", REGISTRY "tokio-1.54.1/src/runtime/task/raw.rs", true},
+		{"tokio::runtime::task::raw::poll", NULL, true},
+		{"tokio::runtime::task::harness::Harness<T,S>::poll", "", true},
+		{"<tokio::runtime::task::core::Core<T,S>>::poll", NULL, true},
+		{"<tokio::runtime::task::join::JoinHandle<T> as core::future::future::Future>::poll", NULL, false},
+		{"poll", REGISTRY "tokio-1.54.1/src/runtime/task/join.rs", false},
+		{"try_read_output", REGISTRY "tokio-1.54.1/src/runtime/task/harness.rs", false},
+		{"tokio::runtime::task::waker::wake_by_val", NULL, false},
+		{"poll", REGISTRY "tokio-1.54.1/src/runtime/blocking/task.rs", false},
+		{"poll", REGISTRY "other-1.0.0/src/runtime/task/raw.rs", false},
+		{"poll", "/rustc/0123456789/library/core/src/future/future.rs", false},
+		{"orders::call::<tokio::runtime::task::raw::poll>", NULL, false},
+		{"tokio::runtime::task::raw_poll", NULL, false},
+		{"tokio::runtime::task::raw::poll", "src/main.rs", false}, /* the file decides */
+		{NULL, REGISTRY "tokio-1.54.1/src/runtime/task/raw.rs", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		if (frame_is_task_poll(cases[i].function, cases[i].file) != cases[i].is_poll)
+			fail_msg("%s in %s", cases[i].function ? cases[i].function : "(null)",
+				 cases[i].file ? cases[i].file : "(null)");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),	  cmocka_unit_test(test_kind_names),	cmocka_unit_test(test_dependencies),
-		cmocka_unit_test(test_spellings), cmocka_unit_test(test_small_buffers), cmocka_unit_test(test_deep_path),
+		cmocka_unit_test(task_polls),	     cmocka_unit_test(test_kinds),     cmocka_unit_test(test_kind_names),
+		cmocka_unit_test(test_dependencies), cmocka_unit_test(test_spellings), cmocka_unit_test(test_small_buffers),
+		cmocka_unit_test(test_deep_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,8 +37,11 @@ static void a_complete_capture(void **state)
 	has(r.out, "{\n  \"schema_version\": 1,\n  \"verdict\": \"complete\",\n  \"reasons\": [],\n  \"notes\": [],\n"
 		   "  \"duration_ns\": 999500000,\n  \"ts_first\": 5000000000,\n  \"ts_last\": 5999500000,\n"
 		   "  \"events\": {\n    \"switch_out\": 1000,\n    \"switch_in\": 1000,\n    \"clock\": 1\n  },\n");
-	has(r.out, "  \"lost\": {},\n  \"stacks\": {\n    \"total\": 10,\n    \"whole\": 10,\n    \"truncated\": 0,\n"
-		   "    \"no_table\": 0,\n    \"fault\": 0,\n");
+	has(r.out,
+	    "  \"lost\": {},\n  \"stacks\": {\n    \"total\": 1000,\n    \"whole\": 1000,\n    \"truncated\": 0,\n"
+	    "    \"no_table\": 0,\n    \"fault\": 0,\n    \"frame_pointers\": 0,\n    \"no_mapping\": 0,\n"
+	    "    \"bad_rule\": 0,\n    \"broken\": 0,\n    \"starting\": 0,\n    \"leaf_only\": 0,\n    \"guessed\": 0\n  },\n"
+	    "  \"stacks_distinct\": {\n    \"total\": 10,\n    \"whole\": 10,\n");
 	has(r.out, "  \"blocks\": {\n    \"intact\": 4,\n    \"damaged\": 0,\n    \"missing\": 0\n  },\n");
 	has(r.out, "\"tokio_version\": \"1.43.4\"");
 	has(r.out, "\"key\": \"events.seen\",\n      \"value\": 2000\n"); /* the latest of two */
@@ -123,9 +126,34 @@ static void thin_evidence(void **state)
 	info(&r, &s, true);
 	assert_int_equal(r.exit_code, 3);
 	has(r.out, "\"of 1,000 runtime contexts 2 could not be read (0.20 %): polls may be missing\"");
-	has(r.out, "\"of 10 user stacks 3 are not whole (30.0 %)\"");
+	has(r.out, "\"of 1,000 user stacks 300 are not whole (30.0 %): no unwind table 300\"");
+	has(r.out, "\"total\": 1000,\n    \"whole\": 700,\n    \"truncated\": 0,\n    \"no_table\": 300,");
 	has(r.out, "\"total\": 10,\n    \"whole\": 7,\n    \"truncated\": 0,\n    \"no_table\": 3,");
 	has(r.out, "\"contexts\": {\n    \"total\": 1000,\n    \"unread\": 2\n  }");
+	ran_release(&r);
+	sample_release(&s);
+}
+
+/* Samples weigh like switch-outs, by the status of their callers; where there are none, that is a status of its own. */
+static void stacks_of_samples(void **state)
+{
+	const struct sample_recipe recipe = {.samples = true, .guessed = true, .no_table = 1};
+	struct sample s;
+	struct ran r;
+
+	(void)state;
+	sample_make(&s, &recipe);
+	info(&r, &s, true);
+	has(r.out, "\"of 1,006 user stacks 105 are not whole (10.4 %): no unwind table 102, not walked 3\"");
+	has(r.out, "\"total\": 1006,\n    \"whole\": 901,\n    \"truncated\": 0,\n    \"no_table\": 102,");
+	has(r.out, "\"leaf_only\": 3,\n    \"guessed\": 102\n");
+	has(r.out, "\"of 1,006 user stacks 102 rest in part on frame pointers, which may mislead (10.1 %)\"");
+	ran_release(&r);
+	info(&r, &s, false);
+	has(r.out, "STACKS                      in records      share      distinct\n"
+		   "  user whole                       901    89.56 %             9\n"
+		   "  user no_table                    102    10.14 %             1\n"
+		   "  user leaf_only                     3     0.30 %             0\n");
 	ran_release(&r);
 	sample_release(&s);
 }
@@ -232,6 +260,7 @@ int main(void)
 		cmocka_unit_test(a_complete_capture), cmocka_unit_test(lost_events),   cmocka_unit_test(lost_events_by_kind),
 		cmocka_unit_test(no_event),	      cmocka_unit_test(thin_evidence), cmocka_unit_test(killed_cut_and_damaged),
 		cmocka_unit_test(every_length),	      cmocka_unit_test(hostile_names), cmocka_unit_test(failures),
+		cmocka_unit_test(stacks_of_samples),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

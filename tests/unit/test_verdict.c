@@ -19,8 +19,7 @@ static struct verdict_facts fine(void)
 		.blocks_intact = 100,
 		.file_size = 1000000,
 		.closed_cleanly = true,
-		.stacks = 10000,
-		.stacks_whole = 10000,
+		.stacks[FMT_STACK_WHOLE] = 10000,
 		.contexts = 100000,
 	};
 }
@@ -109,17 +108,61 @@ static void evidence(void **state)
 	f.contexts_unread = 10001;
 	expect(&f, VERDICT_UNTRUSTWORTHY, "of 100,000 runtime contexts 10,001 could not be read (10.0 %): polls may be missing",
 	       NULL);
+}
 
+/* n of 10,000 stacks end with this status instead of whole. */
+static struct verdict_facts with_stacks(u64 status, u64 n)
+{
+	struct verdict_facts f = fine();
+
+	f.stacks[FMT_STACK_WHOLE] -= n;
+	f.stacks[status] += n;
+	return f;
+}
+
+static void stacks(void **state)
+{
+	struct verdict_facts f = with_stacks(FMT_STACK_NO_TABLE, 1);
+
+	(void)state;
+	expect(&f, VERDICT_COMPLETE, "", "of 10,000 user stacks 1 are not whole (0.01 %): no unwind table 1");
+	f = with_stacks(FMT_STACK_NO_TABLE, 100); /* exactly 1 % */
+	expect(&f, VERDICT_COMPLETE, "", "of 10,000 user stacks 100 are not whole (1.0 %): no unwind table 100");
+	f = with_stacks(FMT_STACK_NO_TABLE, 101);
+	expect(&f, VERDICT_PARTIAL, "of 10,000 user stacks 101 are not whole (1.0 %): no unwind table 101", NULL);
+	f = with_stacks(FMT_STACK_FAULT, 10000); /* the worst stacks cost the lines, not the times */
+	expect(&f, VERDICT_PARTIAL, "of 10,000 user stacks 10,000 are not whole (100.0 %): stack memory not readable 10,000",
+	       NULL);
+	/* the three commonest reasons, whatever their number */
+	f = with_stacks(FMT_STACK_TRUNCATED, 10);
+	f.stacks[STACK_LEAF_ONLY] = 40;
+	f.stacks[FMT_STACK_NO_MAPPING] = 30;
+	f.stacks[FMT_STACK_BROKEN] = 20;
+	f.stacks[FMT_STACK_BAD_RULE] = 20;
+	f.stacks[FMT_STACK_WHOLE] = 880;
+	expect(&f, VERDICT_PARTIAL,
+	       "of 1,000 user stacks 120 are not whole (12.0 %): not walked 40, in no known file 30, unwind rule that cannot be followed 20",
+	       NULL);
+	assert_int_equal(verdict_stacks(&f), 1000);
+}
+
+/* Walks by frame pointers alone cannot tell: they are neither whole nor not. */
+static void stacks_by_frame_pointers(void **state)
+{
+	static const char note[] =
+		"of 10,000 user stacks 9,000 were walked by frame pointers: whether they are whole is not known";
+	struct verdict_facts f = with_stacks(FMT_STACK_FP, 9000);
+
+	(void)state;
+	expect(&f, VERDICT_COMPLETE, "", note);
+	assert_int_equal(verdict_stacks(&f), 10000);
+	assert_int_equal(verdict_stacks_known(&f), 1000);
+	f.stacks[FMT_STACK_WHOLE] = 989;
+	f.stacks[FMT_STACK_FAULT] = 11; /* 1.1 % of the 1,000 that are known */
+	expect(&f, VERDICT_PARTIAL, "of 1,000 user stacks 11 are not whole (1.1 %): stack memory not readable 11", note);
 	f = fine();
-	f.stacks_whole = 9900;
-	expect(&f, VERDICT_COMPLETE, "", "of 10,000 user stacks 100 are not whole (1.0 %)");
-	f.stacks_whole = 9899;
-	expect(&f, VERDICT_PARTIAL, "of 10,000 user stacks 101 are not whole (1.0 %)", NULL);
-	f.stacks_whole = 0; /* the worst stacks cost the lines, not the times */
-	expect(&f, VERDICT_PARTIAL, "of 10,000 user stacks 10,000 are not whole (100.0 %)", NULL);
-	f.stacks_fp = 10000;
-	expect(&f, VERDICT_COMPLETE, "",
-	       "of 10,000 user stacks 10,000 were walked by frame pointers: whether they are whole is not known");
+	f.stacks_guessed = 500;
+	expect(&f, VERDICT_COMPLETE, "", "of 10,000 user stacks 500 rest in part on frame pointers, which may mislead (5.0 %)");
 }
 
 static void everything_at_once(void **state)
@@ -131,8 +174,11 @@ static void everything_at_once(void **state)
 		.blocks_missing = UINT64_MAX,
 		.bytes_skipped = UINT64_MAX,
 		.file_size = UINT64_MAX,
-		.stacks = UINT64_MAX,
-		.stacks_fp = 1,
+		.stacks = {[STACK_LEAF_ONLY] = UINT64_MAX,
+			   [FMT_STACK_BAD_RULE] = UINT64_MAX,
+			   [FMT_STACK_FAULT] = UINT64_MAX,
+			   [FMT_STACK_FP] = UINT64_MAX},
+		.stacks_guessed = UINT64_MAX,
 		.contexts = 0,
 		.contexts_unread = UINT64_MAX,
 	};
@@ -142,16 +188,23 @@ static void everything_at_once(void **state)
 	verdict_decide(&f, &v);
 	assert_int_equal(v.state, VERDICT_UNTRUSTWORTHY);
 	assert_int_equal(v.n_reasons, 7);
-	assert_int_equal(v.n_notes, 1);
+	assert_int_equal(v.n_notes, 2);
 	for (u32 i = 0; i < v.n_reasons; i++)
 		assert_true(strlen(v.reasons[i]) < VERDICT_LINE - 1); /* none was cut */
+	for (u32 i = 0; i < v.n_notes; i++)
+		assert_true(strlen(v.notes[i]) < VERDICT_LINE - 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(complete), cmocka_unit_test(lost_events),	  cmocka_unit_test(damaged_files),
-		cmocka_unit_test(evidence), cmocka_unit_test(everything_at_once),
+		cmocka_unit_test(complete),
+		cmocka_unit_test(lost_events),
+		cmocka_unit_test(damaged_files),
+		cmocka_unit_test(evidence),
+		cmocka_unit_test(everything_at_once),
+		cmocka_unit_test(stacks),
+		cmocka_unit_test(stacks_by_frame_pointers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ static void test_files(void **state)
 static const char *advice(const char *class_name, const char *const *functions, const enum frame_kind *kinds, u32 n)
 {
 	struct vframe frames[8] = {0};
-	struct vstack s = {frames, n, false};
+	struct vstack s = {.frames = frames, .n = n};
 
 	for (u32 i = 0; i < n; i++) {
 		frames[i].function = (char *)(uintptr_t)functions[i];

@@ -148,7 +148,7 @@ static void test_text(void **state)
 {
 	static const char *const words[] = {
 		"orders.ascope  prod-3  pid 24036 orders  30.0 s  4 workers + 1 current_thread runtime",
-		"PARTIAL 99.0 % (37 lost, 91.67 % stacks whole)",
+		"PARTIAL 99.0 % (37 lost, 98.96 % stacks whole)",
 		"of 15,873 events 37 were lost while recording (0.23 %)",
 		"14 blocked polls >= 10 ms   worker time lost 2.80 s of 150 s (1.9 %)   worst 450.2 ms",
 		"#1  450.21 ms  sleep (clock_nanosleep)   worker 1 (tid 24038, cpu 1)   +3.214 s\n    task 30\n",
@@ -168,13 +168,19 @@ static void test_text(void **state)
 		"local set on thread orders (tid 24036",
 		"parts    waiting 20.0 ms in 20 waits, on-CPU 4.0 ms, runnable, but not running 1.0 ms",
 		"length   between 92.40 ms and 96.40 ms, seen by 47 samples",
-		"... the stack could not be walked further",
+		"... the stack could not be walked further: at the limit of frames\n",
+		"reqwest::blocking::client::Client::execute  reqwest-0.12.9/src/blocking/client.rs:900\n",
+		"fetch_rates?                                src/pricing.rs:55\n",
+		"... the stack could not be walked further: no unwind table (libweird.so.1)\n",
 		"orders+0x2400",
+		"\nSTACKS  98.96 % of 193 whole; ended early: 1 in libweird.so.1 (no unwind table), 1 at the limit of frames; 1 walked by "
+		"frame pointers alone: whether they are\n        whole is not known; 1 rest in part on frame pointers (such frames are "
+		"marked ?)\n",
 		"ROOT FUTURES AND LOCAL SETS: 2 blocked polls >= 10 ms, 305.0 ms in all, not counted as worker time",
 		"possible: 1 more poll may",
 		"unclassified: 1 stretch",
 		"contention: 1 poll lasted >= 10 ms because the CPUs were busy",
-		"1.3 %  /opt/vendor/libweird.so.1\n",
+		"2.6 %  /opt/vendor/libweird.so.1\n",
 		"pass --target libweird.so.1",
 		"runtime 2  tokio 1.53.1  current_thread  pid 24036",
 	};
@@ -191,6 +197,119 @@ static void test_text(void **state)
 	assert_int_equal(fixture_count(text, "\n#"), 16);
 	assert_int_equal(fixture_count(text, "paid by"), 8);
 	assert_null(strchr(text, '\x1b'));
+}
+
+/* How walks ended is told in events, the commonest first; the rest is summed up; 100 % is said only when it is. */
+static void test_stack_ends(void **state)
+{
+	sqlite3 *db = *state;
+	struct report_opts o = fixture_opts(160);
+	_cleanup_free_ char *many = NULL, *all = NULL, *json = NULL, *none = NULL;
+
+	fixture_exec(
+		db,
+		"DELETE FROM stack_end; INSERT INTO stack_end VALUES ('whole', NULL, 9999989, 0, 5), ('no_table', 3, 5, 0, 1), "
+		"('no_table', 2, 1, 0, 1), ('fault', 2, 2, 0, 1), ('leaf_only', NULL, 2, 0, 1), ('no_mapping', NULL, 1, 0, 1)");
+	many = fixture_run(db, view_blocking, &o);
+	assert_non_null(strstr(many, "(37 lost, 99.99 % stacks whole)"));
+	assert_non_null(strstr(
+		many, "\nSTACKS  99.99 % of 10,000,000 whole; ended early: 5 in libweird.so.1 (no unwind table), "
+		      "2 in libc.so.6 (stack memory not readable), 2 not walked, 1 in no known\n        file, 1 elsewhere\n"));
+	json = fixture_run(db, view_blocking_json, &o);
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.verdict.stacks')", json), 10000000);
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.verdict.stacks_whole')", json), 9999989);
+	assert_int_equal(
+		fixture_s64(db,
+			    "SELECT count(*) FROM json_each(?1, '$.verdict.stack_ends') WHERE value ->> 'status' = 'no_table' "
+			    "AND value ->> 'module' LIKE '%/libweird.so.1' AND value ->> 'events' = 5",
+			    json),
+		1);
+	fixture_exec(db, "DELETE FROM stack_end WHERE status <> 'whole'");
+	all = fixture_run(db, view_blocking, &o);
+	assert_non_null(strstr(all, "(37 lost, 100 % stacks whole)"));
+	assert_non_null(strstr(all, "\nSTACKS  100 % of 9,999,989 whole\n"));
+	fixture_exec(db, "DELETE FROM stack_end");
+	none = fixture_run(db, view_blocking, &o);
+	assert_null(strstr(none, "STACKS"));
+	assert_null(strstr(none, "stacks whole"));
+}
+
+/* A frame that a frame pointer led to is marked, in JSON too, and the status of the stack is told. */
+static void test_guessed(void **state)
+{
+	sqlite3 *db = *state;
+	struct report_opts o = fixture_opts(160);
+	_cleanup_free_ char *json = fixture_run(db, view_blocking_json, &o), *marks = NULL, *empty = NULL;
+
+	marks = fixture_text(
+		db,
+		"SELECT group_concat(f.value ->> 'guessed', '') FROM json_each(?1, '$.blocks') AS b, "
+		"json_each(b.value, '$.frames') AS f WHERE b.value ->> 'syscall' = 'recvfrom' AND b.value ->> 'stack_id' = 6",
+		json);
+	assert_string_equal(marks, "0011");
+	assert_int_equal(fixture_s64(db,
+				     "SELECT count(*) FROM json_each(?1, '$.blocks') WHERE value ->> 'stack_status' = 'no_table'",
+				     json),
+			 1);
+	/* a stack without a frame still says why */
+	fixture_exec(db, "DELETE FROM stack_part WHERE stack_id = 6");
+	o.top = 0;
+	empty = fixture_run(db, view_blocking, &o);
+	assert_non_null(strstr(empty, "      ... the stack could not be walked at all: no unwind table\n"));
+}
+
+/*
+ * What runs the task is one line, with the user's code that entered the runtime in it; a user's function between two of
+ * the task's own frames is not.
+ */
+static void test_outer_frames(void **state)
+{
+	static const char more[] =
+		"INSERT INTO frame VALUES (60, 1, 9472, 1), (61, 1, 9488, 1), (62, 1, 9504, 1);"
+		"INSERT INTO symbol VALUES (60, 0, 'orders::main', 'src/main.rs', 7, 0, 'user'), "
+		"(61, 0, 'tokio::runtime::runtime::Runtime::block_on', '/r/tokio-1.53.1/src/runtime/runtime.rs', 370, 0, 'runtime'), "
+		"(62, 0, 'tokio::time::timeout::poll', '/r/tokio-1.53.1/src/time/timeout.rs', 1, 0, 'runtime');"
+		"INSERT INTO frame_list VALUES (3, 7, 4), (3, 8, 60);" /* file: a task polled below main */
+		"UPDATE frame_list SET frame_id = 62 WHERE list_id = 1 AND depth = 3;"
+		"UPDATE frame_list SET frame_id = 14 WHERE list_id = 1 AND depth = 4;" /* sleep: one future within another */
+		"INSERT INTO frame_list VALUES (7, 2, 61), (7, 3, 60)";		       /* a root future below main */
+	sqlite3 *db = *state;
+	struct report_opts o = fixture_opts(160);
+	_cleanup_free_ char *text = NULL, *full = NULL;
+
+	fixture_exec(db, more);
+	o.top = 0;
+	text = fixture_run(db, view_blocking, &o);
+	assert_non_null(strstr(text, "      load_config  src/config.rs:18\n      ... 8 outer frames (--full)\n"));
+	assert_non_null(strstr(
+		text, "src/api.rs:89\n      ... 1 runtime frame (--full)\n      fetch_rates                src/pricing.rs:55\n"));
+	assert_non_null(strstr(text, "      load_config  src/config.rs:18\n      ... 2 outer frames (--full)\n"));
+	assert_null(strstr(text, "src/main.rs:7"));
+	o.full = true;
+	full = fixture_run(db, view_blocking, &o);
+	assert_int_equal(fixture_count(full, "src/main.rs:7"), 2);
+}
+
+/* Code of a JIT compiler is shown wherever it is, under the name it was given. */
+static void test_jit_frames(void **state)
+{
+	sqlite3 *db = *state;
+	struct report_opts o = fixture_opts(160);
+	_cleanup_free_ char *text = NULL, *json = NULL;
+
+	fixture_exec(db, "INSERT INTO symbol VALUES (30, 0, 'JS:*get total<T>', '/srv/js dir/a.js', 10, 0, 'jit')");
+	o.top = 0;
+	text = fixture_run(db, view_blocking, &o);
+	assert_non_null(strstr(text, "      JS:*get total<T>?                           /srv/js dir/a.js:10\n"
+				     "      ... the stack could not be walked further: no unwind table (libweird.so.1)\n"));
+	/* of the stripped stack it is the innermost frame: all there is to tell */
+	assert_non_null(strstr(text, "      JS:*get total<T>  /srv/js dir/a.js:10\n      orders+0x2400\n"));
+	json = fixture_run(db, view_blocking_json, &o);
+	assert_int_equal(fixture_s64(db,
+				     "SELECT count(*) FROM json_each(?1, '$.blocks') AS b, json_each(b.value, '$.frames') AS f "
+				     "WHERE f.value ->> 'kind' = 'jit' AND f.value ->> 'line' = 10",
+				     json),
+			 2);
 }
 
 static void test_lifo_stealable(void **state)
@@ -265,9 +384,7 @@ static void test_color_and_verdicts(void **state)
 		"UPDATE capture SET verdict = 'partial', verdict_why = 'it was not closed'; DELETE FROM loss; DELETE FROM gap");
 	cut = fixture_run(db, view_blocking, &o);
 	assert_non_null(strstr(cut, "\x1b[33mPARTIAL\x1b[0m (0 lost"));
-	fixture_exec(
-		db, "UPDATE capture SET verdict = 'complete', verdict_why = ''; UPDATE stack SET status = 'whole' WHERE status = "
-		    "'truncated'");
+	fixture_exec(db, "UPDATE capture SET verdict = 'complete', verdict_why = ''; UPDATE stack_end SET status = 'whole'");
 	good = fixture_run(db, view_blocking, &o);
 	assert_non_null(strstr(good, "\x1b[32mCOMPLETE\x1b[0m (0 lost, 100 % stacks whole)"));
 }
@@ -421,6 +538,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_p99_of_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_blocks_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stack_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_guessed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_jit_frames, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_outer_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lifo_stealable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_widths, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),

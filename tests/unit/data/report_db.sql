@@ -83,17 +83,17 @@ INSERT INTO symbol VALUES
     (52, 0, '__x64_sys_futex', NULL, NULL, 0, 'kernel'), (53, 0, 'do_epoll_wait', NULL, NULL, 0, 'kernel');
 
 INSERT INTO stack VALUES
-    (1, 1, 'user', 'whole', 6), (2, 1, 'user', 'whole', 7), (3, 1, 'user', 'whole', 7), (4, 1, 'user', 'whole', 7), (5, 1, 'user', 'whole', 4),
-    (6, 1, 'user', 'whole', 4), (7, 1, 'user', 'whole', 2), (8, 1, 'user', 'whole', 4), (9, 1, 'user', 'whole', 5), (10, 1, 'user', 'truncated', 2),
-    (11, 1, 'user', 'frame_pointers', 2), (12, 1, 'user', 'whole', 4), (13, 1, 'user', 'whole', 0),
-    (20, NULL, 'kernel', 'whole', 7), (21, NULL, 'kernel', 'whole', 8), (22, NULL, 'kernel', 'whole', 6), (23, NULL, 'kernel', 'whole', 3);
-INSERT INTO stack_frame VALUES
+    (1, 1, 'user', 'whole', 6, NULL), (2, 1, 'user', 'whole', 7, NULL), (3, 1, 'user', 'whole', 7, NULL), (4, 1, 'user', 'whole', 7, NULL), (5, 1, 'user', 'whole', 4, NULL),
+    (6, 1, 'user', 'no_table', 4, 2), (7, 1, 'user', 'whole', 2, NULL), (8, 1, 'user', 'whole', 4, NULL), (9, 1, 'user', 'whole', 5, NULL), (10, 1, 'user', 'truncated', 2, NULL),
+    (11, 1, 'user', 'frame_pointers', 2, NULL), (12, 1, 'user', 'whole', 4, NULL), (13, 1, 'user', 'whole', 0, NULL),
+    (20, NULL, 'kernel', 'whole', 7, NULL), (21, NULL, 'kernel', 'whole', 8, NULL), (22, NULL, 'kernel', 'whole', 6, NULL), (23, NULL, 'kernel', 'whole', 3, NULL);
+INSERT INTO frame_list VALUES
     (1, 0, 20), (1, 1, 1), (1, 2, 2), (1, 3, 3), (1, 4, 4), (1, 5, 5),                 -- sleep
     (2, 0, 6), (2, 1, 7), (2, 2, 8), (2, 3, 3), (2, 4, 4), (2, 5, 5), (2, 6, 23),      -- hash
     (3, 0, 21), (3, 1, 9), (3, 2, 10), (3, 3, 3), (3, 4, 4), (3, 5, 5), (3, 6, 23),    -- file
     (4, 0, 22), (4, 1, 11), (4, 2, 12), (4, 3, 3), (4, 4, 4), (4, 5, 5), (4, 6, 23),   -- lock
     (5, 0, 30), (5, 1, 31), (5, 2, 4), (5, 3, 32),                                     -- stripped parts
-    (6, 0, 21), (6, 1, 13), (6, 2, 14), (6, 3, 3),                                     -- client
+    (6, 0, 21), (6, 1, 13), (6, 2, 14), (6, 3, 30),                                    -- client, partly by frame pointer
     (7, 0, 20), (7, 1, 10),                                                            -- root future
     (8, 0, 22), (8, 1, 4), (8, 2, 5), (8, 3, 23),                                      -- idle pool thread
     (9, 0, 20), (9, 1, 1), (9, 2, 14), (9, 3, 5), (9, 4, 23),                          -- job of the pool
@@ -104,6 +104,7 @@ INSERT INTO stack_frame VALUES
     (21, 0, 40), (21, 1, 41), (21, 2, 47), (21, 3, 48), (21, 4, 49), (21, 5, 50), (21, 6, 45), (21, 7, 46),
     (22, 0, 40), (22, 1, 41), (22, 2, 51), (22, 3, 52), (22, 4, 45), (22, 5, 46),
     (23, 0, 40), (23, 1, 41), (23, 2, 53);
+INSERT INTO stack_part SELECT DISTINCT list_id, 0, list_id FROM frame_list;
 
 -- What each stack is known by, as the loader writes it: user's code, else a library's, else anything.
 INSERT INTO stack_place
@@ -188,3 +189,8 @@ INSERT INTO offcpu (thread_id, ts, dur, ts_waking, cpu, state, role, class, rule
     (6, 1003000000000, 1000000000, 1003999990000, 1, 'S', 'blocking_pool', 'sleep', 'nanosleep', 'clock_nanosleep', 9, 20),
     (6, 1004000500000, 23999500000, 1027999900000, 1, 'S', 'blocking_pool', 'lock', 'futex', 'futex', 8, 22);
 DROP TABLE seed;
+
+-- How the stacks of all of these ended.
+INSERT INTO stack_end
+SELECT st.status, CASE st.status WHEN 'no_table' THEN 3 END, count(*), total(st.fp_from IS NOT NULL), count(DISTINCT st.id)
+FROM (SELECT stack_id FROM offcpu UNION ALL SELECT stack_id FROM sample) AS e JOIN stack AS st ON st.id = e.stack_id GROUP BY st.status;
