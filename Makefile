@@ -77,8 +77,8 @@ demo: ## install what is missing, build, record the demo service, print the bloc
 
 check: ## install what is missing, build, run all tests
 	@.ci/deps build check
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(OUT)/fuzz/replay
-	@tests/run.sh $(OUT) lint unit fuzz cli live
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(ORACLE) $(OUT)/fuzz/replay $(OUT)/fuzz/replay_cfi
+	@tests/run.sh $(OUT) lint unit fuzz cli live kernels
 
 check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel
 	@tests/run.sh $(OUT) lint unit cli
@@ -87,10 +87,17 @@ check-unit: $(UNIT_TESTS) ## unit tests only
 	@tests/run.sh $(OUT) unit
 
 check-live: all ## tests against live programs only (root, BTF)
+	@$(MAKE) --no-print-directory $(ORACLE)
 	@tests/run.sh $(OUT) live
 
-check-kernels: static ## boot Debian's kernels under qemu and record there (long; not part of check)
+check-kernels: static ## boot Debian's kernels under qemu and record there
 	@tests/run.sh $(OUT) kernels
+
+# BENCH: options and names for tests/bench/run.sh
+bench: ## measure what ascope costs beside perf and print it beside its bars: BENCH='--rounds 9 echo' (root; doc/bench.md)
+	@.ci/deps build bench
+	@$(MAKE) --no-print-directory all $(OUT)/table_build
+	@tests/bench/run.sh $(OUT) $(BENCH)
 
 check-san: ## unit and command-line tests under ASan and UBSan
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined check-fast
@@ -150,6 +157,12 @@ $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(UNIT_HELPERS) $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
+$(OUT)/table_build: $(OUT)/obj/tests/bench/table_build.o $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+include tests/live/unwind/oracle.mk
+
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 
 # ---- fuzz ----
@@ -159,18 +172,33 @@ FUZZ_HEADERS := $(wildcard tests/fuzz/*.h format/*.h base/*.h)
 FUZZ_LIB     := $(wildcard format/*.c base/*.c)
 FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O1 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
 
-$(OUT)/fuzz/replay: $(wildcard tests/fuzz/*.c) $(FUZZ_LIB) $(FUZZ_HEADERS)
+FUZZ_READER  := tests/fuzz/fuzz_reader.c
+FUZZ_CFI     := tests/fuzz/fuzz_cfi.c $(wildcard record/cfi*.c) record/elf_view.c record/unwind_extra.c record/unwind_module.c
+FUZZ_CFI_SEEDS := tests/fuzz/fuzz_cfi_seeds.c tests/unit/cfi_section.c tests/unit/elf_image.c
+FUZZ_HEADERS += $(wildcard record/cfi*.h record/elf_view.h record/unwind_*.h bpf/unwind_rows.h tests/unit/cfi_section.h tests/unit/elf_image.h)
+
+$(OUT)/fuzz/replay: $(FUZZ_READER) tests/fuzz/fuzz_seeds.c tests/fuzz/fuzz_replay.c $(FUZZ_LIB) $(FUZZ_HEADERS)
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lzstd -lxxhash
 
-$(OUT)/fuzz/reader: tests/fuzz/fuzz_reader.c $(FUZZ_LIB) $(FUZZ_HEADERS)
+$(OUT)/fuzz/replay_cfi: $(FUZZ_CFI) $(FUZZ_CFI_SEEDS) tests/fuzz/fuzz_replay.c $(FUZZ_LIB) $(FUZZ_HEADERS)
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lzstd -lxxhash
+
+$(OUT)/fuzz/reader: $(FUZZ_READER) $(FUZZ_LIB) $(FUZZ_HEADERS)
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lzstd -lxxhash
 
-fuzz: $(OUT)/fuzz/replay ## fuzz the capture reader: replay the corpus, then search for FUZZ_SECONDS=60 where clang has libFuzzer
-	$(Q)$< -n 200 tests/fuzz/corpus
-	$(Q)mkdir -p $(OUT)/fuzz/found; if $(MAKE) --no-print-directory $(OUT)/fuzz/reader 2>$(OUT)/fuzz/reader.log; then \
-	  $(OUT)/fuzz/reader -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=20 -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz/found tests/fuzz/corpus; \
+$(OUT)/fuzz/cfi: $(FUZZ_CFI) $(FUZZ_LIB) $(FUZZ_HEADERS)
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lzstd -lxxhash
+
+fuzz: $(OUT)/fuzz/replay $(OUT)/fuzz/replay_cfi ## fuzz the capture reader and the unwind tables: replay the corpora, then search for FUZZ_SECONDS=60 each where clang has libFuzzer
+	$(Q)$(OUT)/fuzz/replay -n 200 tests/fuzz/corpus
+	$(Q)$(OUT)/fuzz/replay_cfi -n 200 tests/fuzz/corpus_cfi
+	$(Q)mkdir -p $(OUT)/fuzz/found $(OUT)/fuzz/found_cfi; if $(MAKE) --no-print-directory $(OUT)/fuzz/reader $(OUT)/fuzz/cfi 2>$(OUT)/fuzz/reader.log; then \
+	  $(OUT)/fuzz/reader -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=20 -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz/found tests/fuzz/corpus && \
+	  $(OUT)/fuzz/cfi -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz/found_cfi tests/fuzz/corpus_cfi; \
 	else echo 'fuzz: no libFuzzer with $(CLANG) here, the replay was all'; fi
 
 # ---- care ----
@@ -183,7 +211,7 @@ lint: ## layering, bans, headers, man pages, shell scripts, formatting
 	@tests/run.sh $(OUT) lint
 	@$(MAKE) --no-print-directory format-check
 
-C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/live/unwind/*.[ch] fixtures/c/*.c)
 
 format: ## run clang-format on all C
 	@clang-format -i $(C_FILES)

@@ -56,11 +56,15 @@ for group in "$@"; do
 	case $group in
 	lint) for t in tests/lint/*.sh; do single "lint: $(basename "$t" .sh)" "$t"; done ;;
 	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
-	fuzz) single 'fuzz: replay of the corpus' "$out/fuzz/replay" tests/fuzz/corpus ;;
+	fuzz)
+		single 'fuzz: replay of the corpus' "$out/fuzz/replay" tests/fuzz/corpus
+		single 'fuzz: replay of the CFI corpus' "$out/fuzz/replay_cfi" tests/fuzz/corpus_cfi
+		;;
 	cli) for t in tests/cli/*.sh; do single "cli: $(basename "$t" .sh)" "$t"; done ;;
 	live)
 		single 'live: the scorer itself' tests/live/score.py --self-test
 		tap live tests/live/run.sh all
+		tap live tests/live/unwind/run.py
 		;;
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;
 	*) echo "run.sh: no group '$group'" >&2; exit 2 ;;

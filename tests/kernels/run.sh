@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# run.sh: boots other kernels under qemu (TCG, no KVM), records a fixture there with the static ascope and checks what its report says.
+# run.sh: boots other kernels under qemu (TCG, no KVM), records a fixture there with the static ascope and checks what its report says: blocks, whole stacks.
 #
 # usage: tests/kernels/run.sh OUT [PACKAGE...]        `make check-kernels`
 #
@@ -23,8 +23,9 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-program=$out/fixtures/release/scenarios
-(cd fixtures && CARGO_TARGET_DIR=$out/fixtures cargo build --release --locked --quiet -p scenarios)
+fixtures=${CARGO_TARGET_DIR:-$out/fixtures}
+program=$fixtures/release/scenarios
+(cd fixtures && CARGO_TARGET_DIR=$fixtures cargo build --release --locked --quiet -p scenarios)
 
 # a root file system of one shell, one program and its libraries
 root=$work/root
@@ -42,15 +43,26 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 ip link set lo up
 cd /tmp
-/bin/scenarios sleep --seconds 20 >/dev/null &
-sleep 3
-/bin/ascope record -q --comm scenarios -d 4 -o x.ascope 2>&1
-echo "@record $?"
-/bin/ascope query --no-cache --target /bin/scenarios x.ascope --json \
-	"SELECT verdict, (SELECT count(*) FROM blocking WHERE dur >= 10000000 AND class = 'sleep' AND function LIKE '%back_off') AS blocks,
-	 (SELECT count(*) FROM blocking WHERE dur >= 10000000) AS all_blocks, (SELECT group_concat(found_by || ' ' || tick_valid) FROM runtime) AS found,
-	 (SELECT value FROM meta WHERE key = 'waker.interrupts') AS wakers FROM capture" 2>/dev/null | tr -d '\n'
-echo " @query"
+for scenario in sleep spin; do
+	/bin/scenarios $scenario --seconds 20 >/dev/null &
+	fixture=$!
+	sleep 3
+	/bin/ascope record -q --comm scenarios -d 4 -o $scenario.ascope 2>&1
+	echo "@record $?"
+	kill $fixture
+	/bin/ascope query --no-cache --target /bin/scenarios $scenario.ascope --json \
+		"SELECT '$scenario' AS scenario, verdict,
+		 (SELECT count(*) FROM blocking WHERE dur >= 10000000) AS blocks,
+		 (SELECT count(*) FROM blocking WHERE dur >= 10000000 AND (class = 'sleep' AND function LIKE '%back_off' OR class = 'cpu' AND line > 0)) AS expected,
+		 (SELECT group_concat(found_by || ' ' || tick_valid) FROM runtime) AS found,
+		 (SELECT value FROM meta WHERE key = 'waker.interrupts') AS wakers,
+		 (SELECT value FROM meta WHERE key = 'recorder.privileges') AS privileges,
+		 (SELECT count(*) FROM sample) AS samples,
+		 (SELECT sum(events) FROM stack_end WHERE status = 'whole') AS whole, (SELECT sum(events) FROM stack_end) AS stacks,
+		 (SELECT max(depth) FROM stack WHERE kind = 'user') AS depth,
+		 (SELECT value FROM total WHERE key = 'cost.verified_insns') AS insns FROM capture" 2>/dev/null | tr -d '\n'
+	echo " @query"
+done
 poweroff -f
 INIT
 chmod +x "$root/init"
@@ -60,17 +72,21 @@ n=0 failed=0
 for package in "$@"; do
 	n=$((n + 1))
 	mkdir "$work/$n"
-	(cd "$work/$n" && apt-get download -qq "$package" >/dev/null 2>&1 && dpkg -x ./*.deb .) || { echo "not ok $n - $package: cannot be downloaded"; failed=1; continue; }
-	timeout 300 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot -kernel "$work/$n"/boot/vmlinuz-* -initrd "$work/initrd" \
+	(cd "$work/$n" && apt-get download -qq "$package" >/dev/null 2>&1 && dpkg -x ./*.deb .) || { echo "ok $n - kernel ${package#linux-image-} # SKIP cannot be downloaded"; continue; }
+	timeout 300 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -nic none -no-reboot -kernel "$work/$n"/boot/vmlinuz-* -initrd "$work/initrd" \
 		-append 'console=ttyS0 quiet panic=-1' >"$work/$n.log" 2>&1 </dev/null || true
-	answer=$(grep -aoE '\[?\{.*\}\]? *@query' "$work/$n.log" | sed 's/ *@query//' || true)
-	if grep -aq '@record 0' "$work/$n.log" && python3 - "$answer" <<'PY'; then
+	grep -aoE '\[?\{.*\}\]? *@query' "$work/$n.log" | sed 's/ *@query//' >"$work/$n.answers" || true
+	if [ "$(grep -ac '@record 0' "$work/$n.log")" = 2 ] && python3 - "$work/$n.answers" <<'PY'; then
 import json
 import sys
-row = json.loads(sys.argv[1])[0]
-print("#", row)
-assert row["blocks"] >= 5 and row["blocks"] == row["all_blocks"] and row["verdict"] == "complete", row
-assert row["found"] == "symbol+scan 1", row
+rows = {row["scenario"]: row for line in open(sys.argv[1]) for row in json.loads(line)}
+for row in rows.values():
+    print("#", row)
+    assert row["verdict"] == "complete" and row["blocks"] == row["expected"], row
+    assert row["found"] == "symbol+scan 1" and row["privileges"] == "dropped", row
+    assert row["whole"] >= 0.999 * row["stacks"] and row["depth"] >= 15, row
+    assert 0 < row["insns"] < 50000, row
+assert rows["sleep"]["blocks"] >= 5 and rows["spin"]["blocks"] >= 1 and rows["spin"]["samples"] >= 50, rows
 PY
 		echo "ok $n - kernel ${package#linux-image-}"
 	else

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Measures what ascope costs and prints it beside the bars that it has set itself. Started by run.sh; doc/bench.md says how each is measured.
+
+    bench.py --ascope FILE --programs DIR [--table-build FILE] [--rounds N] [--json] [NAME...]
+
+Prints figures, never a verdict: the exit status is 0 whatever they are, and 1 when a measurement could not be made (which, and
+why, is said). 2: usage.
+"""
+import argparse
+import glob
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import echo
+import kernel
+import stacks
+from harness import Failed, Place, median, spread
+
+
+class Row:
+    """One figure of the table. `met`: yes, no, unclear (the bar lies within the spread, or there is a doubt); None where there is no bar."""
+
+    def __init__(self, what, figure, unit, noise=None, bar=None, beside="", doubt=""):
+        self.what, self.figure, self.unit, self.noise, self.bar, self.beside = what, figure, unit, noise, bar, beside
+        self.met = None if bar is None else "yes" if figure <= bar else "no"
+        if self.met and (doubt or noise and abs(figure - bar) < noise):
+            self.met = "unclear"
+        self.beside += f"; {doubt}" if doubt else ""
+
+    def text(self, value, digits=3):
+        if self.unit == "%":
+            return f"{value * 100:.{digits}g} %"
+        return f"{value:.0f}" if value >= 1000 else f"{value:.{digits}g}{' ' + self.unit if self.unit else ''}"
+
+    def line(self):
+        figure = self.text(self.figure) + (f" ±{self.text(self.noise, 2)}" if self.noise else "")
+        bar = "" if self.bar is None else f"≤ {self.text(self.bar)}"
+        met = {None: "", "yes": "met", "no": "NOT MET", "unclear": "unclear"}[self.met]
+        return f"{self.what:62} {figure:>18}   {bar:>9}  {met:8}{self.beside}"
+
+
+class Bench:
+    """The measurements, by name. Each returns rows; `say` gets the figures behind them."""
+
+    def __init__(self, place, options):
+        self.place, self.rounds, self.table_build = place, options.rounds, options.table_build
+        self.say = lambda text: print(f"    {text}", file=sys.stderr if options.json else sys.stdout, flush=True)
+
+    def need_perf(self):
+        if not self.place.perf:
+            raise Failed("perf is not here (Debian: apt-get install linux-perf)")
+
+    @staticmethod
+    def doubt(r):
+        """Why differences of such runs say little, or nothing."""
+        unsteady = spread(r["base"]) / median(r["base"])
+        return f"the unrecorded request alone varies by ±{unsteady:.0%}: the machine is not quiet" if unsteady > 0.05 else ""
+
+    @staticmethod
+    def lost(row):
+        lost = 1 - median(row["kept"])
+        return f"; perf lost {lost:.0%} of the switches, which spares it work" if lost > 0.01 else ""
+
+    def echo(self):
+        """CPU time and bytes a request, one request in flight, beside perf."""
+        self.need_perf()
+        r = echo.measure(self.place, connections=1, n=50_000, rounds=self.rounds, recorders=list(echo.RECORDERS))
+        echo.tell(r, self.say)
+        rows = []
+        for peer, bar in (("perf dwarf", 1 / 4), ("perf -g", 1 / 2)):
+            ratios = [a / b for a, b in zip(r["ascope"]["added"], r[peer]["added"])]
+            rows.append(Row(f"echo, 1 in flight: CPU that ascope adds, as part of {peer}'s", median(ratios), "", spread(ratios), bar,
+                            beside=f"ascope {median(r['ascope']['part']):+.1%}, perf {median(r[peer]['part']):+.1%} of the request"
+                            + self.lost(r[peer]), doubt=self.doubt(r)))
+        ratios = [a / b for a, b in zip(r["ascope --stacks=all"]["added"], r["perf -g"]["added"])]
+        rows.append(Row("the same with --stacks=all, as part of perf -g's", median(ratios), "", spread(ratios)))
+        for name in ("ascope", "ascope --stacks=all"):
+            ratios = [a / b for a, b in zip(r[name]["bytes"], r["perf dwarf"]["bytes"])]
+            rows.append(Row(f"bytes: {name}'s file, as part of perf dwarf's", median(ratios), "", bar=1 / 20,
+                            beside=f"{median(r[name]['bytes']):.1f} and {median(r['perf dwarf']['bytes']):.0f} bytes a request"))
+        return rows
+
+    def echo16(self):
+        """CPU time a request with 16 in flight, server and client on a CPU each."""
+        other = (self.place.cpu + 1) % os.cpu_count()
+        base, ours = echo.account(self.place, 16, 150_000, self.rounds, other)
+        rows = [Row("echo, 16 in flight, by account: run time of BPF programs, and the recorder's", median(ours) / median(base), "%",
+                    spread(ours) / median(base), beside=f"{median(ours):.0f} ns of {median(base) / 1000:.1f} us a request")]
+        for cpu, what, bar in ((other, "a CPU each", 0.01), (self.place.cpu, "one CPU", None)):
+            r = echo.measure(self.place, 16, 150_000, 3 * self.rounds if bar else self.rounds, ["ascope"], cpu)
+            echo.tell(r, self.say)
+            rows.append(Row(f"echo, 16 in flight, server and client on {what}: CPU that ascope adds", median(r["ascope"]["part"]), "%",
+                            spread(r["ascope"]["part"]), bar, beside=f"{median(r['switches']):.3f} switches of the server a request",
+                            doubt=self.doubt(r)))
+        return rows
+
+    def cut(self):
+        """Stacks that end early, beside perf's."""
+        self.need_perf()
+        found = stacks.measure(self.place)
+        part = {name: cut / n for name, (n, cut) in found.items()}
+        for name, (n, cut) in found.items():
+            self.say(f"{name:20} {cut} of {n} stacks end early")
+        return [Row("stacks cut short, threads 60 frames of 200 bytes deep", part["ascope"], "%", bar=0.0,
+                    beside=f"perf dwarf {part['perf dwarf']:.0%}, perf -g {part['perf -g']:.0%}")]
+
+    def bpf(self):
+        """Run time of all BPF programs at 20,000 switches a second."""
+        empty, null = kernel.empty_run(self.place), kernel.null_run(self.place)
+        rows = kernel.load(self.place, 3, self.rounds, {"ascope": (), "ascope --stacks=all": ("--stacks", "all")})
+        self.say(f"a run of a program that does nothing: {empty:.0f} ns; of ascope's for a switch that concerns no target: {null:.0f} ns")
+        kernel.tell_load(rows, self.say)
+        table = []
+        for name, what, bar in (("ascope", "all BPF programs, 20 k switches/s of which 1 k in a poll: of one CPU", 0.03),
+                                ("ascope --stacks=all", "the same with --stacks=all", None)):
+            mine = [r for r in rows if r["of"] == name]
+            # the kernel reads its clock twice a run only while somebody measures: what a program that does nothing "takes" is taken off
+            clock = median([r["runs"] for r in mine]) * empty * 20_000 / 1e9
+            part = [r["part"] - clock for r in mine]
+            noise = max(spread(part), median([r["others"] for r in mine]))  # what was taken off is an estimate
+            table.append(Row(what, median(part), "%", noise, bar,
+                             beside=f"{median(part) + clock:.2%} with the kernel's own measuring; scaled from {median([r['rate'] for r in mine]):.0f}/s"))
+        return table
+
+    def walk(self):
+        """The in-kernel walk, ns a frame."""
+        per_frame, ns, frames = kernel.walk(self.place, 2, self.rounds)
+        for depth, values in ns.items():
+            walked = f", {frames[depth]:.1f} frames walked" if depth in frames else ""
+            self.say(f"depth {depth}: {median(values):.0f} ns a switch{walked}")
+        if median(per_frame) < 5:
+            raise Failed("55 frames more cost nothing: this ascope does not walk them")
+        return [Row("walk, warm: a frame", median(per_frame), "ns", spread(per_frame), 200)]
+
+    def verifier(self):
+        """Instructions that the verifier looks at, on this kernel."""
+        insns = kernel.verifier(self.place)
+        self.say(", ".join(f"{name} {n}" for name, n in sorted(insns.items(), key=lambda kv: -kv[1])))
+        name, most = max(insns.items(), key=lambda kv: kv[1])
+        return [Row("verifier: instructions of the largest BPF program", most, "", bar=50_000, beside=f"{name}, {platform.release()}")]
+
+    def table(self):
+        """Building unwind tables: libc, and a large Rust binary."""
+        if not self.table_build:
+            raise Failed("table_build was not built")
+        libc = next(iter(glob.glob("/lib/*-linux-gnu/libc.so.6") + glob.glob("/lib64/libc.so.6")), None)
+        cargo = subprocess.run(["rustup", "which", "cargo"], capture_output=True, text=True, check=False).stdout.strip() if libc else ""
+        cargo = cargo or subprocess.run(["sh", "-c", "command -v cargo"], capture_output=True, text=True, check=False).stdout.strip()
+        if not libc or not cargo:
+            raise Failed("no libc.so.6 or no cargo to read")
+        out = subprocess.run([self.table_build, libc, os.path.realpath(cargo)], capture_output=True, text=True, check=False)
+        lines = [dict(zip(out.stdout.splitlines()[0].split("\t"), line.split("\t"))) for line in out.stdout.splitlines()[1:]]
+        if out.returncode or len(lines) != 2:
+            raise Failed(f"table_build: {out.stdout[-200:]}{out.stderr[-200:]}")
+        for line in lines:
+            self.say("  ".join(f"{k} {v}" for k, v in line.items()))
+        small, large = lines
+        return [Row("unwind table of libc", float(small["ms"]), "ms", bar=5),
+                Row(f"unwind table of cargo ({small and large['MB']} MB of Rust)", float(large["ms"]), "ms", bar=100),
+                Row("map memory per row, index included", max(float(small["B/row"]), float(large["B/row"])), "bytes", bar=12)]
+
+
+NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "table"]
+
+
+def arguments():
+    p = argparse.ArgumentParser(description="Measures what ascope costs.", usage=__doc__.split("\n\n")[1].strip())
+    p.add_argument("--ascope", required=True)
+    p.add_argument("--programs", required=True)
+    p.add_argument("--table-build")
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--json", action="store_true")
+    p.add_argument("names", nargs="*", metavar="NAME")
+    options = p.parse_args()
+    unknown = set(options.names) - set(NAMES)
+    if unknown or options.rounds < 1:
+        p.error(f"no such measurement: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}" if unknown else "--rounds: at least 1")
+    return options
+
+
+def main():
+    options = arguments()
+    place = Place(options.ascope, options.programs, cpu=max(os.sched_getaffinity(0)))
+    bench = Bench(place, options)
+    table, failed = [], {}
+    try:
+        for name in options.names or NAMES:
+            bench.say(f"-- {name}: {getattr(bench, name).__doc__}")
+            try:
+                table += [(name, row) for row in getattr(bench, name)()]
+            except (Failed, OSError, ValueError, KeyError, IndexError) as e:
+                failed[name] = f"{type(e).__name__ + ': ' if not isinstance(e, Failed) else ''}{e}"
+                bench.say(f"not measured: {failed[name]}")
+    finally:
+        place.release()
+    head = {"date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()), "kernel": platform.release(), "cpus": os.cpu_count(),
+            "load": os.getloadavg()[0]}
+    if options.json:
+        json.dump({**head, "rows": [{"of": name, **{k: getattr(row, k) for k in ("what", "figure", "unit", "noise", "bar", "met", "beside")}}
+                                    for name, row in table], "failed": failed}, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+    else:
+        print(f"\n{head['date']} UTC, Linux {head['kernel']}, {head['cpus']} CPUs, load {head['load']:.1f} at the end")
+        for name, row in table:
+            print(f"{name:9} {row.line()}")
+        for name, why in failed.items():
+            print(f"{name:9} not measured: {why}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
