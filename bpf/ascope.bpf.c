@@ -277,6 +277,7 @@ static __always_inline void follow_child(struct wire_target *t, u32 tgid)
 	(void)__sync_fetch_and_or(target_word(tgid), 1ULL << (tgid & 63));
 	if (bpf_map_update_elem(&targets, &tgid, t, BPF_NOEXIST))
 		stat_add(WIRE_STAT_TARGETS_FULL);
+	note_start(tgid);
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -316,7 +317,7 @@ int BPF_PROG(on_exec, struct task_struct *p, int old_pid)
 	t->layout.gen++;
 	t->map_n = 0;
 	t->map_gen++;
-	t->exec_ts = bpf_ktime_get_ns();
+	note_start((u32)p->tgid);
 	bpf_map_delete_elem(&notes, &old_tid);
 	e = RESERVE(struct wire_exec, WIRE_EXEC);
 	if (!e)

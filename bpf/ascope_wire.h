@@ -182,7 +182,6 @@ struct wire_layout {
 struct wire_target {
 	struct wire_layout layout;
 	__u32 map_first, map_n; /* its slice of the unwind maps (unwind_rows.h); map_n 0: nothing is known yet */
-	__u64 exec_ts;		/* when its image was started by an exec that was seen, CLOCK_MONOTONIC ns; 0 before */
 	__u32 map_gen;		/* counts changes after which an address may mean other code: exec, a mapping replaced */
 	__u32 pad;
 };

@@ -53,7 +53,6 @@ struct walk {
 	u32 busy; /* of a slot that is claimed: slot_claim() */
 	u32 pad;
 	u64 hash;
-	u64 exec_ts; /* of the target */
 	struct uw u;
 	struct walk_note note;
 	struct wire_stack stack; /* n frames are there */
@@ -87,6 +86,14 @@ struct {
 	__type(key, u32);
 	__type(value, struct stack_copy);
 } stack_copies SEC(".maps");
+
+/* When processes were forked or execed, CLOCK_MONOTONIC ns. Not in struct wire_target, which user space writes: it may not know of it yet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 10);
+	__type(key, u32); /* tgid */
+	__type(value, u64);
+} starts SEC(".maps");
 
 /* Stacks sent already. A lost entry only means that a stack is sent twice. */
 struct {
@@ -304,7 +311,6 @@ static __always_inline void begin_walk(struct walk *w, const struct wire_target 
 	uw_start(&w->u, t->map_first, t->map_n, r->ip, r->sp, r->fp, r->in_syscall);
 	w->u.regs = r->regs;
 	w->hash = mix(0x2545f4914f6cdd1dULL, (u64)gen << 32 | tgid);
-	w->exec_ts = t->exec_ts;
 	w->stack.h.tgid = tgid;
 	w->stack.kernel = 0;
 	w->stack.n = 0;
@@ -312,9 +318,23 @@ static __always_inline void begin_walk(struct walk *w, const struct wire_target 
 	w->note.map_gen = gen;
 }
 
+static __always_inline void note_start(u32 tgid)
+{
+	u64 now = bpf_ktime_get_ns();
+
+	bpf_map_update_elem(&starts, &tgid, &now, BPF_ANY);
+}
+
+static __always_inline bool is_starting(u32 tgid)
+{
+	const u64 *ts = bpf_map_lookup_elem(&starts, &tgid);
+
+	return ts && bpf_ktime_get_ns() - *ts < STARTING_NS;
+}
+
 static __always_inline u64 end_walk(struct walk *w, int status)
 {
-	if (status == UW_NO_MAPPING && bpf_ktime_get_ns() - w->exec_ts < STARTING_NS)
+	if ((status == UW_NO_MAPPING || status == UW_FAULT) && is_starting(w->stack.h.tgid))
 		w->stack.status = status = UW_STARTING;
 	stat_add(WIRE_STAT_WALK + (u32)status % UW_STATUSES);
 	stat_sum(WIRE_STAT_WALK_FRAMES, w->stack.n);

@@ -111,6 +111,6 @@ enum uw_status {
 	UW_NO_MAPPING = 6, /* a pc in no known executable mapping */
 	UW_BAD_RULE = 7,   /* a rule that cannot be expressed */
 	UW_BROKEN = 8,	   /* the stack pointer did not move towards the stack's base */
-	UW_STARTING = 9,   /* as UW_NO_MAPPING, so soon after exec that nobody could know the mappings */
+	UW_STARTING = 9,   /* as UW_NO_MAPPING or UW_FAULT, so soon after fork or exec that nobody could do better */
 	UW_STATUSES,
 };

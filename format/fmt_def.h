@@ -321,5 +321,5 @@ enum fmt_stack_status {
 	FMT_STACK_NO_MAPPING = 6, /* at an address in no known executable mapping */
 	FMT_STACK_BAD_RULE = 7,	  /* at unwind information that cannot be followed */
 	FMT_STACK_BROKEN = 8,	  /* the stack pointer did not move towards the stack's base */
-	FMT_STACK_STARTING = 9,	  /* as no mapping, within 100 ms of exec: while the program was being loaded */
+	FMT_STACK_STARTING = 9,	  /* as no mapping or fault, within 100 ms of fork or exec: while the program was being loaded */
 };

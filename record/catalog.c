@@ -214,15 +214,13 @@ static void process_end(struct catalog *c, struct cat_process *p)
 	process_release(p);
 }
 
-struct cat_process *catalog_process_exec(struct catalog *c, u32 pid, u64 ts)
+struct cat_process *catalog_process_exec(struct catalog *c, u32 pid)
 {
 	struct cat_process *old = process_known(c, pid), *p;
 
 	if (old)
 		process_end(c, old);
 	p = process_add(c, pid, old ? old->exec_gen + 1 : 0);
-	if (p)
-		p->exec_ts = ts;
 	if (p) {
 		p->layout.gen = old ? old->layout.gen + 1 : 0; /* the kernel side counted the exec, too */
 		process_write(c, p);

@@ -44,7 +44,6 @@ struct cat_process {
 	u32 idx, pid;
 	u32 ns_pid; /* inside its pid namespace; 0 unknown */
 	u32 exec_gen;
-	u64 exec_ts; /* when the image was started by an exec that was seen; 0 before the recording */
 	bool gone;
 	u32 exe_module;		  /* module index of the main program; 0 unknown */
 	struct cat_mapping *maps; /* sorted, without overlaps */
@@ -96,8 +95,8 @@ u32 catalog_string(struct catalog *c, const char *s); /* 0 for "" and when out o
 struct cat_process *catalog_process(struct catalog *c, u32 pid);
 /* A process with this pid was forked: an older one of the same pid is gone, and is another. NULL when out of memory. */
 struct cat_process *catalog_process_start(struct catalog *c, u32 pid);
-/* The process execed at ts: a new image under the same pid. */
-struct cat_process *catalog_process_exec(struct catalog *c, u32 pid, u64 ts);
+/* The process execed: a new image under the same pid. */
+struct cat_process *catalog_process_exec(struct catalog *c, u32 pid);
 void catalog_process_exit(struct catalog *c, u32 pid);
 
 /* Calls fn for every image, alive or not; for every one that is alive. */

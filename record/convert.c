@@ -237,7 +237,7 @@ static int put_exec(struct convert *cv, const struct wire_exec *e)
 	struct cat_process *p;
 
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->old_tid, NULL, 0);
-	p = catalog_process_exec(cv->cat, e->h.tgid, e->h.ts);
+	p = catalog_process_exec(cv->cat, e->h.tgid);
 	if (!p)
 		return -ENOMEM;
 	row.process = p->idx;

@@ -30,11 +30,7 @@ static void read_elf(struct cat_process *p)
 
 static int tell_kernel(struct discover *d, struct cat_process *p)
 {
-	struct wire_target t = {.layout = p->layout,
-				.map_first = p->slice.first,
-				.map_n = p->slice.n,
-				.map_gen = p->map_gen,
-				.exec_ts = p->exec_ts};
+	struct wire_target t = {.layout = p->layout, .map_first = p->slice.first, .map_n = p->slice.n, .map_gen = p->map_gen};
 
 	/* threads that wait since before have had their stacks cut short; now they can be walked from outside */
 	if (p->unpublished && p->met_unknown && p->slice.n) {

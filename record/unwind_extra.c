@@ -6,7 +6,8 @@
  * returns from it on another stack (sysdeps/unix/sysv/linux/x86_64/clone3.S); the thread that called is there for as long as the kernel takes. Of
  * musl, which is written without call frame information for its assembly:
  *
- *	_start           the program's entry point, where it begins with `xor %ebp,%ebp` as the ABI recommends for the outermost frame
+ *	_start           the program's entry point, where it begins with `xor %ebp,%ebp` as the ABI recommends for the outermost frame; of glibc's loader, `mov
+ *	                 %rsp,%rdi; call _dl_start` (sysdeps/x86_64/dl-machine.h, RTLD_START)
  *	__restore_rt     `mov $15,%rax; syscall`: rt_sigreturn, before which the kernel's signal frame is at the stack pointer
  *	__clone          the tail that calls the new thread's function and then exits the thread
  *
@@ -231,7 +232,7 @@ static u32 row_above(const struct cfi_rows *rows, u64 pc)
 
 static int find_entry(struct pieces *p, const struct elf_view *v, const struct cfi_input *in, const struct cfi_rows *rows)
 {
-	static const u8 xor_ebp[] = {0x31, 0xed}, xor_rbp[] = {0x48, 0x31, 0xed};
+	static const u8 xor_ebp[] = {0x31, 0xed}, xor_rbp[] = {0x48, 0x31, 0xed}, loader[] = {0x48, 0x89, 0xe7, 0xe8};
 	_cleanup_free_ u8 *code = NULL;
 	u64 start = v->eh.e_entry, end;
 	u32 above = row_above(rows, start - in->base);
@@ -241,10 +242,11 @@ static int find_entry(struct pieces *p, const struct elf_view *v, const struct c
 	if (above && (rows->rows[above - 1] & 15) != UW_END)
 		return 0;
 	err = elf_view_copy(v, start, ENTRY_BYTES, &code, &n);
-	if (err || n < sizeof(xor_rbp))
+	if (err || n < sizeof(loader))
 		return err;
 	end = above < rows->n ? min_u64(start + n, in->base + (rows->rows[above] >> 32)) : start + n;
-	if (!memcmp(code, xor_ebp, sizeof(xor_ebp)) || !memcmp(code, xor_rbp, sizeof(xor_rbp)))
+	if (!memcmp(code, xor_ebp, sizeof(xor_ebp)) || !memcmp(code, xor_rbp, sizeof(xor_rbp)) ||
+	    !memcmp(code, loader, sizeof(loader)))
 		add_piece(p, in, start, end, uw_rule(UW_STOP, 0, 0));
 	return 0;
 }

@@ -119,7 +119,7 @@ CREATE TABLE symbol (
 
 -- Distinct stacks. Statuses of user stacks, by how the walk ended: whole (at the outermost frame), truncated (at the limit of frames), no_table (in code
 -- without unwind table), fault (stack memory could not be read), no_mapping (at an address in no known file), bad_rule (at an unwind rule that
--- cannot be followed), broken (the stack pointer led nowhere), starting (as no_mapping, while
+-- cannot be followed), broken (the stack pointer led nowhere), starting (as no_mapping or fault, while
 -- the program was being loaded), frame_pointers (walked by them alone: how it ended is unknown), leaf_only (not
 -- walked: the interrupted address is all there is).
 CREATE TABLE stack (

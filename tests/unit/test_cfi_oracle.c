@@ -558,14 +558,13 @@ static void vdso(void **state)
 	check_elf("[vdso]", elf_memory((char *)(uintptr_t)image, n), &m);
 }
 
+/* Checks nothing unless it is asked to: ASCOPE_CFI_CORPUS=FILE:FILE... */
 static void named_files(void **state)
 {
 	const char *at = getenv("ASCOPE_CFI_CORPUS");
 
 	(void)state;
-	if (!at)
-		skip();
-	while (*at) {
+	while (at && *at) {
 		size_t n = strcspn(at, ":");
 		char path[4096];
 

@@ -672,7 +672,7 @@ static void one_table_for_all(void **state)
 	assert_int_not_equal(child->map_gen, s.p->map_gen);
 	assert_memory_equal(s.a.maps + child->slice.first, s.a.maps + s.p->slice.first, child->slice.n * sizeof(struct uw_map));
 	slice = child->slice;
-	again = catalog_process_exec(s.cat, pid, 1);
+	again = catalog_process_exec(s.cat, pid);
 	assert_non_null(again);
 	assert_int_equal(child->slice.n, 0);
 	assert_int_equal(again->map_gen, 0);

@@ -258,6 +258,8 @@ static void entry_point(void **state)
 	(void)state;
 	CHECK_PATCHED("other code", &shape, 0x430, "\x48\x89\xe7", 3, FDE_ROWS, ROW(0x1430, UW_END));
 	CHECK_PATCHED("xor %ebp,%ebp", &shape, 0x430, "\x31\xed", 2, FDE_ROWS, ROW(0x1430, KIND(UW_STOP)), ROW(0x1470, UW_END));
+	CHECK_PATCHED("glibc's loader", &shape, 0x430, "\x48\x89\xe7\xe8", 4, FDE_ROWS, ROW(0x1430, KIND(UW_STOP)),
+		      ROW(0x1470, UW_END));
 	CHECK_PATCHED("covered", &shape, offsetof(Elf64_Ehdr, e_entry), &covered, 8, FDE_ROWS, ROW(0x1430, UW_END));
 	CHECK_PATCHED("outside", &shape, offsetof(Elf64_Ehdr, e_entry), &outside, 8, FDE_ROWS, ROW(0x1430, UW_END));
 }
