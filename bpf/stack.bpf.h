@@ -334,7 +334,7 @@ static __always_inline bool is_starting(u32 tgid)
 
 static __always_inline u64 end_walk(struct walk *w, int status)
 {
-	if ((status == UW_NO_MAPPING || status == UW_FAULT) && is_starting(w->stack.h.tgid))
+	if ((status == UW_NO_MAPPING || (status == UW_FAULT && w->stack.n <= 1)) && is_starting(w->stack.h.tgid))
 		w->stack.status = status = UW_STARTING;
 	stat_add(WIRE_STAT_WALK + (u32)status % UW_STATUSES);
 	stat_sum(WIRE_STAT_WALK_FRAMES, w->stack.n);

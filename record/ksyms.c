@@ -119,16 +119,25 @@ static const struct ksym *find(const struct ksym_table *t, u64 addr)
 	return lo ? &t->syms[lo - 1] : NULL;
 }
 
-int ksyms_lookup(const struct procfs *fs, const u64 *addrs, u32 n, ksym_fn fn, void *ctx)
+int ksyms_copy(struct catalog *cat, const struct procfs *fs, struct fmt_writer *w, u64 stext)
 {
 	struct ksym_table t = {.n = 0};
+	const u64 *addrs;
+	u32 n = catalog_kernel_addrs(cat, &addrs);
 	int err = n ? table_read(&t, fs) : 0;
 
+	if (err == -EACCES || err == -EPERM || err == -ENOENT) /* hidden */
+		err = 0;
 	for (u32 i = 0; i < n && !err; i++) {
 		const struct ksym *s = find(&t, addrs[i]);
+		struct fmt_ksym row = {.addr = addrs[i] - stext};
 
-		if (s && addrs[i] - s->addr < 1 << 20)
-			err = fn(ctx, addrs[i], s->name, addrs[i] - s->addr, s->module);
+		if (!s || addrs[i] - s->addr >= 1 << 20)
+			continue;
+		row.off = addrs[i] - s->addr;
+		row.name = catalog_string(cat, s->name);
+		row.module = catalog_string(cat, s->module);
+		err = fmt_writer_row(w, FMT_KSYM, &row, NULL, 0);
 	}
 	table_release(&t);
 	return err;

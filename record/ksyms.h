@@ -3,7 +3,8 @@
 #pragma once
 
 #include "base/base.h"
-#include "record/procfs.h"
+#include "format/fmt_writer.h"
+#include "record/catalog.h"
 
 struct ksyms_facts {
 	u64 stext;		/* address of _stext; 0 when this host hides kernel addresses (kernel.kptr_restrict) from us */
@@ -13,8 +14,8 @@ struct ksyms_facts {
 /* One pass over the file, which has some 200,000 lines. A file that cannot be read gives no facts. */
 struct ksyms_facts ksyms_probe(void);
 
-/* One answer: `name` of `module` ("" the kernel) contains addr at `off` bytes. Strings live during the call. */
-typedef int (*ksym_fn)(void *ctx, u64 addr, const char *name, u64 off, const char *module);
-
-/* Calls fn for each of the n addresses that a symbol contains. Returns 0, fn's non-zero answer, or negative errno. */
-int ksyms_lookup(const struct procfs *fs, const u64 *addrs, u32 n, ksym_fn fn, void *ctx) __must_check;
+/*
+ * Writes the names of the kernel addresses that stacks have (catalog_kernel_addrs()). Called after the last event. A host that hides its symbols is no
+ * error: the addresses have no names then. 0, -ENOMEM or the writer's error.
+ */
+int ksyms_copy(struct catalog *cat, const struct procfs *fs, struct fmt_writer *w, u64 stext) __must_check;

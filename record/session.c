@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -41,7 +42,7 @@
 #include "record/perfmap.h"
 #include "record/procfs.h"
 
-enum { DRAIN_MS = 20, SYNC_EVERY_S = 5 };
+enum { DRAIN_MS = 20, SYNC_EVERY_S = 5, PRIORITY = -10 /* nice(2) */ };
 /* After an exec: its files are mapped within milliseconds, and before they are known stacks cannot be walked. */
 enum { DRAIN_FAST_MS = 2 };
 #define FAST_FOR      (100 * NSEC_PER_MSEC)
@@ -242,12 +243,19 @@ static int drop_privileges(struct session *s)
 	return 0;
 }
 
+/* It needs little, but soon: on a host whose cpus are all taken the ring would fill, and new libraries be met late. Not permitted: as it is. */
+static void raise_priority(void)
+{
+	(void)setpriority(PRIO_PROCESS, 0, PRIORITY);
+}
+
 static int start(struct session *s)
 {
 	int err = kernel_side_attach(s->kernel); /* says why itself */
 
 	if (err)
 		return err;
+	raise_priority();
 	s->start = clock_ns(CLOCK_MONOTONIC);
 	s->gap_from = s->start;
 	s->next_second = s->start + NSEC_PER_SEC;
@@ -447,25 +455,6 @@ static void run(struct session *s)
 
 /* ---- finish ---- */
 
-static int put_ksym(void *ctx, u64 addr, const char *name, u64 off, const char *module)
-{
-	struct session *s = ctx;
-	struct fmt_ksym row = {.addr = addr - s->ksyms.stext, .off = off};
-
-	row.name = catalog_string(s->cat, name);
-	row.module = catalog_string(s->cat, module);
-	return fmt_writer_row(s->w, FMT_KSYM, &row, NULL, 0);
-}
-
-static int put_kernel_symbols(struct session *s)
-{
-	const u64 *addrs;
-	u32 n = catalog_kernel_addrs(s->cat, &addrs);
-	int err = ksyms_lookup(&s->fs, addrs, n, put_ksym, s);
-
-	return err == -EACCES || err == -ENOENT ? 0 : err; /* no names then; the frames are there */
-}
-
 static int put_perfmaps(struct session *s)
 {
 	struct perfmap_counts n;
@@ -497,7 +486,7 @@ static int finish(struct session *s, u64 *stats)
 	if (!err)
 		err = put_clocks(s);
 	if (!err)
-		err = put_kernel_symbols(s);
+		err = ksyms_copy(s->cat, &s->fs, s->w, s->ksyms.stext);
 	if (!err)
 		err = put_perfmaps(s);
 	facts_counters(&s->facts, stats);
