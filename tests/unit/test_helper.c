@@ -176,11 +176,14 @@ static void dropped(void **state)
 static void holds_nothing(void **state)
 {
 	struct fixture *fx = *state;
+	const struct procfs fs = {.open = helper_open, .ctx = &fx->h};
 	char path[64];
 	u32 open_fds = 0;
 
 	NEED_ROOT(fx);
-	(void)close(proc_open_kallsyms(&(struct procfs){.open = helper_open, .ctx = &fx->h})); /* it has begun to serve */
+	(void)close(proc_open_kallsyms(&fs));
+	/* an answer is sent before the file is closed: with the next one, which has no file, it is */
+	assert_int_equal(proc_open_mem(&fs, (u32)fx->other), -EPERM);
 	for (u32 fd = 0; fd < 256; fd++) {
 		struct stat st;
 

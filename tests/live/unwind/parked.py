@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Threads that wait at depths 0 to 180 in eight ways: the last stack that was recorded of each is the one gdb sees."""
+import contextlib
 import json
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 
@@ -86,7 +89,8 @@ def against_gdb(work):
             record.finish((0, 3))
             expected = gdb_stacks(pid, mappings(pid))
         finally:
-            subprocess.run(["kill", "-KILL", str(pid)], check=False)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     recorded = recorded_stacks(Capture(work))
     check(set(recorded) == set(expected), f"threads: {sorted(recorded)}, gdb has {sorted(expected)}")
     wrong = []
