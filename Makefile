@@ -78,6 +78,7 @@ demo: ## install what is missing, build, record the demo service, print the bloc
 check: ## install what is missing, build, run all tests
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(ORACLE) $(OUT)/fuzz/replay $(OUT)/fuzz/replay_cfi
+	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
 	@tests/run.sh $(OUT) lint unit fuzz cli live kernels
 
 check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel
