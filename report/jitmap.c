@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * jitmap.c: see jitmap.h.
- * Invariant after a parse: ranges are sorted, not empty and do not overlap, so that a lookup is one binary search.
- */
+/* jitmap.c: see jitmap.h. */
 #include "report/jitmap.h"
 
 #include <errno.h>
 #include <string.h>
 
-struct jitmap_range {
-	u64 start, end;
-	u32 name, n; /* where in the text */
-};
-
-/* A line as it was read. */
+/* Where a line's name is in the text. */
 struct jitmap_line {
-	u64 start, end;
 	u32 name, n;
-	u32 seq; /* its number: a later one wins */
 };
 
 static int hex_digit(char c)
@@ -52,7 +42,8 @@ static bool take_hex(const char **p, const char *end, u64 *ret)
 	return true;
 }
 
-static bool read_line(const char *text, size_t from, size_t to, struct jitmap_line *ret)
+/* The bytes [from, to) of the text. */
+static bool read_line(const char *text, size_t from, size_t to, u64 *ret_start, u64 *ret_end, struct jitmap_line *ret)
 {
 	const char *p = text + from, *end = text + to;
 	u64 start, size;
@@ -61,160 +52,67 @@ static bool read_line(const char *text, size_t from, size_t to, struct jitmap_li
 		end--;
 	if (!take_hex(&p, end, &start) || !take_hex(&p, end, &size) || p == end || !size || size > UINT64_MAX - start)
 		return false;
-	*ret = (struct jitmap_line){.start = start, .end = start + size, .name = (u32)(p - text), .n = (u32)(end - p)};
+	*ret_start = start;
+	*ret_end = start + size;
+	*ret = (struct jitmap_line){.name = (u32)(p - text), .n = (u32)(end - p)};
 	return true;
 }
 
-static int read_lines(struct jitmap *m, const char *text, size_t n, struct jitmap_line **ret)
+/* As number m->names. */
+static int add_line(struct jitmap *m, size_t *cap, u64 start, u64 end, const struct jitmap_line *line)
 {
-	_cleanup_free_ struct jitmap_line *lines = NULL;
-	size_t cap = 0;
+	if (m->names == *cap) {
+		size_t more = *cap ? *cap * 2 : 256;
+		struct jitmap_line *lines = reallocarray(m->lines, more, sizeof(*lines));
 
-	for (size_t from = 0, to; from < n; from = to + 1) {
-		const char *nl = memchr(text + from, '\n', n - from);
-		struct jitmap_line line;
-
-		to = nl ? (size_t)(nl - text) : n;
-		if (to == from)
-			continue;
-		if (m->names == JITMAP_MAX_LINES || !read_line(text, from, to, &line)) {
-			m->malformed++;
-			continue;
-		}
-		if (m->names == cap) {
-			struct jitmap_line *p = reallocarray(lines, cap ? cap * 2 : 256, sizeof(*lines));
-
-			if (!p)
-				return -ENOMEM;
-			lines = p;
-			cap = cap ? cap * 2 : 256;
-		}
-		line.seq = (u32)m->names;
-		lines[m->names++] = line;
+		if (!lines)
+			return -ENOMEM;
+		m->lines = lines;
+		*cap = more;
 	}
-	*ret = TAKE_PTR(lines);
-	return 0;
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-	const struct jitmap_line *x = a, *y = b;
-
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	return x->seq < y->seq ? -1 : x->seq > y->seq;
-}
-
-/* ---- the lines that cover one address, the latest on top: a binary heap ---- */
-
-struct heap {
-	const struct jitmap_line **at;
-	size_t n;
-};
-
-static void heap_push(struct heap *h, const struct jitmap_line *line)
-{
-	size_t i = h->n++;
-
-	while (i && h->at[(i - 1) / 2]->seq < line->seq) {
-		h->at[i] = h->at[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	h->at[i] = line;
-}
-
-static void heap_pop(struct heap *h)
-{
-	const struct jitmap_line *last = h->at[--h->n];
-	size_t i = 0;
-
-	for (;;) {
-		size_t child = 2 * i + 1;
-
-		if (child >= h->n)
-			break;
-		if (child + 1 < h->n && h->at[child + 1]->seq > h->at[child]->seq)
-			child++;
-		if (h->at[child]->seq <= last->seq)
-			break;
-		h->at[i] = h->at[child];
-		i = child;
-	}
-	h->at[i] = last;
-}
-
-/* Sorted lines -> ranges: from each address at which something begins or ends to the next, the latest line there. */
-static void flatten(struct jitmap *m, const struct jitmap_line *lines, size_t n, struct heap *h)
-{
-	u64 pos = 0;
-
-	for (size_t i = 0; i < n || h->n;) {
-		const struct jitmap_line *top;
-		struct jitmap_range *last = m->n_ranges ? &m->ranges[m->n_ranges - 1] : NULL;
-		u64 next;
-
-		if (!h->n)
-			pos = lines[i].start;
-		while (i < n && lines[i].start <= pos)
-			heap_push(h, &lines[i++]);
-		while (h->n && h->at[0]->end <= pos)
-			heap_pop(h);
-		if (!h->n)
-			continue;
-		top = h->at[0];
-		next = i < n ? min_u64(top->end, lines[i].start) : top->end;
-		if (last && last->end == pos && last->name == top->name)
-			last->end = next;
-		else
-			m->ranges[m->n_ranges++] = (struct jitmap_range){pos, next, top->name, top->n};
-		pos = next;
-	}
+	m->lines[m->names] = *line;
+	return sym_ranges_add(&m->ranges, start, end, (u32)m->names++);
 }
 
 int jitmap_parse(struct jitmap *m, const char *text, size_t n)
 {
-	_cleanup_free_ struct jitmap_line *lines = NULL;
-	_cleanup_free_ const struct jitmap_line **stack = NULL;
-	struct heap h;
-	int err;
+	size_t cap = 0;
+	int err = 0;
 
 	*m = (struct jitmap){.text = text};
 	BUG_ON(n > UINT32_MAX);
-	err = read_lines(m, text, n, &lines);
-	if (err || !m->names)
-		return err;
-	/* every step of flatten() takes a line in or puts one out, and makes at most one range */
-	m->ranges = calloc(2 * m->names, sizeof(*m->ranges));
-	stack = calloc(m->names, sizeof(*stack));
-	if (!m->ranges || !stack)
-		return -ENOMEM;
-	h = (struct heap){.at = stack};
-	qsort(lines, m->names, sizeof(*lines), compare_lines);
-	flatten(m, lines, m->names, &h);
-	return 0;
+	for (size_t from = 0, to; from < n && !err; from = to + 1) {
+		const char *nl = memchr(text + from, '\n', n - from);
+		struct jitmap_line line;
+		u64 start, end;
+
+		to = nl ? (size_t)(nl - text) : n;
+		if (to == from)
+			continue;
+		if (m->names < JITMAP_MAX_LINES && read_line(text, from, to, &start, &end, &line))
+			err = add_line(m, &cap, start, end, &line);
+		else
+			m->malformed++;
+	}
+	return err ? err : sym_ranges_flatten(&m->ranges); /* the later line has what several cover */
 }
 
 void jitmap_release(struct jitmap *m)
 {
-	free(m->ranges);
+	free(m->lines);
+	sym_ranges_release(&m->ranges);
 	*m = JITMAP_INIT;
 }
 
 bool jitmap_find(const struct jitmap *m, u64 addr, struct jitmap_text *ret)
 {
-	size_t lo = 0, hi = m->n_ranges;
+	const struct sym_range *in = sym_ranges_find(&m->ranges, addr);
+	const struct jitmap_line *line;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->ranges[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (!lo || m->ranges[lo - 1].end <= addr)
+	if (!in)
 		return false;
-	*ret = (struct jitmap_text){m->text + m->ranges[lo - 1].name, min_u64(m->ranges[lo - 1].n, JITMAP_MAX_NAME)};
+	line = &m->lines[in->owner];
+	*ret = (struct jitmap_text){m->text + line->name, min_u64(line->n, JITMAP_MAX_NAME)};
 	return true;
 }
 

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "base/base.h"
+#include "report/sym_ranges.h"
 
 #define JITMAP_MAX_LINES (1U << 22) /* further ones are not read */
 #define JITMAP_MAX_NAME	 1024	    /* bytes; longer names are cut there */
@@ -19,13 +19,13 @@ struct jitmap_text {
 	size_t n;
 };
 
-struct jitmap_range; /* private */
+struct jitmap_line; /* private */
 
 struct jitmap {
 	const char *text; /* borrowed */
-	struct jitmap_range *ranges;
-	size_t n_ranges;
-	u64 names;     /* lines that were read */
+	struct jitmap_line *lines;
+	struct sym_ranges ranges; /* owner: number of the line */
+	u64 names;		  /* lines that were read */
 	u64 malformed; /* lines that were not: no two numbers, no name, no byte of code, or past the end of the address space */
 };
 

@@ -24,6 +24,7 @@
 #include "base/strtab.h"
 #include "base/u64map.h"
 #include "report/sym.h"
+#include "report/sym_ranges.h"
 
 /* ---- sym_elf ---- */
 
@@ -83,33 +84,6 @@ void sym_symtab_release(struct sym_symtab *t);
 
 /* Linker name of the function at an address, or NULL. Owned by the ELF file. */
 const char *sym_symtab_name(const struct sym_symtab *t, const struct sym_elf *e, u64 addr);
-
-/* ---- address ranges ---- */
-
-/* Half-open range and whose it is. */
-struct sym_range {
-	u64 lo, hi;
-	u32 owner;
-};
-
-struct sym_ranges {
-	struct sym_range *v;
-	u32 n, cap;
-};
-
-#define SYM_NO_OWNER UINT32_MAX
-
-int sym_ranges_add(struct sym_ranges *r, u64 lo, u64 hi, u32 owner) __must_check; /* empty ranges are dropped; -ENOMEM, -EFBIG */
-void sym_ranges_release(struct sym_ranges *r);
-
-/*
- * Makes the ranges sorted and disjoint: where several overlap, the highest owner keeps the addresses. When there are too many for
- * that, none are left, which costs names. 0 or -ENOMEM; after an error none are left either.
- */
-int sym_ranges_flatten(struct sym_ranges *r) __must_check;
-
-/* The one of flattened ranges that holds an address, or NULL. */
-const struct sym_range *sym_ranges_find(const struct sym_ranges *r, u64 addr);
 
 /* ---- sym_abbrev ---- */
 

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * sym_ranges.c: address ranges with owners: collected in any order, then flattened into a sorted disjoint list and searched.
- * Used by sym_dwarf.c (units) and sym_scope.c (functions and inlined calls).
- */
-#include <errno.h>
+/* sym_ranges.c: see sym_ranges.h. */
+#include "report/sym_ranges.h"
 
-#include "report/sym_impl.h"
+#include <errno.h>
 
 #define RANGES_MAX (16U << 20)
 
