@@ -312,14 +312,18 @@ FMT_KINDS(FMT_KIND_STRUCT)
 enum fmt_ctx_status { FMT_CTX_NO_LAYOUT = 0, FMT_CTX_READ = 1, FMT_CTX_UNREAD = 2 };
 enum fmt_flavor { FMT_FLAVOR_UNKNOWN = 0, FMT_FLAVOR_CURRENT_THREAD = 1, FMT_FLAVOR_MULTI_THREAD = 2 };
 enum fmt_stack_kind { FMT_STACK_USER = 1, FMT_STACK_KERNEL = 2 };
-enum fmt_stack_status {
-	FMT_STACK_WHOLE = 1,	  /* reached the outermost frame */
-	FMT_STACK_TRUNCATED = 2,  /* at the limit of frames */
-	FMT_STACK_NO_TABLE = 3,	  /* at an address without unwind information, and frame pointers did not help */
-	FMT_STACK_FAULT = 4,	  /* stack memory could not be read */
-	FMT_STACK_FP = 5,	  /* walked by frame pointers alone: whether it is whole is unknown */
-	FMT_STACK_NO_MAPPING = 6, /* at an address in no known executable mapping */
-	FMT_STACK_BAD_RULE = 7,	  /* at unwind information that cannot be followed */
-	FMT_STACK_BROKEN = 8,	  /* the stack pointer did not move towards the stack's base */
-	FMT_STACK_STARTING = 9,	  /* as no mapping or fault, within 100 ms of fork or exec: while the program was being loaded */
-};
+/* X(NAME, lower-case name, value, how the walk ended) */
+#define FMT_STACK_STATUSES(X)                                                                                                    \
+	X(WHOLE, whole, 1, "reached the outermost frame")                                                                        \
+	X(TRUNCATED, truncated, 2, "at the limit of frames")                                                                     \
+	X(NO_TABLE, no_table, 3, "at an address without unwind information, and frame pointers did not help")                    \
+	X(FAULT, fault, 4, "stack memory could not be read")                                                                     \
+	X(FP, frame_pointers, 5, "walked by frame pointers alone: whether it is whole is unknown")                               \
+	X(NO_MAPPING, no_mapping, 6, "at an address in no known executable mapping")                                             \
+	X(BAD_RULE, bad_rule, 7, "at unwind information that cannot be followed")                                                \
+	X(BROKEN, broken, 8, "the stack pointer did not move towards the stack's base")                                          \
+	X(STARTING, starting, 9, "as no mapping or fault, within 100 ms of fork or exec: while the program was being loaded")
+
+#define FMT_STACK_STATUS_ENUM(NAME, name, value, doc) FMT_STACK_##NAME = (value),
+enum fmt_stack_status { FMT_STACK_STATUSES(FMT_STACK_STATUS_ENUM) FMT_STACK_STATUS_END };
+#undef FMT_STACK_STATUS_ENUM

@@ -33,3 +33,12 @@ const struct fmt_kind *fmt_kind_by_id(uint64_t id)
 			return &kinds[i];
 	return NULL;
 }
+
+const char *fmt_stack_status_name(uint64_t status)
+{
+#define STATUS_NAME(NAME, name, value, doc) [value] = #name,
+	static const char *const names[FMT_STACK_STATUS_END] = {FMT_STACK_STATUSES(STATUS_NAME)};
+#undef STATUS_NAME
+
+	return status < FMT_STACK_STATUS_END ? names[status] : NULL;
+}

@@ -24,3 +24,6 @@ const struct fmt_kind *fmt_kind_by_id(uint64_t id);
 
 /* All kinds in id order; the count goes to *ret_n. */
 const struct fmt_kind *fmt_kinds(uint32_t *ret_n);
+
+/* "whole", "truncated", ...; NULL for a value that is no enum fmt_stack_status of this version. */
+const char *fmt_stack_status_name(uint64_t status);

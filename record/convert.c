@@ -17,7 +17,8 @@ _Static_assert((int)WIRE_FLAVOR_MULTI_THREAD == (int)FMT_FLAVOR_MULTI_THREAD, "s
 _Static_assert((int)UW_WHOLE == (int)FMT_STACK_WHOLE && (int)UW_TRUNCATED == (int)FMT_STACK_TRUNCATED &&
 		       (int)UW_NO_TABLE == (int)FMT_STACK_NO_TABLE && (int)UW_FAULT == (int)FMT_STACK_FAULT &&
 		       (int)UW_NO_MAPPING == (int)FMT_STACK_NO_MAPPING && (int)UW_BAD_RULE == (int)FMT_STACK_BAD_RULE &&
-		       (int)UW_BROKEN == (int)FMT_STACK_BROKEN && (int)UW_STARTING == (int)FMT_STACK_STARTING,
+		       (int)UW_BROKEN == (int)FMT_STACK_BROKEN && (int)UW_STARTING == (int)FMT_STACK_STARTING &&
+		       (int)UW_STATUSES == (int)FMT_STACK_STATUS_END,
 	       "same numbers");
 
 void convert_ctx(struct catalog *cat, struct cat_process *p, u32 thread, const struct wire_ctx *x, u64 *cols)

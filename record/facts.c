@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "format/fmt_schema.h"
 #include "version.h"
 
 int facts_err(const struct facts *f)
@@ -84,19 +85,14 @@ void facts_counters(struct facts *f, const u64 *stats)
 		facts_total(f, "lost.targets_full", stats[WIRE_STAT_TARGETS_FULL]);
 }
 
-static const char *const walk_names[UW_STATUSES] = {
-	[UW_WHOLE] = "whole",		[UW_TRUNCATED] = "truncated", [UW_NO_TABLE] = "no_table", [UW_FAULT] = "fault",
-	[UW_NO_MAPPING] = "no_mapping", [UW_BAD_RULE] = "bad_rule",   [UW_BROKEN] = "broken",	  [UW_STARTING] = "starting",
-};
-
 void facts_unwind(struct facts *f, const u64 *stats, struct unwind_tables_counts t)
 {
 	char key[64];
 
-	for (u32 i = 0; i < UW_STATUSES; i++) {
-		if (!walk_names[i])
+	for (u32 i = UW_WHOLE; i < UW_STATUSES; i++) {
+		if (i == FMT_STACK_FP) /* no walk ends so any more */
 			continue;
-		(void)snprintf(key, sizeof(key), "walks.%s", walk_names[i]);
+		(void)snprintf(key, sizeof(key), "walks.%s", fmt_stack_status_name(i));
 		facts_total(f, key, stats[WIRE_STAT_WALK + i]);
 	}
 	facts_total(f, "walks.frames", stats[WIRE_STAT_WALK_FRAMES]);

@@ -13,7 +13,7 @@
  * known.
  */
 #define STACK_LEAF_ONLY 0
-#define STACK_STATUSES	10 /* 0..9 */
+#define STACK_STATUSES	FMT_STACK_STATUS_END /* one above the last */
 
 /* The status of a stack entry of a capture: one of 1..9; what is neither (a later version's, a damaged column) is not whole for all that is known. */
 static inline u64 stack_status_of_entry(u64 status)
@@ -32,6 +32,9 @@ const char *stack_status_why(u64 status);
 
 /* A walk that is known not to have reached the outermost frame: every status but whole and frame_pointers, which cannot tell. */
 bool stack_status_is_cut(u64 status);
+
+/* Speaks for or against the capture: not one by frame pointers, which cannot tell, nor one of a program that was being loaded, when nobody can. */
+bool stack_status_is_judged(u64 status);
 
 /* The outermost frame that was found is where it went wrong: its module is worth naming. */
 bool stack_status_has_culprit(u64 status);

@@ -61,9 +61,8 @@ static struct share share_of(u64 part, u64 whole)
 	return sh;
 }
 
-enum {
-	MANY_STACKS = 10
-}; /* a few walks always end early, where threads and programs begin and end: in a short capture they are soon 1 % */
+/* A few walks always end early, where threads and programs begin and end: in a short capture they are soon 1 %. */
+enum { MANY_STACKS = 10 };
 
 static enum verdict_state by_share(u64 part, u64 whole)
 {
@@ -121,11 +120,11 @@ u64 verdict_stacks(const struct verdict_facts *f)
 
 u64 verdict_stacks_known(const struct verdict_facts *f)
 {
-	struct verdict_facts known = *f;
+	u64 sum = 0;
 
-	known.stacks[FMT_STACK_FP] = 0;
-	known.stacks[FMT_STACK_STARTING] = 0;
-	return verdict_stacks(&known);
+	for (u64 i = 0; i < STACK_STATUSES; i++)
+		sum = add_saturated(sum, stack_status_is_judged(i) ? f->stacks[i] : 0);
+	return sum;
 }
 
 /* "no unwind table 12, not walked 3": the commonest first, as many as a line has room for. */
@@ -139,7 +138,7 @@ static void list_cuts(const struct verdict_facts *f, char *buf, size_t size)
 		u64 best = STACK_STATUSES;
 
 		for (u64 i = 0; i < STACK_STATUSES; i++)
-			if (stack_status_is_cut(i) && i != FMT_STACK_STARTING && !told[i] && f->stacks[i] &&
+			if (stack_status_is_cut(i) && stack_status_is_judged(i) && !told[i] && f->stacks[i] &&
 			    (best == STACK_STATUSES || f->stacks[i] > f->stacks[best]))
 				best = i;
 		if (best == STACK_STATUSES)

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "format/fmt_schema.h"
 #include "tests/live/unwind/oracle_dwfl.h"
 #include "tests/live/unwind/oracle_tables.h"
 #include "tests/live/unwind/oracle_wire.h"
@@ -59,15 +60,11 @@ struct oracle {
 	u32 shown;
 };
 
-static const char *const status_names[UW_STATUSES] = {
-	[UW_MORE] = "more",	    [UW_WHOLE] = "whole",   [UW_TRUNCATED] = "truncated",
-	[UW_NO_TABLE] = "no table", [UW_FAULT] = "fault",   [UW_NO_MAPPING] = "no mapping",
-	[UW_BAD_RULE] = "bad rule", [UW_BROKEN] = "broken", [UW_STARTING] = "starting",
-};
-
 static const char *status_name(u32 status)
 {
-	return status < UW_STATUSES && status_names[status] ? status_names[status] : "?";
+	const char *name = fmt_stack_status_name(status); /* the same numbers as enum uw_status */
+
+	return name ? name : "?";
 }
 
 /* ---- comparing ---- */
