@@ -91,6 +91,12 @@ static __always_inline bool is_new_thread(struct task_struct *t, u64 nr, u64 ax)
 	return (nr == NR_clone || nr == NR_clone3) && !ax && t->pid != t->tgid;
 }
 
+/* Whether user code that runs there could be walked: a kernel's worker has none, and 32-bit code has other rules. */
+static __always_inline bool runs_user_code(u32 flags, u16 cs)
+{
+	return !(flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)) && cs != USER32_CS;
+}
+
 /* Whether there is a user stack to walk: x86-64 code, in memory that is still there. *r is set either way. */
 static __always_inline bool user_regs_of(struct task_struct *t, struct pt_regs *regs, struct user_regs *r)
 {
@@ -100,7 +106,7 @@ static __always_inline bool user_regs_of(struct task_struct *t, struct pt_regs *
 	r->regs = (u64)regs;
 	r->in_syscall = (s64)regs->orig_ax >= 0;
 	r->new_thread = is_new_thread(t, regs->orig_ax, regs->ax);
-	return !(t->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)) && t->mm && (u16)regs->cs != USER32_CS;
+	return t->mm && runs_user_code(t->flags, (u16)regs->cs);
 }
 
 static __always_inline void switch_out(void *ctx, bool preempt, struct task_struct *prev, u32 state)
@@ -201,7 +207,7 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 	return 0;
 }
 
-/* One pair of these is loaded: record/load.c. */
+/* One pair of these is loaded: record/kernel_side.c. */
 SEC("tp_btf/sched_waking")
 int BPF_PROG(waking_exact, struct task_struct *p)
 {
@@ -366,7 +372,7 @@ int BPF_PROG(on_rename, struct task_struct *p, const char *comm)
 	return 0;
 }
 
-/* Every thread of every target as it is now; read by record/threads.c through the iterator's file. */
+/* Every thread of every target as it is now; read by kernel_side_each_thread() through the iterator's file. */
 SEC("iter/task")
 int list_threads(struct bpf_iter__task *ctx)
 {
@@ -380,9 +386,9 @@ int list_threads(struct bpf_iter__task *ctx)
 	row.tgid = (u32)t->tgid;
 	row.tid = (u32)t->pid;
 	row.state = t->__state;
-	row.flags = t->flags;
 	row.fsbase = t->thread.fsbase;
-	if ((u16)BPF_CORE_READ(regs, cs) != USER32_CS && !is_new_thread(t, BPF_CORE_READ(regs, orig_ax), BPF_CORE_READ(regs, ax)))
+	if (runs_user_code(t->flags, (u16)BPF_CORE_READ(regs, cs)) &&
+	    !is_new_thread(t, BPF_CORE_READ(regs, orig_ax), BPF_CORE_READ(regs, ax)))
 		row.ip = BPF_CORE_READ(regs, ip);
 	row.sp = BPF_CORE_READ(regs, sp);
 	row.bp = BPF_CORE_READ(regs, bp);

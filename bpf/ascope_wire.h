@@ -150,7 +150,7 @@ struct wire_core {
 struct wire_task {
 	__u32 tgid, tid;
 	__u32 state;
-	__u32 flags;
+	__u32 pad;
 	__u64 fsbase, ip, sp, bp; /* ip 0: no x86-64 code to walk, or a new thread that has no callers */
 	__u64 nvcsw, nivcsw;	  /* switches so far: equal before and after a look means that it did not run */
 	__u64 start;

@@ -21,7 +21,7 @@ enum {
 enum {
 	KERNEL_FRAMES = 127,	 /* what the kernel gives at most, unless kernel.perf_event_max_stack was raised */
 	NOTE_WORDS = 128,	 /* words of the stack that a note holds, */
-	STARTING_NS = 100000000, /* after exec: the time that the loader and user space need for a program's mappings */
+	STARTING_NS = 100000000, /* after fork or exec: the time that the loader and user space need for a program's mappings */
 	NOTE_SPAN = 8192,	 /* and the bytes from sp on in which they have to be */
 };
 
@@ -269,13 +269,15 @@ __attribute__((noinline)) u64 send_stack(struct walk *w)
 	u64 h, size;
 	u32 n;
 	u8 one = 1;
+	bool settled;
 
 	if (!w)
 		return 0;
 	s = &w->stack;
 	h = mix(w->hash, (u64)s->status << 1 | s->in_syscall) | 1; /* 0 means none */
 	/* one with a pc in no known mapping makes user space look at the mappings: let it be told again as long as that has not helped */
-	if (s->status != UW_NO_MAPPING && s->status != UW_STARTING && bpf_map_lookup_elem(&stacks_seen, &h))
+	settled = s->status != UW_NO_MAPPING && s->status != UW_STARTING;
+	if (settled && bpf_map_lookup_elem(&stacks_seen, &h))
 		return h;
 	n = s->n;
 	if (n > WIRE_MAX_FRAMES)
@@ -291,7 +293,7 @@ __attribute__((noinline)) u64 send_stack(struct walk *w)
 		return 0;
 	}
 	stat_add(WIRE_STAT_SENT + WIRE_STACK);
-	if (s->status != UW_NO_MAPPING && s->status != UW_STARTING)
+	if (settled)
 		bpf_map_update_elem(&stacks_seen, &h, &one, BPF_ANY);
 	return h;
 }

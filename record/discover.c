@@ -144,7 +144,7 @@ struct tick_ctx {
 	int err;
 };
 
-/* New mappings, and processes of which an event was the first thing heard: the record of their start was lost. */
+/* Processes and images that are new, and new mappings of those that are known. */
 static int keep_current(struct tick_ctx *t, struct cat_process *p)
 {
 	u64 now = clock_ns(CLOCK_MONOTONIC);

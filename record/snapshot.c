@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * snapshot.c: every thread as it is when recording begins, or when a runtime is found: workers that are parked, polls that are blocked already. The kernel's task iterator gives state and
- * registers, /proc/PID/mem the Tokio context and the stack. A thread that did not switch between two passes of the iterator
- * was looked at while it stood still.
+ * snapshot.c: every thread as it is when recording begins, when a runtime is found, or when mappings became known that stacks had missed: workers that are parked,
+ * polls that are blocked already. The kernel's task iterator gives state and registers, /proc/PID/mem the Tokio context and the stack. A thread that did not
+ * switch between two passes of the iterator was looked at while it stood still.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,9 +13,6 @@
 #include "record/discover.h"
 #include "record/layout.h"
 #include "record/unwind_walk.h"
-
-/* include/linux/sched.h: threads of a process that run no user code */
-enum { PF_IO_WORKER = 0x10, PF_USER_WORKER = 0x4000 };
 
 enum { DWARF_RDI = 5 }; /* System V ABI AMD64 1.0 figure 3.36 */
 
@@ -46,7 +43,7 @@ static void walk(const struct catalog *cat, struct cat_process *p, struct looked
 					 .other = {[DWARF_RDI] = l->task.wait.arg0}};
 	struct unwind_stack s = {.frames = l->frames, .max = ARRAY_SIZE(l->frames)};
 
-	if (!a || !l->task.ip || l->task.flags & (PF_IO_WORKER | PF_USER_WORKER))
+	if (!a || !l->task.ip)
 		return;
 	unwind_walk(a, p->slice, &regs, cat_process_read, p, &s);
 	l->n_frames = s.n;
@@ -110,10 +107,12 @@ static int check_stood_still(void *ctx, const struct wire_task *t)
 	return 0;
 }
 
-static u64 hash_stack(u32 pid, const struct looked_at *l)
+/* With the process's generation of mappings: behind another, the same addresses are other code. */
+static u64 hash_stack(const struct cat_process *p, const struct looked_at *l)
 {
-	u64 h = 0xcbf29ce484222325ULL ^ pid ^ (u64)l->status << 32;
+	u64 h = 0xcbf29ce484222325ULL ^ p->pid ^ (u64)l->status << 32;
 
+	h = (h ^ p->map_gen) * 0x9e3779b97f4a7c15ULL;
 	for (u32 i = 0; i < l->n_frames; i++)
 		h = (h ^ l->frames[i]) * 0x9e3779b97f4a7c15ULL ^ (h >> 31);
 	return h;
@@ -124,7 +123,7 @@ static u32 stack_of(struct catalog *cat, struct cat_process *p, const struct loo
 	const struct cat_stack s = {
 		.frames = l->frames, .n = l->n_frames, .fp_from = l->fp_from, .status = (enum fmt_stack_status)l->status};
 
-	return catalog_stack(cat, hash_stack(p->pid, l), p, &s, l->row.ts);
+	return catalog_stack(cat, hash_stack(p, l), p, &s, l->row.ts);
 }
 
 static int write_rows(struct snapshot *s, struct fmt_writer *w)
