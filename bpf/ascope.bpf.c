@@ -65,7 +65,7 @@ static __always_inline void send_core(const struct wire_target *t, const struct 
 	struct wire_core *e;
 	u64 part[8];
 
-	if (!t->layout.want_core || x->status != WIRE_CTX_READ || !x->core || !(t->layout.want_core & (1u << (x->flavor - 1))))
+	if (!t->layout[0].want_core || x->status != WIRE_CTX_READ || !x->core || !(t->layout[0].want_core & (1u << (x->flavor - 1))))
 		return;
 	e = RESERVE(struct wire_core, WIRE_CORE);
 	if (!e)
@@ -124,7 +124,7 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 		return;
 	regs = (struct pt_regs *)bpf_task_pt_regs(prev);
 	if (prev->mm)
-		read_ctx(&t->layout, &x, prev->thread.fsbase);
+		read_ctx(&t->layout[0], &x, prev->thread.fsbase);
 	wanted = all_stacks || (waits && !is_idle_wait(&x));
 	if (wanted && prev->mm) {
 		if (user_regs_of(prev, regs, &r))
@@ -148,7 +148,7 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	e->exec = prev->se.sum_exec_runtime;
 	e->switches = (u32)(prev->nvcsw + prev->nivcsw);
 	if (wanted && x.budget)
-		read_queues(&t->layout, &x, e);
+		read_queues(&t->layout[0], &x, e);
 	submit(e, WIRE_SWITCH_OUT);
 	send_core(t, &x, waits, (u32)prev->tgid, (u32)prev->pid);
 }
@@ -190,7 +190,7 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 	if (!irq) {
 		t = target_of((u32)waker->tgid);
 		if (t && waker->mm)
-			read_task(&t->layout, &x, waker->thread.fsbase);
+			read_task(&t->layout[0], &x, waker->thread.fsbase);
 	}
 	e = RESERVE(struct wire_waking, WIRE_WAKING);
 	if (!e)
@@ -254,7 +254,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	t = target_of((u32)cur->tgid);
 	if (!t)
 		return 0;
-	read_ctx(&t->layout, &x, cur->thread.fsbase);
+	read_ctx(&t->layout[0], &x, cur->thread.fsbase);
 	walkable = user_regs_of(cur, (struct pt_regs *)bpf_task_pt_regs(cur), &r);
 	if (user)
 		r = (struct user_regs){.ip = ip, .sp = sp, .fp = bp, .regs = r.regs}; /* the same struct */
@@ -318,9 +318,9 @@ int BPF_PROG(on_exec, struct task_struct *p, int old_pid)
 
 	if (!recording || !t)
 		return 0;
-	t->layout.valid = 0; /* another image: user space looks anew */
-	t->layout.want_core = 0;
-	t->layout.gen++;
+	t->layout[0].valid = 0; /* another image: user space looks anew */
+	t->layout[0].want_core = 0;
+	t->layout[0].gen++;
 	t->map_n = 0;
 	t->map_gen++;
 	note_start((u32)p->tgid);

@@ -16,7 +16,7 @@
 #define WIRE_CORE_BYTES	 256 /* of a scheduler Core, for tick calibration */
 #define WIRE_MAX_TARGETS 4096
 #define WIRE_TARGET_BITS 4096 /* of the filter by tgid */
-#define WIRE_CTX_MAX_OFF 88   /* largest offset a layout may have: the context is read as 96 bytes */
+#define WIRE_CTX_BYTES	 96   /* of a CONTEXT that are read: all fields lie in them */
 
 enum wire_kind {
 	WIRE_SWITCH_OUT = 1,
@@ -158,29 +158,44 @@ struct wire_task {
 	char comm[WIRE_COMM_LEN];
 };
 
+#define WIRE_COPIES   1		 /* of Tokio in one process, whose contexts are read */
+#define WIRE_NOWHERE  0x7fffffff /* a place that this copy does not have */
+#define WIRE_NO_FIELD 0xffff	 /* an offset of a field that this layout does not have */
+
 /*
- * Where the Tokio context lies and what its fields' offsets are: record/layout.c fills it. Offsets in bytes from the start of CONTEXT.
+ * Where one copy of Tokio keeps a thread's context: record/layout.c fills it. Places are in bytes from the copy's TLS base: the thread pointer for the main
+ * program and what was loaded with it (places are negative), the module's own block for a library that was loaded later.
  */
 struct wire_layout {
-	__u64 tls_back; /* CONTEXT is at fsbase - tls_back */
 	__u32 valid;
-	__u32 gen; /* counts changes, so that user space knows which layout a record was read with */
-	__u16 off_sched;
+	__u32 gen;     /* counts changes within the process, over all copies: user space knows by it which layout a record was read with */
+	__u32 dtv_off; /* 0: the base is fsbase; else *(u64 *)(*(u64 *)(fsbase + 8) + dtv_off): glibc's dtv, 16 bytes a module */
+	__s32 at;      /* CONTEXT, of which one read takes 96 bytes; WIRE_NOWHERE before Tokio 1.22 */
+	/* in CONTEXT */
+	__u16 off_sched;  /* WIRE_NO_FIELD before 1.29: at_mt and at_ct then */
 	__u16 off_id;	  /* of the value */
-	__u16 off_id_tag; /* 0xffff: no tag (1.40 and later); else of the u64 that is 1 for Some */
+	__u16 off_id_tag; /* WIRE_NO_FIELD: no tag (1.40 and later); else of the u64 that is 1 for Some */
 	__u16 off_budget;
 	__u16 off_runtime;
-	__u16 has_flavor_tag;	/* scheduler::Context starts with a u64 tag: 1 multi-thread, 0 current-thread */
-	__u16 tick_mt, tick_ct; /* offset of tick in Core */
-	__u16 off_park;		/* multi-thread: offset of park in Core */
-	__u16 off_queue; /* of the run queue's Arc in it, a LIFO slot being at 0; 0: another layout, queue lengths are not read */
+	__u16 has_flavor_tag; /* scheduler::Context starts with a u64 tag: 1 multi-thread, 0 current-thread */
+	/* thread-locals of their own in older versions */
+	__s32 at_mt, at_ct;	     /* pointers to the context of either scheduler, 0 while none is entered (before 1.29) */
+	__s32 at_budget, at_runtime; /* before 1.22 */
+	/* in the scheduler's context */
+	__u16 mt_owner, mt_core; /* Arc<Worker>; Box<Core> */
+	__u16 ct_owner, ct_core; /* Arc<Handle> or what stands for it; Box<Core> */
+	/* in Core */
+	__u16 tick_mt, tick_ct;
+	__u16 off_park;		   /* multi-thread */
+	__u16 off_lifo, off_queue; /* multi-thread: LIFO slot and the run queue's Arc; WIRE_NO_FIELD: not read */
+	__u16 pad;
 	__u32 want_core; /* send WIRE_CORE: bit 0 current-thread, bit 1 multi-thread */
-	__u32 pad;
+	__u32 pad2;
 };
 
 /* One per target process (tgid). */
 struct wire_target {
-	struct wire_layout layout;
+	struct wire_layout layout[WIRE_COPIES];
 	__u32 map_first, map_n; /* its slice of the unwind maps (unwind_rows.h); map_n 0: nothing is known yet */
 	__u32 map_gen;		/* counts changes after which an address may mean other code: exec, a mapping replaced */
 	__u32 pad;

@@ -10,11 +10,10 @@
 
 #include "emit.bpf.h"
 
-#define CTX_BYTES  96
+#define CTX_BYTES  WIRE_CTX_BYTES
 #define CORE_BYTES 128
 
 enum {
-	MT_CORE_LIFO = 0,
 	MT_QUEUE_HEAD = 24, /* in that Arc: u64, low half the real head */
 };
 
@@ -59,17 +58,14 @@ static __always_inline int read_core(const struct wire_layout *l, struct wire_ct
 
 static __always_inline int read_sched(const struct wire_layout *l, struct wire_ctx *x)
 {
-	u64 s[4] = {}; /* tag, handle, borrow flag, core; without a tag: handle, borrow flag, core */
+	u64 s[4] = {}; /* [tag,] owner, borrow flag, core in the order of the layout */
+	bool mt;
 
 	if (bpf_probe_read_user(s, sizeof(s), (void *)x->sched))
 		return -1;
-	if (l->has_flavor_tag) {
-		x->flavor = (u8)s[0] == 1 ? WIRE_FLAVOR_MULTI_THREAD : WIRE_FLAVOR_CURRENT_THREAD;
-		x->core = s[3];
-	} else {
-		x->flavor = WIRE_FLAVOR_CURRENT_THREAD;
-		x->core = s[2];
-	}
+	mt = l->has_flavor_tag && (u8)s[0] == 1;
+	x->flavor = mt ? WIRE_FLAVOR_MULTI_THREAD : WIRE_FLAVOR_CURRENT_THREAD;
+	x->core = s[(mt ? l->mt_core : l->ct_core) / 8 & 3];
 	return x->core ? read_core(l, x) : 0;
 }
 
@@ -83,14 +79,14 @@ static __always_inline int read_outer(const struct wire_layout *l, struct wire_c
 	x->gen = l->gen;
 	if (!l->valid)
 		return -1;
-	if (!fs || bpf_probe_read_user(c, sizeof(c), (void *)(fs - l->tls_back))) {
+	if (!fs || bpf_probe_read_user(c, sizeof(c), (void *)(fs + (s64)l->at))) {
 		x->status = WIRE_CTX_UNREAD;
 		stat_add(WIRE_STAT_UNREAD);
 		return -1;
 	}
 	x->sched = ctx_u64(c, l->off_sched);
 	x->task = ctx_u64(c, l->off_id);
-	if (l->off_id_tag != 0xffff && ctx_u64(c, l->off_id_tag) != 1)
+	if (l->off_id_tag != WIRE_NO_FIELD && ctx_u64(c, l->off_id_tag) != 1)
 		x->task = 0;
 	budget = ctx_u8(c, l->off_budget);
 	x->budget = budget == 1 ? 1 + ctx_u8(c, l->off_budget + 1) : 0;
@@ -128,9 +124,9 @@ static __always_inline void read_queues(const struct wire_layout *l, const struc
 	u64 lifo, queue, q[2];
 	u32 depth;
 
-	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->core || !l->off_queue)
+	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->core || l->off_queue == WIRE_NO_FIELD)
 		return;
-	if (bpf_probe_read_user(&lifo, 8, (void *)x->core + MT_CORE_LIFO) ||
+	if (bpf_probe_read_user(&lifo, 8, (void *)x->core + l->off_lifo) ||
 	    bpf_probe_read_user(&queue, 8, (void *)x->core + l->off_queue) ||
 	    bpf_probe_read_user(q, sizeof(q), (void *)queue + MT_QUEUE_HEAD))
 		return;

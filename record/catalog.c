@@ -486,7 +486,7 @@ void catalog_layout(struct catalog *c, struct cat_process *p, u64 ts)
 			.row = catalog_string(c, p->layout_row),
 			.version = catalog_string(c, p->elf.version),
 			.found_by = catalog_string(c, p->found_by),
-			.tls_back = p->layout.tls_back,
+			.tls_back = (u64)-(s64)p->layout.at,
 			.threads = p->layout_threads,
 			.ts = ts,
 			.tick_off_mt = p->layout.tick_mt,

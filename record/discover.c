@@ -30,7 +30,7 @@ static void read_elf(struct cat_process *p)
 
 static int tell_kernel(struct discover *d, struct cat_process *p)
 {
-	struct wire_target t = {.layout = p->layout, .map_first = p->slice.first, .map_n = p->slice.n, .map_gen = p->map_gen};
+	struct wire_target t = {.layout = {p->layout}, .map_first = p->slice.first, .map_n = p->slice.n, .map_gen = p->map_gen};
 
 	/* threads that wait since before have had their stacks cut short; now they can be walked from outside */
 	if (p->unpublished && p->met_unknown && p->slice.n) {
@@ -81,7 +81,7 @@ static const char *found_by(const struct layout_result *r)
 static int use_layout(struct discover *d, struct cat_process *p, const struct layout_result *r, u64 ts)
 {
 	bool same_place =
-		p->layout.valid && p->layout.tls_back == r->tls_back && p->layout_row && !strcmp(p->layout_row, r->row->name);
+		p->layout.valid && p->layout.at == r->at[LAYOUT_CONTEXT] && p->layout_row && !strcmp(p->layout_row, r->row->name);
 
 	p->layout_confirmed = r->outcome == LAYOUT_FOUND;
 	p->layout_threads = r->threads;

@@ -11,17 +11,19 @@
 #include <errno.h>
 #include <string.h>
 
-#define NO_TAG		0xffff
+#define NO_TAG		WIRE_NO_FIELD
 #define MAX_TLS		((u64)64 << 10)
 #define MAX_TASK_ID	(1ULL << 40)
 #define MAX_WORKERS	4096
 #define USER_ADDR_OK(a) ((a) >= 0x1000 && (a) < 1ULL << 47)
 
 static const struct layout_row rows[] = {
-	{"1.40+", 40, 48, NO_TAG, 68, 70, 80, true, 104, 160},
-	{"1.29-1.39", 56, 40, 32, 76, 78, 88, true, 64, 72},
-	{"1.40+ rt", 32, 40, NO_TAG, 60, 62, 72, false, 104, 88},
-	{"1.29-1.39 rt", 48, 8, 0, 68, 70, 80, false, 64, 48},
+#define TAGGED	 true, 8, 24, 8, 24
+#define UNTAGGED false, 0, 0, 0, 16
+	{"1.40+", 80, 40, 48, NO_TAG, 68, 70, TAGGED, 8, 0, 24, 104, 160},
+	{"1.29-1.39", 88, 56, 40, 32, 76, 78, TAGGED, 8, 0, 24, 64, 72},
+	{"1.40+ rt", 72, 32, 40, NO_TAG, 60, 62, UNTAGGED, 8, 0, 24, 104, 88},
+	{"1.29-1.39 rt", 80, 48, 8, 0, 68, 70, UNTAGGED, 8, 0, 24, 64, 48},
 };
 
 const struct layout_row *layout_rows(u32 *ret_n)
@@ -205,13 +207,13 @@ static void choose(const struct scan *s, const struct tokio_elf *e, struct layou
 	if (best) {
 		ret->outcome = ret->candidates == 1 ? LAYOUT_FOUND : LAYOUT_AMBIGUOUS;
 		ret->row = &rows[best->row];
-		ret->tls_back = best->tls_back;
+		ret->at[LAYOUT_CONTEXT] = -(s32)best->tls_back;
 		ret->threads = best->votes;
 		ret->symbol_agrees = e->n_symbols > 0;
 	} else if (e->n_symbols == 1 && row_by_symbol(e)) {
 		ret->outcome = LAYOUT_BY_SYMBOL;
 		ret->row = row_by_symbol(e);
-		ret->tls_back = tokio_elf_tls_back(e, e->symbols[0].value);
+		ret->at[LAYOUT_CONTEXT] = -(s32)tokio_elf_tls_back(e, e->symbols[0].value);
 		ret->symbol_agrees = true;
 	}
 }
@@ -223,6 +225,8 @@ int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, 
 	int err = 0;
 
 	*ret = (struct layout_result){.outcome = LAYOUT_NONE};
+	for (u32 i = 0; i < LAYOUT_PLACES; i++)
+		ret->at[i] = WIRE_NOWHERE;
 	if (!e->tls_memsz || e->tls_align > 1 << 16)
 		return 0;
 	for (u32 i = 0; i < n && !err; i++)
@@ -235,9 +239,19 @@ int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, 
 
 void layout_to_wire(const struct layout_result *r, const char *version, struct wire_layout *l)
 {
+	l->dtv_off = 0;
+	l->at = r->at[LAYOUT_CONTEXT];
+	l->at_mt = r->at[LAYOUT_MT];
+	l->at_ct = r->at[LAYOUT_CT];
+	l->at_budget = r->at[LAYOUT_BUDGET];
+	l->at_runtime = r->at[LAYOUT_RUNTIME];
+	l->mt_owner = r->row->mt_owner;
+	l->mt_core = r->row->mt_core;
+	l->ct_owner = r->row->ct_owner;
+	l->ct_core = r->row->ct_core;
 	l->off_park = park_offset(version);
-	l->off_queue = has_stealable_lifo(version) ? 0 : 24;
-	l->tls_back = r->tls_back;
+	l->off_lifo = r->row->lifo;
+	l->off_queue = has_stealable_lifo(version) ? WIRE_NO_FIELD : r->row->queue;
 	l->off_sched = r->row->off_sched;
 	l->off_id = r->row->off_id;
 	l->off_id_tag = r->row->off_id_tag;
@@ -255,7 +269,7 @@ static int read_sched(const struct wire_layout *l, layout_read_fn read, void *ct
 	if (read(ctx, x->sched, c, sizeof(c)) < 0)
 		return -EFAULT;
 	x->flavor = l->has_flavor_tag && (u8)c[0] == 1 ? WIRE_FLAVOR_MULTI_THREAD : WIRE_FLAVOR_CURRENT_THREAD;
-	x->core = l->has_flavor_tag ? c[3] : c[2];
+	x->core = c[(x->flavor == WIRE_FLAVOR_MULTI_THREAD ? l->mt_core : l->ct_core) / 8 % 4];
 	if (!x->core)
 		return 0;
 	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD) {
@@ -269,13 +283,13 @@ static int read_sched(const struct wire_layout *l, layout_read_fn read, void *ct
 void layout_read_ctx(const struct wire_layout *l, u64 fsbase, layout_read_fn read, void *ctx, struct wire_ctx *ret)
 {
 	struct wire_ctx x = {.status = WIRE_CTX_NO_LAYOUT, .gen = l->gen};
-	u8 c[WIRE_CTX_MAX_OFF + 8];
+	u8 c[WIRE_CTX_BYTES];
 
 	*ret = x;
 	if (!l->valid)
 		return;
 	ret->status = WIRE_CTX_UNREAD;
-	if (!fsbase || read(ctx, fsbase - l->tls_back, c, sizeof(c)) < 0)
+	if (!fsbase || read(ctx, fsbase + (u64)(s64)l->at, c, sizeof(c)) < 0)
 		return;
 	x.sched = at_u64(c, l->off_sched);
 	x.task = at_u64(c, l->off_id);
@@ -295,7 +309,7 @@ int layout_read_owner(const struct wire_layout *l, const struct wire_ctx *x, lay
 	u64 first, worker[2];
 
 	/* current-thread: the handle itself; multi-thread: Arc<Worker> { strong, weak, handle, index, .. } */
-	if (read(ctx, x->sched + (l->has_flavor_tag ? 8 : 0), &first, sizeof(first)) < 0)
+	if (read(ctx, x->sched + (x->flavor == WIRE_FLAVOR_MULTI_THREAD ? l->mt_owner : l->ct_owner), &first, sizeof(first)) < 0)
 		return -EFAULT;
 	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD) {
 		*ret = (struct layout_owner){.handle = first};

@@ -10,13 +10,33 @@
 #include "bpf/ascope_wire.h"
 #include "record/tokio_elf.h"
 
-/* One known layout of tokio::runtime::context::Context, by version range and cargo features. Offsets in bytes. */
+/*
+ * One known layout of what Tokio keeps of a thread, by version range and cargo features. Offsets in bytes; WIRE_NO_FIELD where this layout does not have
+ * the field.
+ */
 struct layout_row {
-	const char *name;
+	const char *name; /* of versions and features, for people */
+	u16 size;	  /* of tokio::runtime::context::Context, as its symbol has it */
+	/* in Context */
 	u16 off_sched, off_id, off_id_tag, off_budget, off_runtime;
-	u16 size;	      /* of the whole, as the symbol has it */
-	bool has_flavor_tag;  /* rt-multi-thread: scheduler::Context is an enum of two */
-	u16 tick_mt, tick_ct; /* first guess only; record/calibrate.h proves it or finds another */
+	bool has_flavor_tag; /* rt-multi-thread since 1.29: scheduler::Context is an enum of two */
+	/* in the scheduler's context */
+	u16 mt_owner, mt_core, ct_owner, ct_core;
+	/* in the multi-thread Core */
+	u16 park, lifo, queue, tick_mt;
+	/* in the current-thread Core */
+	u16 tick_ct;
+	/* ticks are a first guess only; record/calibrate.h proves them or finds others */
+};
+
+/* Thread-local variables that a layout may have. */
+enum layout_place {
+	LAYOUT_CONTEXT, /* since 1.22 */
+	LAYOUT_MT,	/* before 1.29: the multi-thread scheduler's CURRENT */
+	LAYOUT_CT,	/* before 1.29: the current-thread scheduler's */
+	LAYOUT_BUDGET,	/* before 1.22 */
+	LAYOUT_RUNTIME, /* before 1.22 */
+	LAYOUT_PLACES,
 };
 
 const struct layout_row *layout_rows(u32 *ret_n);
@@ -40,7 +60,7 @@ enum layout_outcome {
 struct layout_result {
 	enum layout_outcome outcome;
 	const struct layout_row *row;
-	u64 tls_back;
+	s32 at[LAYOUT_PLACES]; /* bytes from the TLS base, as in struct wire_layout; WIRE_NOWHERE */
 	u32 threads;	    /* on which it was seen */
 	u32 candidates;	    /* places that had the most votes */
 	bool symbol_agrees; /* the symbol was there and names the same place */
@@ -53,7 +73,7 @@ struct layout_result {
 int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx,
 		struct layout_result *ret) __must_check;
 
-/* Fills the offsets and ticks of *l from a result that has a row. version is the copy of Tokio's ("" unknown): Core differs in some releases. */
+/* Fills the places and offsets of *l from a result that has a row. version is the copy of Tokio's ("" unknown): Core differs in some releases. */
 void layout_to_wire(const struct layout_result *r, const char *version, struct wire_layout *l);
 
 /* Reads a thread's context as the kernel side does (tokio.bpf.h), through the reader. */

@@ -123,7 +123,7 @@ static void expect_found(const struct layout_result *r, const struct layout_row 
 {
 	assert_int_equal(r->outcome, LAYOUT_FOUND);
 	assert_ptr_equal(r->row, row);
-	assert_int_equal(r->tls_back, TLS_BACK);
+	assert_int_equal(r->at[LAYOUT_CONTEXT], -(s32)TLS_BACK);
 	assert_int_equal(r->threads, threads);
 	assert_int_equal(r->candidates, 1);
 }
@@ -313,7 +313,7 @@ static void the_symbol_decides(void **state)
 	/* a place that fits but that no symbol names is not tokio's */
 	find(&elsewhere, &t, 1, m, &r);
 	assert_int_equal(r.outcome, LAYOUT_BY_SYMBOL);
-	assert_int_equal(r.tls_back, 0x180);
+	assert_int_equal(r.at[LAYOUT_CONTEXT], -0x180);
 	assert_int_equal(r.threads, 0);
 	/* and of two places that fit, the named one */
 	put_context(m, row, 0, PARKED, 0x180);
@@ -348,7 +348,7 @@ static void the_symbol_alone(void **state)
 			continue;
 		assert_string_equal(r.row->name, cases[i].row);
 		assert_true(r.row >= rows && r.row < rows + n);
-		assert_int_equal(r.tls_back, TLS_BACK);
+		assert_int_equal(r.at[LAYOUT_CONTEXT], -(s32)TLS_BACK);
 		assert_true(r.symbol_agrees);
 	}
 }
@@ -386,7 +386,7 @@ static void the_whole_segment_is_searched(void **state)
 		put_context(m, row, 0, PARKED, back);
 		find(&e, &t, 1, m, &r);
 		assert_int_equal(r.outcome, LAYOUT_FOUND);
-		assert_int_equal(r.tls_back, back);
+		assert_int_equal(r.at[LAYOUT_CONTEXT], -(s32)back);
 	}
 }
 
@@ -417,7 +417,7 @@ static void hostile_segments(void **state)
 
 static struct wire_layout wire_of(const struct layout_row *row)
 {
-	const struct layout_result r = {.outcome = LAYOUT_FOUND, .row = row, .tls_back = TLS_BACK};
+	const struct layout_result r = {.outcome = LAYOUT_FOUND, .row = row, .at = {-(s32)TLS_BACK, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE}};
 	struct wire_layout l = {.valid = 1, .gen = 3};
 
 	layout_to_wire(&r, "1.54.1", &l);
@@ -429,7 +429,7 @@ static void releases_with_a_stealable_lifo_slot(void **state)
 {
 	static const char *const versions[] = {"1.51.0", "1.51.1", "1.52.0", "1.52.1"};
 	const struct layout_row *row = layout_rows(&(u32){0});
-	const struct layout_result r = {.outcome = LAYOUT_FOUND, .row = row, .tls_back = TLS_BACK};
+	const struct layout_result r = {.outcome = LAYOUT_FOUND, .row = row, .at = {-(s32)TLS_BACK, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE}};
 
 	for (u32 i = 0; i < ARRAY_SIZE(versions); i++) {
 		struct wire_layout l = {.valid = 1};
@@ -437,7 +437,7 @@ static void releases_with_a_stealable_lifo_slot(void **state)
 		struct wire_ctx x;
 
 		layout_to_wire(&r, versions[i], &l);
-		assert_int_equal(l.off_queue, 0);
+		assert_int_equal(l.off_queue, WIRE_NO_FIELD);
 		tokio_thread(m, row, 5, PARKED);
 		fake_put(m, heap_of(5) + 0x100, 0);			/* park is taken */
 		fake_put(m, heap_of(5) + 0x108, 0x123456789abcdef0ULL); /* the random state that took its place */
