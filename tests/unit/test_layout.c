@@ -417,7 +417,9 @@ static void hostile_segments(void **state)
 
 static struct wire_layout wire_of(const struct layout_row *row)
 {
-	const struct layout_result r = {.outcome = LAYOUT_FOUND, .row = row, .at = {-(s32)TLS_BACK, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE}};
+	const struct layout_result r = {.outcome = LAYOUT_FOUND,
+					.row = row,
+					.at = {-(s32)TLS_BACK, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE}};
 	struct wire_layout l = {.valid = 1, .gen = 3};
 
 	layout_to_wire(&r, "1.54.1", &l);
@@ -429,7 +431,9 @@ static void releases_with_a_stealable_lifo_slot(void **state)
 {
 	static const char *const versions[] = {"1.51.0", "1.51.1", "1.52.0", "1.52.1"};
 	const struct layout_row *row = layout_rows(&(u32){0});
-	const struct layout_result r = {.outcome = LAYOUT_FOUND, .row = row, .at = {-(s32)TLS_BACK, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE}};
+	const struct layout_result r = {.outcome = LAYOUT_FOUND,
+					.row = row,
+					.at = {-(s32)TLS_BACK, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE}};
 
 	for (u32 i = 0; i < ARRAY_SIZE(versions); i++) {
 		struct wire_layout l = {.valid = 1};
