@@ -61,9 +61,9 @@ struct layout_result {
 	enum layout_outcome outcome;
 	const struct layout_row *row;
 	s32 at[LAYOUT_PLACES]; /* bytes from the TLS base, as in struct wire_layout; WIRE_NOWHERE */
-	u32 threads;	    /* on which it was seen */
-	u32 candidates;	    /* places that had the most votes */
-	bool symbol_agrees; /* the symbol was there and names the same place */
+	u32 threads;	       /* on which it was seen */
+	u32 candidates;	       /* places that had the most votes */
+	bool symbol_agrees;    /* the symbol was there and names the same place */
 };
 
 /*
