@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: captures all help deps demo check check-fast check-unit check-live check-kernels check-san static lint format format-check fuzz man install uninstall clean bench
+.PHONY: captures all help deps demo check check-fast check-unit check-live check-kernels check-mutants check-san static lint format format-check fuzz man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -99,6 +99,9 @@ bench: ## measure what ascope costs beside perf and print it beside its bars: BE
 	@.ci/deps build bench
 	@$(MAKE) --no-print-directory all $(OUT)/table_build
 	@tests/bench/run.sh $(OUT) $(BENCH)
+
+check-mutants: $(UNIT_TESTS) ## break each rule of what blocking is, one at a time: a test must notice
+	@python3 -B tests/mutants/mutants.py $(OUT)
 
 check-san: ## unit and command-line tests under ASan and UBSan
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined check-fast

@@ -57,6 +57,7 @@ static const struct predicate_case predicate[] = {
 	{"block_on in spawn_blocking", {1, false, 0, 129, 1, 0, 0, 4, 0, true}, ROLE_BLOCKING_POOL, HOLDS_NOTHING},
 	{"block_on in spawn_blocking, parked", {1, false, 0, 0, 1, 0, 0, 4, 0, true}, ROLE_BLOCKING_POOL, HOLDS_NOTHING},
 	{"spawn_blocking", {1, false, 0, 0, 2, 0, 0, 4, 0, true}, ROLE_BLOCKING_POOL, HOLDS_NOTHING},
+	{"runtime 2 is never a poll, without an id neither", {1, false, 0, 129, 2, 0, 0, 0, 0, true}, ROLE_NONE, HOLDS_NOTHING},
 	{"runtime 2 is never a poll", {1, false, 0, 129, 2, 0, 0, 4, 0, true}, ROLE_BLOCKING_POOL, HOLDS_NOTHING},
 	{"idle pool thread, or none of tokio's", {1, false, 0, 0, 2, 0, 0, 0, 0, true}, ROLE_NONE, HOLDS_NOTHING},
 	{"unread", {2, true, MT, 129, 1, 9, 1, 30, 0, true}, ROLE_UNREAD, HOLDS_NOTHING},

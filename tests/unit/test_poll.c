@@ -92,6 +92,24 @@ static void a_waker_is_a_task_only_within_a_poll(void **state)
 		  "77|5|11000\n77|-|21000");
 }
 
+/* Whom an interrupt happened to stop is not the one who woke. */
+static void an_interrupt_is_no_waker(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10);
+	cb_row(cb, FMT_WAKING,
+	       &(struct fmt_waking){.ts = AT(11),
+				    .thread = 1,
+				    .source = 1,
+				    .waker_tid = 77,
+				    .waker_context = 1,
+				    .waker_budget = CB_BUDGET,
+				    .waker_task = 5});
+	IN(13);
+	cb_expect(cb, "SELECT waker_tid, waker_task FROM offcpu", "0|-");
+}
+
 /* ---- the predicate ---- */
 
 static void parked_workers_are_no_polls(void **state)
@@ -211,6 +229,18 @@ static void another_task_or_tick_between_splits(void **state)
 	cb_expect(cb, "SELECT task_id, tick, dur / 1000 FROM poll ORDER BY ts", "30|5|10000\n31|5|10000\n30|5|10000\n30|6|10000");
 }
 
+/* After block_in_place a thread may serve another core, where the same numbers mean another turn. */
+static void another_core_between_splits(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10);
+	IN(20);
+	OUT(21, .core = 0xd0);
+	IN(31);
+	cb_expect(cb, "SELECT dur / 1000 FROM poll ORDER BY ts", "10000\n10000");
+}
+
 static void leaving_the_poll_between_splits(void **state)
 {
 	struct capture_builder *cb = *state;
@@ -289,6 +319,24 @@ static void largest_part_gives_the_class(void **state)
 		  "disk|file|read|1|18998|9002|28000");
 }
 
+/* Whichever of two comes first in the list of classes. */
+static void largest_part_in_either_order(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10); /* sleep, 12 ms */
+	IN(22);
+	OUT(22.5, .syscall = READ, .fd_type = FD_REG); /* disk, 8 ms */
+	IN(30.5);
+	PARK(31);
+	IN(32);
+	OUT(40, .tick = 6); /* sleep, 8 ms */
+	IN(48);
+	OUT(48.5, .tick = 6, .syscall = READ, .fd_type = FD_REG); /* disk, 12 ms */
+	IN(60.5);
+	cb_expect(cb, "SELECT class FROM poll ORDER BY ts", "sleep\ndisk");
+}
+
 static void mostly_on_cpu_is_cpu(void **state)
 {
 	struct capture_builder *cb = *state;
@@ -346,6 +394,7 @@ int main(void)
 		TEST(not_woken_is_all_waiting),
 		TEST(waking_before_the_switch_counts_from_the_switch),
 		TEST(a_waker_is_a_task_only_within_a_poll),
+		TEST(an_interrupt_is_no_waker),
 		TEST(parked_workers_are_no_polls),
 		TEST(spawn_blocking_and_block_in_place_are_harmless),
 		TEST(unconstrained_tasks_are_polls),
@@ -354,11 +403,13 @@ int main(void)
 		TEST(unread_is_not_outside),
 		TEST(many_waits_are_one_poll),
 		TEST(another_task_or_tick_between_splits),
+		TEST(another_core_between_splits),
 		TEST(leaving_the_poll_between_splits),
 		TEST(budget_splits_what_only_samples_join),
 		TEST(preemption_is_runnable_time),
 		TEST(contention_is_not_blocking),
 		TEST(largest_part_gives_the_class),
+		TEST(largest_part_in_either_order),
 		TEST(mostly_on_cpu_is_cpu),
 		TEST(unproven_tick_waits_alone),
 		TEST(tick_proven_from_a_time_on),
