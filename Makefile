@@ -79,10 +79,10 @@ check: ## install what is missing, build, run all tests
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(ORACLE) $(OUT)/fuzz/replay $(OUT)/fuzz/replay_cfi
 	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
-	@tests/run.sh $(OUT) lint unit fuzz cli live kernels
+	@tests/run.sh $(OUT) lint unit spec fuzz cli live kernels
 
 check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel
-	@tests/run.sh $(OUT) lint unit cli
+	@tests/run.sh $(OUT) lint unit spec cli
 
 check-unit: $(UNIT_TESTS) ## unit tests only
 	@tests/run.sh $(OUT) unit

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: runs groups of tests and ends with 'N passed, N failed, N skipped'.
 #
-# usage: tests/run.sh OUT GROUP...        groups: lint unit fuzz cli live kernels
+# usage: tests/run.sh OUT GROUP...        groups: lint unit spec fuzz cli live kernels
 #
 # Every test is one line: 'ok NAME', 'not ok NAME' (its output follows), 'ok NAME # SKIP reason'. The exit status is 1 when one failed or none ran.
 set -u
@@ -57,6 +57,7 @@ for group in "$@"; do
 	case $group in
 	lint) for t in tests/lint/*.sh; do single "lint: $(basename "$t" .sh)" "$t"; done ;;
 	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
+	spec) tap spec python3 -B tests/spec/compare.py "$out/ascope" format/FORMAT.md fixtures/captures/*.ascope ;;
 	fuzz)
 		single 'fuzz: replay of the corpus' "$out/fuzz/replay" tests/fuzz/corpus
 		single 'fuzz: replay of the CFI corpus' "$out/fuzz/replay_cfi" tests/fuzz/corpus_cfi

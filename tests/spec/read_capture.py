@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""A second reader of capture files, written from format/FORMAT.md alone.
+
+    read_capture.py FORMAT.md FILE          prints what `ascope dump --json FILE` prints: one JSON object a record
+
+Names of kinds and columns are taken from the document's own tables, so that a table that is wrong shows. Limits of section 8 are checked before anything
+is used. Nothing of ascope is used: libzstd and libxxhash by ctypes.
+
+Exit: 0 the whole file was read and closed; 1 no capture; 3 damaged or cut short, what is intact was printed.
+"""
+import ctypes
+import json
+import re
+import struct
+import sys
+
+MAGIC = b"\x89ASC\r\n\x1a\n"
+MAX_PAYLOAD = 16_777_216
+MAX_ROWS, MAX_SECTIONS, MAX_COLUMNS, MAX_VALUES, MAX_DICT = 262_144, 64, 64, 8_388_608, 256
+MAX_STRING, MAX_FRAMES, MAX_PERFMAP = 4096, 512, 4096
+HEADER, BLOCK_HEADER, TRAILER = 64, 80, 32
+PAYLOAD_COLUMN = 255
+MASK = (1 << 64) - 1
+
+zstd = ctypes.CDLL("libzstd.so.1")
+zstd.ZSTD_decompress.restype = ctypes.c_size_t
+zstd.ZSTD_decompress.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+xxhash = ctypes.CDLL("libxxhash.so.0")
+xxhash.XXH3_64bits.restype = ctypes.c_uint64
+xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+
+
+class Damaged(Exception):
+    pass
+
+
+def checksum(data):
+    return xxhash.XXH3_64bits(bytes(data), len(data))
+
+
+def read_document(path):
+    """{kind id: (name, {column id: name}, names of columns that are string indices)} from the tables of section 6."""
+    kinds, current = {}, None
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            head = re.match(r"### (\d+) `(\w+)`", line)
+            row = re.match(r"\| (\d+) \| (?:`(\w+)`|payload) \|(.*)\|", line)
+            if head:
+                current = kinds[int(head[1])] = (head[2], {}, set())
+            elif line.startswith("## "):
+                current = None
+            elif row and current:
+                name = row[2] or ("list" if "list" in row[3] else "bytes")
+                current[1][int(row[1])] = name
+                if row[3].strip().startswith("string:"):
+                    current[2].add(name)
+    return kinds
+
+
+class Cursor:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        if n > len(self.data) - self.at:
+            raise Damaged("data ends early")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def varint(self):
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7f) << shift
+            if byte < 0x80:
+                if value > MASK:
+                    raise Damaged("a varint above 64 bits")
+                return value
+        raise Damaged("a varint of more than ten bytes")
+
+    def zigzag(self):
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)
+
+    def finish(self):
+        if self.at != len(self.data):
+            raise Damaged("data is not used up")
+
+
+def read_column(data, encoding, rows, limit):
+    c = Cursor(data)
+    if encoding == 1:
+        column = [c.varint()] * rows
+    elif encoding == 2:
+        column = [c.varint() for _ in range(rows)]
+    elif encoding == 3:
+        column, value = [], 0
+        for _ in range(rows):
+            value = (value + c.zigzag()) & MASK
+            column.append(value)
+    elif encoding == 4:
+        n = c.varint()
+        if n > MAX_DICT:
+            raise Damaged("a dictionary of more than 256 values")
+        values = [c.varint() for _ in range(n)]
+        indices = c.take(rows)
+        if any(i >= n for i in indices):
+            raise Damaged("an index behind the dictionary")
+        column = [values[i] for i in indices]
+    elif encoding in (5, 6):
+        lengths = [c.varint() for _ in range(rows)]
+        if any(n > limit for n in lengths) or sum(lengths) > MAX_PAYLOAD:
+            raise Damaged("a payload above its limit")
+        column = [bytes(c.take(n)) if encoding == 5 else read_list(c, n) for n in lengths]
+    else:
+        raise Damaged(f"encoding {encoding}")
+    c.finish()
+    return column
+
+
+def read_list(c, n):
+    value, out = 0, []
+    for _ in range(n):
+        value = (value + c.zigzag()) & MASK
+        out.append(value)
+    return out
+
+
+def read_section(c, kinds, budget):
+    """(kind, rows) with rows as dicts; None for a kind that is not known."""
+    kind, rows, columns, size = c.varint(), c.varint(), c.varint(), c.varint()
+    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+        raise Damaged("a section above the limits")
+    body = Cursor(c.take(size))
+    if kind not in kinds:
+        return kind, rows, None
+    name, known, _ = kinds[kind]
+    directory = [(body.varint(), body.take(1)[0], body.varint()) for _ in range(columns)]
+    if len({d[0] for d in directory}) != columns:
+        raise Damaged("a column twice")
+    limit = MAX_FRAMES if name == "stack" else MAX_PERFMAP if name == "perfmap" else MAX_STRING
+    values = {}
+    for column, encoding, length in directory:
+        data = body.take(length)
+        if column in known:
+            if (column == PAYLOAD_COLUMN) != (encoding in (5, 6)):
+                raise Damaged("an encoding of another kind of column")
+            values[column] = read_column(data, encoding, rows, limit)
+    body.finish()
+    budget[0] -= rows * len(known) + sum(map(len, values.get(PAYLOAD_COLUMN, [])))
+    if budget[0] < 0:
+        raise Damaged("more values than a block may have")
+    empty = {PAYLOAD_COLUMN: [] if known.get(PAYLOAD_COLUMN) == "list" else b""}
+    return kind, rows, [{known[i]: values[i][row] if i in values else empty.get(i, 0) for i in known} for row in range(rows)]
+
+
+def read_block(header, payload, kinds):
+    flags, raw_size, n_rows, n_sections = header["flags"], header["raw"], header["rows"], header["sections"]
+    if flags != 1 or n_sections > MAX_SECTIONS:
+        raise Damaged("unknown flags")
+    raw = ctypes.create_string_buffer(raw_size + 1)
+    if zstd.ZSTD_decompress(raw, raw_size, payload, len(payload)) != raw_size:
+        raise Damaged("the payload does not decompress to its size")
+    c, budget = Cursor(raw.raw[:raw_size]), [MAX_VALUES]
+    sections = [read_section(c, kinds, budget) for _ in range(n_sections)]
+    c.finish()
+    if sum(rows for _, rows, _ in sections) != n_rows:
+        raise Damaged("rows of the sections are not those of the block")
+    return [(kind, rows) for kind, _, rows in sections if rows is not None]
+
+
+def block_header(data, at, uuid):
+    """The header at `at`, or None when none holds there."""
+    raw = data[at:at + BLOCK_HEADER]
+    if len(raw) < BLOCK_HEADER or raw[:4] != b"ABLK" or checksum(raw[:72]) != struct.unpack_from("<Q", raw, 72)[0]:
+        return None
+    kind, flags, seq, size, raw_size, rows, sections = struct.unpack_from("<HHQIIII", raw, 4)
+    if raw[64:72] != uuid[:8] or size > MAX_PAYLOAD or raw_size > MAX_PAYLOAD:
+        return None
+    return {"type": kind, "flags": flags, "seq": seq, "size": size, "raw": raw_size, "rows": rows, "sections": sections,
+            "sum": struct.unpack_from("<Q", raw, 56)[0]}
+
+
+def print_block(seq, sections, kinds, strings, out):
+    """As `ascope dump` does: strings in place of their indices, null for index 0 and lost ones; a column named `kind` with its record's kind in front."""
+    for kind, rows in sections:
+        name, _, texts = kinds[kind]
+        for row in rows:
+            if name == "string":
+                strings[row["idx"]] = row["bytes"].decode("utf-8", "replace")
+            shown = {"block": seq, "kind": name}
+            for column, value in row.items():
+                if column in texts:
+                    index, value = value, strings.get(value)
+                elif isinstance(value, bytes):
+                    value = value.decode("utf-8", "replace")
+                shown[f"{name}_kind" if column == "kind" else column] = value
+                if column in texts and index and value is None:
+                    shown[f"{column}_idx"] = index  # its text is lost
+            out.write(json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def read_file(data, kinds, out):
+    """Prints all intact records. True when the file was closed and nothing is damaged."""
+    if len(data) < HEADER or data[:8] != MAGIC or checksum(data[:56]) != struct.unpack_from("<Q", data, 56)[0]:
+        raise ValueError("not a capture file")
+    version, header_size, _, incompat = struct.unpack_from("<IIQQ", data, 8)
+    if version > 0 or incompat or not HEADER <= header_size <= 65536:
+        raise ValueError("of a version or with a feature that this document does not know")
+    uuid, at, whole, closed, last, strings = data[32:48], header_size, True, False, -1, {}
+    end = len(data)
+    if data[-TRAILER:][:8] == b"ASCOPEND" and checksum(data[-TRAILER:][:24]) == struct.unpack_from("<Q", data, len(data) - 8)[0]:
+        closed, end = True, len(data) - TRAILER
+    while at < end:
+        header = block_header(data, at, uuid)
+        if header is None or at + BLOCK_HEADER + header["size"] > end:
+            whole = False
+            at = data.find(b"ABLK", at + 1)
+            if at < 0:
+                break
+            continue
+        payload = bytes(data[at + BLOCK_HEADER:at + BLOCK_HEADER + header["size"]])
+        at += BLOCK_HEADER + header["size"]
+        whole &= header["seq"] == last + 1
+        if header["seq"] <= last:
+            continue
+        last = header["seq"]
+        try:
+            if checksum(payload) != header["sum"]:
+                raise Damaged("checksum")
+            if header["type"] in (1, 2):
+                print_block(header["seq"], read_block(header, payload, kinds), kinds, strings, out)
+        except Damaged:
+            whole = False
+    return whole and closed
+
+
+def main():
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with open(sys.argv[2], "rb") as file:
+        data = file.read()
+    try:
+        return 0 if read_file(data, read_document(sys.argv[1]), sys.stdout) else 3
+    except ValueError as error:
+        print(f"{sys.argv[2]}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
