@@ -60,12 +60,12 @@ static __always_inline bool in_interrupt_guess(struct task_struct *cur)
 }
 
 /* While the tick's place in Core is being calibrated, its raw bytes go along. record/calibrate.c */
-static __always_inline void send_core(const struct wire_target *t, const struct wire_ctx *x, bool waits, u32 tgid, u32 tid)
+static __always_inline void send_core(const struct wire_layout *l, const struct wire_ctx *x, bool waits, u32 tgid, u32 tid)
 {
 	struct wire_core *e;
 	u64 part[8];
 
-	if (!t->layout[0].want_core || x->status != WIRE_CTX_READ || !x->core || !(t->layout[0].want_core & (1u << (x->flavor - 1))))
+	if (!l->want_core || x->status != WIRE_CTX_READ || !x->core || !(l->want_core & (1u << (x->flavor - 1))))
 		return;
 	e = RESERVE(struct wire_core, WIRE_CORE);
 	if (!e)
@@ -118,13 +118,14 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	struct pt_regs *regs;
 	struct user_regs r;
 	u64 ustack = 0, kstack = 0;
+	u32 copy = 0;
 	bool waits = !preempt && state != 0, wanted;
 
 	if (!t || (prev->flags & PF_KTHREAD))
 		return;
 	regs = (struct pt_regs *)bpf_task_pt_regs(prev);
 	if (prev->mm)
-		read_ctx(&t->layout[0], &x, prev->thread.fsbase);
+		copy = read_ctx(t, &x, prev->thread.fsbase, false);
 	wanted = all_stacks || (waits && !is_idle_wait(&x));
 	if (wanted && prev->mm) {
 		if (user_regs_of(prev, regs, &r))
@@ -148,9 +149,9 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	e->exec = prev->se.sum_exec_runtime;
 	e->switches = (u32)(prev->nvcsw + prev->nivcsw);
 	if (wanted && x.budget)
-		read_queues(&t->layout[0], &x, e);
+		read_queues(&t->layout[copy], &x, e);
 	submit(e, WIRE_SWITCH_OUT);
-	send_core(t, &x, waits, (u32)prev->tgid, (u32)prev->pid);
+	send_core(&t->layout[copy], &x, waits, (u32)prev->tgid, (u32)prev->pid);
 }
 
 SEC("tp_btf/sched_switch")
@@ -190,7 +191,7 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 	if (!irq) {
 		t = target_of((u32)waker->tgid);
 		if (t && waker->mm)
-			read_task(&t->layout[0], &x, waker->thread.fsbase);
+			(void)read_ctx(t, &x, waker->thread.fsbase, true);
 	}
 	e = RESERVE(struct wire_waking, WIRE_WAKING);
 	if (!e)
@@ -247,6 +248,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	struct wire_ctx x = {};
 	struct user_regs r;
 	u64 ustack = 0, kstack = 0;
+	u32 copy;
 	bool user = (cs & 3) == 3, walkable;
 
 	if (!recording || (cur->flags & PF_KTHREAD) || !cur->mm)
@@ -254,7 +256,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	t = target_of((u32)cur->tgid);
 	if (!t)
 		return 0;
-	read_ctx(&t->layout[0], &x, cur->thread.fsbase);
+	copy = read_ctx(t, &x, cur->thread.fsbase, false);
 	walkable = user_regs_of(cur, (struct pt_regs *)bpf_task_pt_regs(cur), &r);
 	if (user)
 		r = (struct user_regs){.ip = ip, .sp = sp, .fp = bp, .regs = r.regs}; /* the same struct */
@@ -273,7 +275,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	e->ustack = ustack;
 	e->kstack = kstack;
 	submit(e, WIRE_SAMPLE);
-	send_core(t, &x, false, (u32)cur->tgid, (u32)cur->pid);
+	send_core(&t->layout[copy], &x, false, (u32)cur->tgid, (u32)cur->pid);
 	return 0;
 }
 
@@ -318,9 +320,10 @@ int BPF_PROG(on_exec, struct task_struct *p, int old_pid)
 
 	if (!recording || !t)
 		return 0;
-	t->layout[0].valid = 0; /* another image: user space looks anew */
-	t->layout[0].want_core = 0;
-	t->layout[0].gen++;
+	for (u32 i = 0; i < WIRE_COPIES; i++) { /* another image: user space looks anew */
+		t->layout[i].valid = 0;
+		t->layout[i].want_core = 0;
+	}
 	t->map_n = 0;
 	t->map_gen++;
 	note_start((u32)p->tgid);

@@ -158,9 +158,10 @@ struct wire_task {
 	char comm[WIRE_COMM_LEN];
 };
 
-#define WIRE_COPIES   1		 /* of Tokio in one process, whose contexts are read */
-#define WIRE_NOWHERE  0x7fffffff /* a place that this copy does not have */
-#define WIRE_NO_FIELD 0xffff	 /* an offset of a field that this layout does not have */
+#define WIRE_COPIES	 3	    /* of Tokio in one process, whose contexts are read */
+#define WIRE_NOT_ENTERED 2	    /* EnterRuntime::NotEntered */
+#define WIRE_NOWHERE	 0x7fffffff /* a place that this copy does not have */
+#define WIRE_NO_FIELD	 0xffff	    /* an offset of a field that this layout does not have */
 
 /*
  * Where one copy of Tokio keeps a thread's context: record/layout.c fills it. Places are in bytes from the copy's TLS base: the thread pointer for the main
@@ -168,9 +169,9 @@ struct wire_task {
  */
 struct wire_layout {
 	__u32 valid;
-	__u32 gen;     /* counts changes within the process, over all copies: user space knows by it which layout a record was read with */
-	__u32 dtv_off; /* 0: the base is fsbase; else *(u64 *)(*(u64 *)(fsbase + 8) + dtv_off): glibc's dtv, 16 bytes a module */
-	__s32 at;      /* CONTEXT, of which one read takes 96 bytes; WIRE_NOWHERE before Tokio 1.22 */
+	__u32 gen; /* never given twice in a recording: user space knows by it which copy, of which process, a record was read with */
+	__u32 dtv_off; /* 0: the base is fsbase; else *(u64 *)(*(u64 *)(fsbase + 8) + dtv_off): glibc's dtv, 16 bytes a module (record/tls_slot.h) */
+	__s32 at; /* CONTEXT, of which one read takes 96 bytes; WIRE_NOWHERE before Tokio 1.22 */
 	/* in CONTEXT */
 	__u16 off_sched;  /* WIRE_NO_FIELD before 1.29: at_mt and at_ct then */
 	__u16 off_id;	  /* of the value */
@@ -195,9 +196,9 @@ struct wire_layout {
 
 /* One per target process (tgid). */
 struct wire_target {
-	struct wire_layout layout[WIRE_COPIES];
-	__u32 map_first, map_n; /* its slice of the unwind maps (unwind_rows.h); map_n 0: nothing is known yet */
-	__u32 map_gen;		/* counts changes after which an address may mean other code: exec, a mapping replaced */
+	struct wire_layout layout[WIRE_COPIES]; /* the valid ones first: most processes have one copy */
+	__u32 map_first, map_n;			/* its slice of the unwind maps (unwind_rows.h); map_n 0: nothing is known yet */
+	__u32 map_gen; /* counts changes after which an address may mean other code: exec, a mapping replaced */
 	__u32 pad;
 };
 

@@ -69,8 +69,33 @@ static __always_inline int read_sched(const struct wire_layout *l, struct wire_c
 	return x->core ? read_core(l, x) : 0;
 }
 
+/*
+ * The base of a library's thread-locals, of which *base is the thread pointer: glibc allocates a thread's block when the thread first uses it. 1: it has none
+ * yet; -1: the read faulted. Source: dtv_t of glibc's sysdeps/generic/dl-dtv.h, unchanged since 2.25: dtv[-1] is the number of slots, an empty one is 0 or -1.
+ */
+static __always_inline int library_base(const struct wire_layout *l, u64 *base)
+{
+	u64 dtv, slots, block;
+
+	if (bpf_probe_read_user(&dtv, 8, (void *)*base + 8) || bpf_probe_read_user(&slots, 8, (void *)dtv - 16))
+		return -1;
+	if (slots < l->dtv_off / 16)
+		return 1;
+	if (bpf_probe_read_user(&block, 8, (void *)dtv + l->dtv_off))
+		return -1;
+	*base = block;
+	return block + 1 < 2;
+}
+
+static __always_inline int note_unread(struct wire_ctx *x)
+{
+	x->status = WIRE_CTX_UNREAD;
+	stat_add(WIRE_STAT_UNREAD);
+	return -1;
+}
+
 /* What CONTEXT itself says. 0; -1 when there is nothing more to read: status then tells why. */
-static __always_inline int read_outer(const struct wire_layout *l, struct wire_ctx *x, u64 fs)
+static __always_inline int read_outer(const struct wire_layout *l, struct wire_ctx *x, u64 base)
 {
 	u8 c[CTX_BYTES];
 	u64 budget;
@@ -79,11 +104,21 @@ static __always_inline int read_outer(const struct wire_layout *l, struct wire_c
 	x->gen = l->gen;
 	if (!l->valid)
 		return -1;
-	if (!fs || bpf_probe_read_user(c, sizeof(c), (void *)(fs + (s64)l->at))) {
-		x->status = WIRE_CTX_UNREAD;
-		stat_add(WIRE_STAT_UNREAD);
-		return -1;
+	if (!base)
+		return note_unread(x);
+	if (l->dtv_off) {
+		int missing = library_base(l, &base);
+
+		if (missing < 0)
+			return note_unread(x);
+		if (missing) { /* the thread has not used this copy */
+			x->status = WIRE_CTX_READ;
+			x->runtime = WIRE_NOT_ENTERED;
+			return -1;
+		}
 	}
+	if (bpf_probe_read_user(c, sizeof(c), (void *)(base + (s64)l->at)))
+		return note_unread(x);
 	x->sched = ctx_u64(c, l->off_sched);
 	x->task = ctx_u64(c, l->off_id);
 	if (l->off_id_tag != WIRE_NO_FIELD && ctx_u64(c, l->off_id_tag) != 1)
@@ -96,25 +131,56 @@ static __always_inline int read_outer(const struct wire_layout *l, struct wire_c
 }
 
 /*
- * Fills *x for the current thread, whose fs base is given. A read that faults leaves status UNREAD: "unknown", never "not in a runtime". A global function, so
- * that the verifier looks at it once (unwind.bpf.h).
+ * Fills *x for the current thread, whose fs base is given, as one copy of Tokio has it. A read that faults leaves status UNREAD: "unknown", never "not in a
+ * runtime". A global function, so that the verifier looks at it once (unwind.bpf.h).
  */
-__attribute__((noinline)) int read_ctx(const struct wire_layout *l, struct wire_ctx *x, u64 fs)
+__attribute__((noinline)) int read_copy(const struct wire_layout *l, struct wire_ctx *x, u64 fs)
 {
 	if (!l || !x)
 		return 0;
-	if (read_outer(l, x, fs) == 0 && x->sched && read_sched(l, x)) {
-		x->status = WIRE_CTX_UNREAD;
-		stat_add(WIRE_STAT_UNREAD);
-	}
+	if (read_outer(l, x, fs) == 0 && x->sched && read_sched(l, x))
+		(void)note_unread(x);
 	return 0;
 }
 
 /* The same for one that wakes another: which task it runs; flavor, Core and what lies in it are left out, which halves the price. */
-__attribute__((noinline)) int read_task(const struct wire_layout *l, struct wire_ctx *x, u64 fs)
+__attribute__((noinline)) int read_copy_task(const struct wire_layout *l, struct wire_ctx *x, u64 fs)
 {
 	if (l && x)
 		(void)read_outer(l, x, fs);
+	return 0;
+}
+
+/* Whether the thread has anything to do with the copy it was read with. record/copies.c has the same rule. */
+static __always_inline bool is_inside(const struct wire_ctx *x)
+{
+	return x->status == WIRE_CTX_READ && (x->sched || x->budget || x->task || x->runtime != WIRE_NOT_ENTERED);
+}
+
+/*
+ * Of several copies of Tokio the first in whose runtime the thread is; else as the first has it. Returns its number, below WIRE_COPIES. One copy costs a look
+ * at one word more.
+ */
+static __always_inline u32 read_ctx(const struct wire_target *t, struct wire_ctx *x, u64 fs, bool only_task)
+{
+	if (only_task)
+		read_copy_task(&t->layout[0], x, fs);
+	else
+		read_copy(&t->layout[0], x, fs);
+	for (u32 i = 1; i < WIRE_COPIES; i++) {
+		struct wire_ctx other = {};
+
+		if (!t->layout[i].valid || is_inside(x))
+			return 0;
+		if (only_task)
+			read_copy_task(&t->layout[i], &other, fs);
+		else
+			read_copy(&t->layout[i], &other, fs);
+		if (is_inside(&other)) {
+			*x = other;
+			return i;
+		}
+	}
 	return 0;
 }
 
@@ -143,7 +209,7 @@ static __always_inline bool is_idle_wait(const struct wire_ctx *x)
 	if (x->status != WIRE_CTX_READ || x->budget)
 		return false;
 	if (!x->sched)
-		return x->runtime == 2 && !x->task; /* idle pool thread, or not Tokio's */
+		return x->runtime == WIRE_NOT_ENTERED && !x->task; /* idle pool thread, or not Tokio's */
 	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD)
 		return x->core && !x->park;
 	return x->core != 0; /* current-thread: no poll, so it parks */

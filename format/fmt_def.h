@@ -135,7 +135,7 @@ enum fmt_payload {
 	X(row, VARINT, "string: name of the context layout row")                                                                 \
 	X(version, VARINT, "string: tokio version found in the module's read-only data; 0 unknown")                              \
 	X(found_by, VARINT, "string: how the context was found and validated")                                                   \
-	X(tls_back, VARINT, "bytes from the context up to the thread pointer (fsbase)")                                          \
+	X(tls_back, VARINT, "bytes from the context up to the thread pointer (fsbase); of a library: up to its block's end")     \
 	X(threads, VARINT, "threads on which the live scan saw a runtime with this layout")                                      \
 	X(ts, DELTA, "when this entry was made, ns of CLOCK_MONOTONIC")                                                          \
 	X(tick_off_mt, VARINT, "offset of tick in the multi-thread Core, as used from ts on")                                    \

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/strtab.h"
 #include "base/u64map.h"
+#include "record/copies.h"
 #include "record/layout.h"
 #include "record/mappings.h"
 #include "record/procfs.h"
@@ -36,6 +37,7 @@ struct catalog {
 	u64 *kernel_addrs;
 	u32 n_kernel_addrs, cap_kernel_addrs;
 	u32 n_threads, n_stacks, n_contexts, n_layouts;
+	u32 last_gen;
 };
 
 static void note_err(struct catalog *c, int err)
@@ -76,8 +78,10 @@ static void process_release(struct cat_process *p)
 {
 	if (p->mem_fd >= 0)
 		(void)close(take_fd(&p->mem_fd));
-	free(TAKE_PTR(p->cal_mt));
-	free(TAKE_PTR(p->cal_ct));
+	for (u32 i = 0; i < p->n_copies; i++) {
+		free(TAKE_PTR(p->copies[i].cal_mt));
+		free(TAKE_PTR(p->copies[i].cal_ct));
+	}
 	mappings_release(p);
 }
 
@@ -87,6 +91,8 @@ struct catalog *catalog_free(struct catalog *c)
 		return NULL;
 	for (u32 i = 0; i < c->n_procs; i++) {
 		process_release(c->procs[i]);
+		free(c->procs[i]->copies);
+		free(c->procs[i]->own_exe);
 		free(c->procs[i]);
 	}
 	mappings_free(c->mappings);
@@ -221,10 +227,8 @@ struct cat_process *catalog_process_exec(struct catalog *c, u32 pid)
 	if (old)
 		process_end(c, old);
 	p = process_add(c, pid, old ? old->exec_gen + 1 : 0);
-	if (p) {
-		p->layout.gen = old ? old->layout.gen + 1 : 0; /* the kernel side counted the exec, too */
+	if (p)
 		process_write(c, p);
-	}
 	return p;
 }
 
@@ -456,15 +460,18 @@ u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const 
 {
 	u64 key = context_key(thread, x), idx;
 	struct layout_owner owner = {0};
-	struct fmt_context row = {.thread = thread, .layout = p->layout_idx, .sched = x->sched, .flavor = x->flavor};
+	struct fmt_context row = {.thread = thread, .sched = x->sched, .flavor = x->flavor};
+	const struct cat_copy *copy;
 
 	if (!x->sched)
 		return 0;
 	if (u64map_get(&c->context_by_key, key, &idx))
 		return (u32)idx;
-	if (c->n_contexts >= MAX_CONTEXTS)
+	copy = copies_by_gen(p, x->gen);
+	if (c->n_contexts >= MAX_CONTEXTS || !copy)
 		return 0;
-	if (x->gen == p->layout.gen && layout_read_owner(&p->layout, x, cat_process_read, p, &owner) == 0) {
+	row.layout = copy->layout_idx;
+	if (layout_read_owner(&copy->wire, x, cat_process_read, p, &owner) == 0) {
 		row.handle = owner.handle;
 		row.worker = owner.worker;
 	}
@@ -474,25 +481,35 @@ u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const 
 	return (u32)row.idx;
 }
 
-void catalog_layout(struct catalog *c, struct cat_process *p, u64 ts)
+u32 catalog_next_gen(struct catalog *c)
 {
-	if (!p->layout_idx)
-		p->layout_idx = ++c->n_layouts;
+	return ++c->last_gen;
+}
+
+const struct module_tokio *catalog_module_tokio(const struct catalog *c, u32 module)
+{
+	return mappings_module_tokio(c->mappings, module);
+}
+
+void catalog_layout(struct catalog *c, const struct cat_process *p, struct cat_copy *copy, u64 ts)
+{
+	if (!copy->layout_idx)
+		copy->layout_idx = ++c->n_layouts;
 	put_row(c, FMT_LAYOUT,
 		&(struct fmt_layout){
-			.idx = p->layout_idx,
+			.idx = copy->layout_idx,
 			.process = p->idx,
-			.module = p->exe_module,
-			.row = catalog_string(c, p->layout_row),
-			.version = catalog_string(c, p->elf.version),
-			.found_by = catalog_string(c, p->found_by),
-			.tls_back = (u64)-(s64)p->layout.at,
-			.threads = p->layout_threads,
+			.module = copy->module,
+			.row = catalog_string(c, copy->row),
+			.version = catalog_string(c, copy->elf->version),
+			.found_by = catalog_string(c, copy->found_by),
+			.tls_back = copy->tls_back,
+			.threads = copy->threads,
 			.ts = ts,
-			.tick_off_mt = p->layout.tick_mt,
-			.tick_off_ct = p->layout.tick_ct,
-			.tick_from_mt = p->tick_from_mt,
-			.tick_from_ct = p->tick_from_ct,
+			.tick_off_mt = copy->wire.tick_mt,
+			.tick_off_ct = copy->wire.tick_ct,
+			.tick_from_mt = copy->tick_from_mt,
+			.tick_from_ct = copy->tick_from_ct,
 		},
 		NULL, 0);
 }

@@ -12,6 +12,7 @@
 #include "format/fmt_writer.h"
 #include "record/calibrate.h"
 #include "record/procfs.h"
+#include "record/tls_slot.h"
 #include "record/tokio_elf.h"
 #include "record/unwind_tables.h"
 
@@ -38,6 +39,34 @@ struct cat_scan {
 	u64 interval;	 /* to the next, ns */
 };
 
+/*
+ * A copy of Tokio in a program image: in the main program or in a library (copies.h). Filled by record/discover.c. elf and slot belong to the module.
+ */
+struct cat_copy {
+	u32 module; /* index */
+	bool is_library;
+	bool is_mapped; /* false: it was unloaded */
+	u64 bias;	/* of a library: what to add to an address of its file */
+	const struct tokio_elf *elf;
+	const struct tls_slot *slot; /* of a library */
+	const char *refused;	     /* why it cannot be read; NULL */
+	struct wire_layout wire;     /* as the kernel side has it, if it is among the first WIRE_COPIES valid ones */
+	u32 layout_idx;		     /* layout entry; 0 none yet */
+	bool is_confirmed;	     /* seen on live threads, not only by symbol */
+	bool is_ambiguous;	     /* the last scan found several equally good places */
+	u32 threads;		     /* on which it was seen */
+	u64 tls_back;		     /* as in the layout entry */
+	u64 layout_ts;
+	const char *row, *found_by;
+	u64 tick_from_mt, tick_from_ct;
+	struct calibrate *cal_mt, *cal_ct; /* NULL until the first bytes of a Core; large, and most processes have none */
+	u64 next_look_ns;		   /* when to look for a runtime again */
+	u64 look_interval_ns;
+};
+
+#define CAT_COPIES (WIRE_COPIES + 1) /* that are read or may be: the main program is one, even without Tokio */
+#define MAX_COPIES 64		     /* that are remembered at all */
+
 /* A program image of a target process. Owned by the catalog. */
 struct cat_process {
 	const struct procfs *fs; /* borrowed */
@@ -56,19 +85,12 @@ struct cat_process {
 	bool unpublished;	   /* slice or map_gen changed since the kernel side was told */
 	bool met_unknown;	   /* a stack ended at an address in no known mapping since then */
 	/* Tokio, filled by record/discover.c */
-	struct tokio_elf elf;
-	bool elf_read;
-	struct wire_layout layout; /* as the kernel side has it */
-	u32 layout_idx;		   /* layout entry; 0 none yet */
-	bool layout_confirmed;	   /* seen on live threads, not only by symbol */
-	u32 layout_threads;
-	u64 layout_ts;
-	const char *layout_row, *found_by;
-	bool ambiguous; /* the last scan found several equally good places */
-	u64 tick_from_mt, tick_from_ct;
-	struct calibrate *cal_mt, *cal_ct; /* NULL until the first bytes of a Core; large, and most processes have none */
-	u64 next_look_ns;		   /* when to look for a runtime again */
-	u64 look_interval_ns;
+	bool is_discovered;	      /* its maps were read once, and a runtime was looked for */
+	bool met_exe;		      /* the main program was looked at, and is among the copies if it may hold Tokio */
+	struct module_tokio *own_exe; /* when the module of the main program is not known; NULL */
+	bool is_stripped;	      /* the main program has no symbol table */
+	struct cat_copy *copies;      /* stay when the process is gone: late records name them */
+	u32 n_copies;
 	int mem_fd; /* /proc/PID/mem, opened at first use; -1 */
 };
 
@@ -148,8 +170,14 @@ u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const 
 /* Only if it is known already, of which sched and gen of x are enough; 0 otherwise. */
 u32 catalog_context_known(const struct catalog *c, u32 thread, const struct wire_ctx *x);
 
-/* Writes (again) the process's layout entry. */
-void catalog_layout(struct catalog *c, struct cat_process *p, u64 ts);
+/* Writes (again) the layout entry of a copy of Tokio. */
+void catalog_layout(struct catalog *c, const struct cat_process *p, struct cat_copy *copy, u64 ts);
+/* A number for a layout, which no other has in this recording; never 0. */
+u32 catalog_next_gen(struct catalog *c);
+
+/* What is known of the file behind a module; NULL: it is no ELF file, or could not be opened. */
+struct module_tokio;
+const struct module_tokio *catalog_module_tokio(const struct catalog *c, u32 module);
 
 /* Kernel addresses met in kernel stacks, for naming after the last event: count, and the i-th. */
 u32 catalog_kernel_addrs(const struct catalog *c, const u64 **ret);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "record/copies.h"
+
 /* convert_ctx() fills FMT_CTX_COLS as an array */
 #define CTX_COLUMNS 8
 _Static_assert(offsetof(struct fmt_switch_out, tick) - offsetof(struct fmt_switch_out, ctx_status) ==
@@ -23,9 +25,13 @@ _Static_assert((int)UW_WHOLE == (int)FMT_STACK_WHOLE && (int)UW_TRUNCATED == (in
 
 void convert_ctx(struct catalog *cat, struct cat_process *p, u32 thread, const struct wire_ctx *x, u64 *cols)
 {
-	u32 context = x->status == WIRE_CTX_READ ? catalog_context(cat, p, thread, x) : 0;
-	/* inside a scheduler context that cannot be told apart from others: say "unread" rather than "not in a runtime" */
-	u64 status = x->sched && !context ? FMT_CTX_UNREAD : x->status;
+	bool is_ours = x->status != WIRE_CTX_READ || copies_by_gen(p, x->gen);
+	u32 context = is_ours && x->status == WIRE_CTX_READ ? catalog_context(cat, p, thread, x) : 0;
+	/*
+	 * inside a scheduler context that cannot be told apart from others: say "unread" rather than "not in a runtime". Read with a layout that is none of its
+	 * process's, such as its parent's until it execs, it says nothing
+	 */
+	u64 status = !is_ours ? FMT_CTX_NO_LAYOUT : x->sched && !context ? FMT_CTX_UNREAD : x->status;
 	const u64 values[CTX_COLUMNS] = {status, context, x->budget, x->runtime, x->core, x->park, x->task, x->tick};
 
 	memcpy(cols, values, sizeof(values));

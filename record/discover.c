@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "record/layout.h"
+#include "record/copies.h"
 #include "record/procfs.h"
 
 #define LOOK_FIRST (10 * NSEC_PER_MSEC)
@@ -19,18 +19,9 @@ enum { MAX_SCAN_THREADS = 512, MAX_CORE_RECORDS = 500000 };
 /* Tables are built, and maps read, in the main loop: so much of a turn at most (one process more), for the ring must be drained. */
 #define SCAN_BUDGET (50 * NSEC_PER_MSEC)
 
-static void read_elf(struct cat_process *p)
-{
-	_cleanup_close_ int fd = proc_open_exe(p->fs, p->pid);
-
-	p->elf_read = true;
-	if (fd < 0 || tokio_elf_read(fd, &p->elf) < 0)
-		p->elf = (struct tokio_elf){0};
-}
-
 static int tell_kernel(struct discover *d, struct cat_process *p)
 {
-	struct wire_target t = {.layout = {p->layout}, .map_first = p->slice.first, .map_n = p->slice.n, .map_gen = p->map_gen};
+	struct wire_target t = {.map_first = p->slice.first, .map_n = p->slice.n, .map_gen = p->map_gen};
 
 	/* threads that wait since before have had their stacks cut short; now they can be walked from outside */
 	if (p->unpublished && p->met_unknown && p->slice.n) {
@@ -38,13 +29,16 @@ static int tell_kernel(struct discover *d, struct cat_process *p)
 		p->met_unknown = false;
 	}
 	p->unpublished = false;
+	copies_to_wire(p, &t);
 	return kernel_side_set_target(d->kernel, p->pid, &t);
 }
 
 /* ---- the scan ---- */
 
 struct thread_list {
-	u32 pid;
+	struct cat_process *p;
+	const struct cat_copy *copy;
+	struct tls_place where;
 	u32 n;
 	struct layout_thread *threads; /* MAX_SCAN_THREADS */
 };
@@ -52,9 +46,13 @@ struct thread_list {
 static int collect_thread(void *ctx, const struct wire_task *t)
 {
 	struct thread_list *l = ctx;
+	u64 tls_end;
 
-	if (t->tgid == l->pid && l->n < MAX_SCAN_THREADS)
-		l->threads[l->n++] = (struct layout_thread){.fsbase = t->fsbase, .sp = t->sp};
+	if (t->tgid != l->p->pid || l->n == MAX_SCAN_THREADS)
+		return 0;
+	tls_end = copies_tls_end(l->p, l->copy, &l->where, t->fsbase);
+	if (tls_end)
+		l->threads[l->n++] = (struct layout_thread){.tls_end = tls_end, .sp = t->sp};
 	return 0;
 }
 
@@ -78,63 +76,106 @@ static const char *found_by(const struct layout_result *r)
 	return r->symbol_agrees ? "symbol+scan" : "scan";
 }
 
-static int use_layout(struct discover *d, struct cat_process *p, const struct layout_result *r, u64 ts)
+/* The layout as the kernel side uses it: places count from where it finds the copy's base. */
+static struct wire_layout wire_of(const struct cat_copy *c, const struct tls_place *where, const struct layout_result *r)
 {
-	bool same_place =
-		p->layout.valid && p->layout.at == r->at[LAYOUT_CONTEXT] && p->layout_row && !strcmp(p->layout_row, r->row->name);
+	struct wire_layout l = {.valid = 1, .want_core = 3 /* both flavors */};
 
-	p->layout_confirmed = r->outcome == LAYOUT_FOUND;
-	p->layout_threads = r->threads;
-	p->layout_row = r->row->name;
-	p->found_by = found_by(r);
-	p->ambiguous = false;
-	if (!same_place) {
-		layout_to_wire(r, p->elf.version, &p->layout);
-		p->layout.valid = 1;
-		p->layout.gen++;
-		p->layout.want_core = 3; /* both flavors */
-		p->layout_ts = ts;
-		p->tick_from_mt = p->tick_from_ct = 0;
-		d->want_snapshot = true;
-	}
-	catalog_layout(d->cat, p, ts);
-	return tell_kernel(d, p);
+	layout_to_wire(r, c->elf->version, &l);
+	l.dtv_off = where->dtv_off;
+	l.at = copies_place_from_base(c, where, l.at);
+	l.at_mt = copies_place_from_base(c, where, l.at_mt);
+	l.at_ct = copies_place_from_base(c, where, l.at_ct);
+	l.at_budget = copies_place_from_base(c, where, l.at_budget);
+	l.at_runtime = copies_place_from_base(c, where, l.at_runtime);
+	return l;
 }
 
-static int look(struct discover *d, struct cat_process *p, u64 ts)
+static int use_layout(struct discover *d, struct thread_list *tl, struct cat_copy *c, const struct layout_result *r, u64 ts)
+{
+	struct wire_layout l = wire_of(c, &tl->where, r);
+	bool same_place =
+		c->wire.valid && c->wire.at == l.at && c->wire.dtv_off == l.dtv_off && c->row && !strcmp(c->row, r->row->name);
+
+	c->is_confirmed = r->outcome == LAYOUT_FOUND;
+	c->threads = r->threads;
+	c->row = r->row->name;
+	c->found_by = found_by(r);
+	c->is_ambiguous = false;
+	if (!same_place) {
+		l.gen = catalog_next_gen(d->cat);
+		c->wire = l;
+		c->tls_back = (u64) - (s64)r->at[LAYOUT_CONTEXT];
+		c->layout_ts = ts;
+		c->tick_from_mt = c->tick_from_ct = 0;
+		d->want_snapshot = true;
+	}
+	catalog_layout(d->cat, tl->p, c, ts);
+	return tell_kernel(d, tl->p);
+}
+
+static int look(struct discover *d, struct cat_process *p, struct cat_copy *c, u64 ts)
 {
 	_cleanup_free_ struct layout_thread *threads = calloc(MAX_SCAN_THREADS, sizeof(*threads));
-	struct thread_list l = {.pid = p->pid, .threads = threads};
+	struct thread_list l = {.p = p, .copy = c, .threads = threads};
 	struct layout_result r;
 	int err;
 
 	if (!threads)
 		return -ENOMEM;
-	p->look_interval_ns = p->look_interval_ns ? min_u64(p->look_interval_ns * 2, LOOK_MAX) : LOOK_FIRST;
-	p->next_look_ns = ts + p->look_interval_ns;
+	c->look_interval_ns = c->look_interval_ns ? min_u64(c->look_interval_ns * 2, LOOK_MAX) : LOOK_FIRST;
+	c->next_look_ns = ts + c->look_interval_ns;
+	if (copies_place(p, c, &l.where) < 0)
+		return 0; /* it is being loaded, or gone */
 	err = kernel_side_each_thread(d->kernel, collect_thread, &l);
 	if (err)
 		return err;
 	if (proc_maps(p->fs, p->pid, collect_stack, &l) < 0)
 		return 0; /* it is gone */
-	err = layout_find(&p->elf, threads, l.n, cat_process_read, p, &r);
+	err = layout_find(c->elf, threads, l.n, cat_process_read, p, &r);
 	if (err)
 		return err;
-	p->ambiguous = r.outcome == LAYOUT_AMBIGUOUS;
-	if (r.outcome == LAYOUT_FOUND || (r.outcome == LAYOUT_BY_SYMBOL && !p->layout.valid))
-		return use_layout(d, p, &r, ts);
+	c->is_ambiguous = r.outcome == LAYOUT_AMBIGUOUS;
+	if (r.outcome == LAYOUT_FOUND || (r.outcome == LAYOUT_BY_SYMBOL && !c->wire.valid))
+		return use_layout(d, &l, c, &r, ts);
 	return 0;
+}
+
+/* At every copy whose runtime is not confirmed and whose time has come. */
+static int look_at_copies(struct discover *d, struct cat_process *p, u64 ts, u64 now)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < p->n_copies && !err; i++) {
+		struct cat_copy *c = &p->copies[i];
+
+		if (!c->is_confirmed && c->is_mapped && !c->refused && now >= c->next_look_ns)
+			err = look(d, p, c, ts);
+	}
+	return err;
+}
+
+static int read_maps(struct discover *d, struct cat_process *p, u64 ts)
+{
+	bool changed = false;
+	int err = catalog_scan_maps(d->cat, p, ts);
+
+	if (!err)
+		err = copies_refresh(d->cat, p, &changed);
+	p->unpublished |= changed;
+	return err;
 }
 
 int discover_process(struct discover *d, struct cat_process *p, u64 ts)
 {
 	int err;
 
-	read_elf(p);
-	if (catalog_scan_maps(d->cat, p, ts) < 0)
-		return 0; /* gone already: its events still count */
+	p->is_discovered = true;
+	err = read_maps(d, p, ts);
+	if (err)
+		return err == -ENOMEM ? err : 0; /* gone already: its events still count */
 	err = tell_kernel(d, p);
-	return err ? err : look(d, p, ts);
+	return err ? err : look_at_copies(d, p, ts, ts);
 }
 
 struct tick_ctx {
@@ -151,10 +192,12 @@ static int keep_current(struct tick_ctx *t, struct cat_process *p)
 	int err = 0;
 
 	if (now - t->began < SCAN_BUDGET) {
-		if (!p->elf_read)
+		if (!p->is_discovered)
 			err = discover_process(t->d, p, now);
-		else if (catalog_scan_due(p, now) && catalog_scan_maps(t->d->cat, p, now) == -ENOMEM)
-			err = -ENOMEM;
+		else if (catalog_scan_due(p, now))
+			err = read_maps(t->d, p, now);
+		if (err != -ENOMEM) /* others: it is gone */
+			err = 0;
 	}
 	return !err && p->unpublished ? tell_kernel(t->d, p) : err;
 }
@@ -165,8 +208,8 @@ static void tick_process(void *ctx, struct cat_process *p)
 
 	if (!t->err)
 		t->err = keep_current(t, p);
-	if (!t->err && p->elf_read && !p->layout_confirmed && p->elf.tls_memsz && t->now >= p->next_look_ns)
-		t->err = look(t->d, p, t->now);
+	if (!t->err && p->is_discovered)
+		t->err = look_at_copies(t->d, p, t->now, t->now);
 }
 
 int discover_tick(struct discover *d, u64 now)
@@ -182,31 +225,32 @@ int discover_tick(struct discover *d, u64 now)
 int discover_core(struct discover *d, const struct wire_core *e)
 {
 	struct cat_process *p = catalog_process(d->cat, e->h.tgid);
+	struct cat_copy *copy = p ? copies_by_gen(p, e->ctx.gen) : NULL;
 	bool mt = e->ctx.flavor == WIRE_FLAVOR_MULTI_THREAD;
 	u32 bit = 1u << (e->ctx.flavor - 1);
 	struct calibrate **slot, *c;
 	u16 *off;
 	int found;
 
-	if (!p || p->gone || e->ctx.gen != p->layout.gen || !(p->layout.want_core & bit))
+	if (!copy || p->gone || !(copy->wire.want_core & bit))
 		return 0;
-	slot = mt ? &p->cal_mt : &p->cal_ct;
+	slot = mt ? &copy->cal_mt : &copy->cal_ct;
 	c = *slot ? *slot : (*slot = calloc(1, sizeof(*c)));
 	if (!c)
 		return -ENOMEM;
-	off = mt ? &p->layout.tick_mt : &p->layout.tick_ct;
+	off = mt ? &copy->wire.tick_mt : &copy->wire.tick_ct;
 	found = calibrate_add(c, e);
 	if (found < 0) {
 		if (c->records < MAX_CORE_RECORDS)
 			return 0;
-		p->layout.want_core &=
+		copy->wire.want_core &=
 			~bit; /* it will not come to a decision: CPU-bound polls stay unclassified, and the report says so */
 		return tell_kernel(d, p);
 	}
 	/* records read with the right offset all along are good from the first on */
-	*(mt ? &p->tick_from_mt : &p->tick_from_ct) = *off == found ? max_u64(p->layout_ts, 1) : e->h.ts + NSEC_PER_MSEC;
+	*(mt ? &copy->tick_from_mt : &copy->tick_from_ct) = *off == found ? max_u64(copy->layout_ts, 1) : e->h.ts + NSEC_PER_MSEC;
 	*off = (u16)found;
-	p->layout.want_core &= ~bit;
-	catalog_layout(d->cat, p, e->h.ts);
+	copy->wire.want_core &= ~bit;
+	catalog_layout(d->cat, p, copy, e->h.ts);
 	return tell_kernel(d, p);
 }

@@ -161,7 +161,7 @@ static int scan_thread(struct scan *s, const struct tokio_elf *e, const struct l
 
 	if (!tls)
 		return -ENOMEM;
-	if (!t->fsbase || s->read(s->ctx, t->fsbase - size, tls, size) < 0)
+	if (!t->tls_end || s->read(s->ctx, t->tls_end - size, tls, size) < 0)
 		return 0;
 	for (u32 r = 0; r < ARRAY_SIZE(rows); r++) {
 		for (u64 off = 0; off + rows[r].size <= size; off += 8) {
@@ -280,7 +280,7 @@ static int read_sched(const struct wire_layout *l, layout_read_fn read, void *ct
 	return read(ctx, x->core + (x->flavor == WIRE_FLAVOR_MULTI_THREAD ? l->tick_mt : l->tick_ct), &x->tick, sizeof(x->tick));
 }
 
-void layout_read_ctx(const struct wire_layout *l, u64 fsbase, layout_read_fn read, void *ctx, struct wire_ctx *ret)
+void layout_read_ctx(const struct wire_layout *l, u64 base, layout_read_fn read, void *ctx, struct wire_ctx *ret)
 {
 	struct wire_ctx x = {.status = WIRE_CTX_NO_LAYOUT, .gen = l->gen};
 	u8 c[WIRE_CTX_BYTES];
@@ -289,7 +289,7 @@ void layout_read_ctx(const struct wire_layout *l, u64 fsbase, layout_read_fn rea
 	if (!l->valid)
 		return;
 	ret->status = WIRE_CTX_UNREAD;
-	if (!fsbase || read(ctx, fsbase + (u64)(s64)l->at, c, sizeof(c)) < 0)
+	if (!base || read(ctx, base + (u64)(s64)l->at, c, sizeof(c)) < 0)
 		return;
 	x.sched = at_u64(c, l->off_sched);
 	x.task = at_u64(c, l->off_id);

@@ -45,8 +45,8 @@ const struct layout_row *layout_rows(u32 *ret_n);
 typedef int (*layout_read_fn)(void *ctx, u64 addr, void *buf, size_t n);
 
 struct layout_thread {
-	u64 fsbase;
-	u64 sp;			    /* user stack pointer */
+	u64 tls_end; /* of its block of thread-locals: for the main program's the thread pointer, fsbase; 0: it has none */
+	u64 sp;	     /* user stack pointer */
 	u64 stack_start, stack_end; /* mapping that holds sp */
 };
 
@@ -76,8 +76,8 @@ int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, 
 /* Fills the places and offsets of *l from a result that has a row. version is the copy of Tokio's ("" unknown): Core differs in some releases. */
 void layout_to_wire(const struct layout_result *r, const char *version, struct wire_layout *l);
 
-/* Reads a thread's context as the kernel side does (tokio.bpf.h), through the reader. */
-void layout_read_ctx(const struct wire_layout *l, u64 fsbase, layout_read_fn read, void *ctx, struct wire_ctx *ret);
+/* Reads a thread's context as the kernel side does (tokio.bpf.h), through the reader. base: what l's places count from, dtv_off is done with. */
+void layout_read_ctx(const struct wire_layout *l, u64 base, layout_read_fn read, void *ctx, struct wire_ctx *ret);
 
 /* What a thread's scheduler context belongs to. */
 struct layout_owner {

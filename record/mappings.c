@@ -71,6 +71,11 @@ const struct unwind_tables *mappings_tables(const struct mappings *ms)
 	return ms->tables;
 }
 
+const struct module_tokio *mappings_module_tokio(const struct mappings *ms, u32 module)
+{
+	return modules_tokio(ms->modules, module);
+}
+
 /* ---- what a process has ---- */
 
 /* The mapping that holds addr, or NULL. */

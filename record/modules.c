@@ -11,6 +11,7 @@
 #include "base/elfid.h"
 #include "base/u64map.h"
 #include "format/fmt_file_id.h"
+#include "record/copies.h"
 
 enum { VDSO_MAX = 1 << 20 };
 
@@ -27,8 +28,9 @@ struct identity {
 struct modules {
 	struct catalog *cat;
 	struct unwind_tables *tables;
-	struct u64map by_hash; /* of the identity -> module index; of several with one hash the next is at hash + 1 */
-	struct identity *ids;  /* by index - 1 */
+	struct u64map by_hash;	     /* of the identity -> module index; of several with one hash the next is at hash + 1 */
+	struct identity *ids;	     /* by index - 1 */
+	struct module_tokio **tokio; /* likewise; NULL no ELF file */
 	u32 n, cap;
 };
 
@@ -57,6 +59,9 @@ struct modules *modules_free(struct modules *ms)
 	if (!ms)
 		return NULL;
 	u64map_release(&ms->by_hash);
+	for (u32 i = 0; i < ms->n; i++)
+		free(ms->tokio[i]);
+	free(ms->tokio);
 	free(ms->ids);
 	free(ms);
 	return NULL;
@@ -139,22 +144,38 @@ static u32 known(const struct modules *ms, const struct identity *id, u64 *ret_k
 	return 0;
 }
 
-static int remember(struct modules *ms, u64 key, const struct identity *id)
+static int grow(struct modules *ms)
 {
 	u32 cap = ms->cap ? ms->cap * 2 : 64;
+	struct module_tokio **tokio;
 	struct identity *ids;
 
-	if (ms->n == ms->cap) {
-		ids = reallocarray(ms->ids, cap, sizeof(*ids));
-		if (!ids)
-			return -ENOMEM;
-		ms->ids = ids;
-		ms->cap = cap;
-	}
-	if (u64map_put(&ms->by_hash, key, ms->n + 1) < 0)
+	if (ms->n < ms->cap)
+		return 0;
+	ids = reallocarray(ms->ids, cap, sizeof(*ids));
+	if (!ids)
 		return -ENOMEM;
+	ms->ids = ids;
+	tokio = reallocarray(ms->tokio, cap, sizeof(*tokio));
+	if (!tokio)
+		return -ENOMEM;
+	ms->tokio = tokio;
+	ms->cap = cap;
+	return 0;
+}
+
+static int remember(struct modules *ms, u64 key, const struct identity *id)
+{
+	if (grow(ms) < 0 || u64map_put(&ms->by_hash, key, ms->n + 1) < 0)
+		return -ENOMEM;
+	ms->tokio[ms->n] = NULL;
 	ms->ids[ms->n++] = *id;
 	return 0;
+}
+
+const struct module_tokio *modules_tokio(const struct modules *ms, u32 idx)
+{
+	return idx && idx <= ms->n ? ms->tokio[idx - 1] : NULL;
 }
 
 /* ---- rows ---- */
@@ -206,7 +227,7 @@ int modules_find(struct modules *ms, struct cat_process *p, const struct proc_ma
 		return err;
 	*ret_idx = ms->n;
 	put_row(ms, m, &o, ms->n);
-	return 0;
+	return o.id.kind == ID_FILE ? module_tokio_read(o.fd, &ms->tokio[ms->n - 1]) : 0;
 }
 
 /* ---- tables ---- */

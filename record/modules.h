@@ -25,6 +25,10 @@ bool modules_is_one(const struct proc_map *m);
 /* The module of a mapping, for which that holds. Errors of the writer stick in the catalog. 0 or -ENOMEM. */
 int modules_find(struct modules *ms, struct cat_process *p, const struct proc_map *m, u32 *ret_idx) __must_check;
 
+/* What a file says of a Tokio inside (copies.h); NULL when it is no ELF file, or could not be opened. */
+struct module_tokio;
+const struct module_tokio *modules_tokio(const struct modules *ms, u32 idx);
+
 /*
  * Builds the table of a module if unwind_tables_has() wants one. The mapping is opened again; when it is another module's meanwhile, nothing is done. Takes
  * up to some 100 ms for a file of 100 MB. 0 or -ENOMEM.

@@ -513,9 +513,11 @@ static void count_runtime(void *ctx, struct cat_process *p)
 	struct runtime_count *c = ctx;
 
 	c->processes++;
-	c->found += p->layout_confirmed;
-	c->ambiguous += p->ambiguous;
-	c->stripped += p->elf_read && !p->elf.has_symtab;
+	c->stripped += p->is_stripped;
+	for (u32 i = 0; i < p->n_copies; i++) {
+		c->found += p->copies[i].is_confirmed;
+		c->ambiguous += p->copies[i].is_ambiguous;
+	}
 }
 
 static void say_what_was_found(struct session *s)

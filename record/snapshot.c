@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/u64map.h"
 #include "record/convert.h"
+#include "record/copies.h"
 #include "record/discover.h"
-#include "record/layout.h"
 #include "record/unwind_walk.h"
 
 enum { DWARF_RDI = 5 }; /* System V ABI AMD64 1.0 figure 3.36 */
@@ -73,7 +73,7 @@ static int look_at(void *ctx, const struct wire_task *t)
 	memcpy(comm, t->comm, WIRE_COMM_LEN);
 	l = &s->list[s->n];
 	*l = (struct looked_at){.task = *t};
-	layout_read_ctx(&p->layout, t->fsbase, cat_process_read, p, &x);
+	copies_read_ctx(p, t->fsbase, &x);
 	l->row = (struct fmt_snapshot){
 		.ts = clock_ns(CLOCK_MONOTONIC),
 		.thread = catalog_thread(s->d->cat, t->tgid, t->tid, comm, t->start),

@@ -85,6 +85,7 @@ static void find_version(const char *p, size_t n, struct tokio_elf *e)
 		if (end - q < 5 || memcmp(q, "/src/", 5) != 0)
 			continue;
 		memcpy(found, v, (size_t)(q - v));
+		e->names_tokio = true;
 		if (e->version[0] && strcmp(e->version, found) != 0) {
 			e->version[0] = 0;
 			return;
@@ -111,6 +112,10 @@ int tokio_elf_read(int fd, struct tokio_elf *ret)
 	(void)elf_end(elf);
 	if (err)
 		return err;
+	if (!e.tls_memsz) { /* then there is no context, either, and nobody asks for the version */
+		*ret = e;
+		return 0;
+	}
 	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map != MAP_FAILED) {
 		find_version(map, (size_t)st.st_size, &e);

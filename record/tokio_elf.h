@@ -20,6 +20,7 @@ struct tokio_elf {
 	bool has_symtab; /* not stripped */
 	u32 n_symbols;	 /* symbols of tokio's CONTEXT: one per copy of tokio */
 	struct tokio_symbol symbols[TOKIO_MAX_SYMBOLS];
+	bool names_tokio; /* its panic locations name a source of Tokio's */
 	char version[16]; /* "1.54.1"; "" unknown or several */
 };
 

@@ -47,6 +47,23 @@ static void start(struct rec *s)
 	assert_int_equal(catalog_new(s->cv.w, &(struct catalog_opts){.stext = STEXT}, &s->cv.cat), 0);
 }
 
+/* A copy of Tokio in the process, that contexts were read with: its number of a layout. */
+static u32 give_copy(struct rec *s)
+{
+	struct cat_process *p = catalog_process(s->cv.cat, s->pid);
+	struct cat_copy *c = calloc(p->n_copies + 1, sizeof(*c));
+
+	assert_non_null(c);
+	if (p->n_copies)
+		memcpy(c, p->copies, p->n_copies * sizeof(*c));
+	free(p->copies);
+	p->copies = c;
+	c += p->n_copies++;
+	c->wire = (struct wire_layout){.valid = 1, .gen = catalog_next_gen(s->cv.cat)};
+	c->layout_idx = 40 + c->wire.gen;
+	return c->wire.gen;
+}
+
 static struct wire_hdr header(struct rec *s, enum wire_kind kind, u32 tid)
 {
 	return (struct wire_hdr){.kind = kind, .cpu = 3, .ts = s->ts += 10, .tgid = s->pid, .tid = tid};
@@ -136,7 +153,8 @@ static void a_switch_out(void **state)
 				    .ustack = 111,
 				    .kstack = 222};
 
-	e.ctx = (struct wire_ctx){.status = WIRE_CTX_READ, .task = 77, .budget = 100, .runtime = 2, .tick = 0xdeadbeef};
+	e.ctx = (struct wire_ctx){
+		.status = WIRE_CTX_READ, .task = 77, .budget = 100, .runtime = 2, .tick = 0xdeadbeef, .gen = give_copy(&s)};
 	e.wait = (struct wire_wait){.syscall = 0, .arg0 = 5, .iowait = 1, .fd_type = 12, .fd_family = 3};
 	take(&s, &e);
 	e.h = header(&s, WIRE_SWITCH_OUT, s.pid);
@@ -282,8 +300,12 @@ static void wakings(void **state)
 	start(&s);
 	struct wire_waking e = {.h = header(&s, WIRE_WAKING, s.pid), .waker_tgid = s.pid, .waker_tid = s.pid + 1};
 
-	e.waker_ctx = (struct wire_ctx){
-		.status = WIRE_CTX_READ, .sched = 0x7000, .task = 8, .budget = 9, .flavor = WIRE_FLAVOR_MULTI_THREAD};
+	e.waker_ctx = (struct wire_ctx){.status = WIRE_CTX_READ,
+					.sched = 0x7000,
+					.task = 8,
+					.budget = 9,
+					.flavor = WIRE_FLAVOR_MULTI_THREAD,
+					.gen = give_copy(&s)};
 	take(&s, &e); /* by a thread that is not known: of another process, say */
 	(void)catalog_thread(s.cv.cat, s.pid, s.pid + 1, "waker", 0);
 	e.h = header(&s, WIRE_WAKING, s.pid);
@@ -535,8 +557,12 @@ static void contexts(void **state)
 	start(&s);
 	struct wire_sample e = {.h = header(&s, WIRE_SAMPLE, s.pid), .user_mode = 1};
 
-	e.ctx = (struct wire_ctx){
-		.status = WIRE_CTX_READ, .sched = 0x7000, .core = 0x8000, .park = 1, .flavor = WIRE_FLAVOR_MULTI_THREAD};
+	e.ctx = (struct wire_ctx){.status = WIRE_CTX_READ,
+				  .sched = 0x7000,
+				  .core = 0x8000,
+				  .park = 1,
+				  .flavor = WIRE_FLAVOR_MULTI_THREAD,
+				  .gen = give_copy(&s)};
 	take(&s, &e);
 	take(&s, &e); /* the same entry */
 	e.ctx.sched = 0x7100;
@@ -562,6 +588,42 @@ static void contexts(void **state)
 	}
 	row(&rows, FMT_SAMPLE, 4, &sample);
 	assert_int_equal(sample.ctx_status, FMT_CTX_UNREAD);
+	assert_int_equal(sample.context, 0);
+	fmt_reader_close(rows.r);
+}
+
+/* Two copies of Tokio in one process; and records read with what was its parent's. */
+static void copies(void **state)
+{
+	struct fmt_context context;
+	struct fmt_sample sample;
+	struct rows rows;
+	struct rec s;
+	u32 first, second;
+
+	(void)state;
+	start(&s);
+	first = give_copy(&s);
+	second = give_copy(&s);
+	struct wire_sample e = {.h = header(&s, WIRE_SAMPLE, s.pid), .user_mode = 1};
+
+	e.ctx = (struct wire_ctx){
+		.status = WIRE_CTX_READ, .sched = 0x7000, .core = 0x8000, .flavor = WIRE_FLAVOR_CURRENT_THREAD, .gen = second};
+	take(&s, &e);
+	e.ctx.gen = first; /* the same address, another runtime */
+	take(&s, &e);
+	e.ctx.gen = second + 1;
+	take(&s, &e);
+	stop(&s, &rows);
+	assert_int_equal(count(&rows, FMT_CONTEXT), 2);
+	row(&rows, FMT_CONTEXT, 0, &context);
+	assert_int_equal(context.layout, 40 + second);
+	row(&rows, FMT_CONTEXT, 1, &context);
+	assert_int_equal(context.layout, 40 + first);
+	row(&rows, FMT_SAMPLE, 1, &sample);
+	assert_int_equal(sample.context, 2);
+	row(&rows, FMT_SAMPLE, 2, &sample);
+	assert_int_equal(sample.ctx_status, FMT_CTX_NO_LAYOUT);
 	assert_int_equal(sample.context, 0);
 	fmt_reader_close(rows.r);
 }
@@ -669,6 +731,7 @@ int main(void)
 		cmocka_unit_test(an_exec),
 		cmocka_unit_test(a_process_that_is_gone),
 		cmocka_unit_test(contexts),
+		cmocka_unit_test(copies),
 		cmocka_unit_test(idle_waits),
 		cmocka_unit_test(short_and_unknown_records),
 		cmocka_unit_test(the_disk_is_full),

@@ -47,7 +47,7 @@ static struct layout_thread plain_thread(struct fake_memory *m, u32 i)
 	fake_map(m, fsbase_of(i) - TLS_SIZE, TLS_SIZE + 8);
 	fake_map(m, heap_of(i), 0x1000);
 	return (struct layout_thread){
-		.fsbase = fsbase_of(i), .sp = stack_of(i) + 0x400, .stack_start = stack_of(i), .stack_end = stack_of(i) + 0x1000};
+		.tls_end = fsbase_of(i), .sp = stack_of(i) + 0x400, .stack_start = stack_of(i), .stack_end = stack_of(i) + 0x1000};
 }
 
 /* What CONTEXT.scheduler points to, at `sched`. */
@@ -158,7 +158,7 @@ static void every_row_in_every_state(void **state)
 			for (u32 i = 1; i < 4; i++)
 				t[i] = tokio_thread(m, &rows[k], i, states[s]);
 			t[4] = plain_thread(m, 4); /* not everyone is in a runtime */
-			t[5] = (struct layout_thread){.fsbase = 0x123456000, .sp = 8};
+			t[5] = (struct layout_thread){.tls_end = 0x123456000, .sp = 8};
 			find(&stripped, t, 6, m, &r);
 			expect_found(&r, &rows[k], 4);
 			assert_false(r.symbol_agrees);
