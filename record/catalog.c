@@ -486,7 +486,7 @@ u32 catalog_next_gen(struct catalog *c)
 	return ++c->last_gen;
 }
 
-const struct module_tokio *catalog_module_tokio(const struct catalog *c, u32 module)
+struct module_tokio *catalog_module_tokio(const struct catalog *c, u32 module)
 {
 	return mappings_module_tokio(c->mappings, module);
 }

@@ -177,7 +177,7 @@ u32 catalog_next_gen(struct catalog *c);
 
 /* What is known of the file behind a module; NULL: it is no ELF file, or could not be opened. */
 struct module_tokio;
-const struct module_tokio *catalog_module_tokio(const struct catalog *c, u32 module);
+struct module_tokio *catalog_module_tokio(const struct catalog *c, u32 module);
 
 /* Kernel addresses met in kernel stacks, for naming after the last event: count, and the i-th. */
 u32 catalog_kernel_addrs(const struct catalog *c, const u64 **ret);

@@ -3,9 +3,14 @@
 #include "record/copies.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
-int module_tokio_read(int fd, struct module_tokio **ret)
+#include "base/log.h"
+
+int module_tokio_read(int fd, const char *path, struct module_tokio **ret)
 {
+	const char *slash = strrchr(path, '/');
 	struct module_tokio *t = calloc(1, sizeof(*t));
 
 	if (!t)
@@ -17,6 +22,7 @@ int module_tokio_read(int fd, struct module_tokio **ret)
 	if (tls_slot_read(fd, &t->slot) < 0)
 		t->slot = (struct tls_slot){0};
 	t->is_for_musl = tls_slot_is_for_musl(fd);
+	(void)snprintf(t->name, sizeof(t->name), "%s", slash ? slash + 1 : path);
 	*ret = t;
 	return 0;
 }
@@ -46,12 +52,12 @@ static int add(struct cat_process *p, const struct cat_copy *c)
 }
 
 /* Where a mapped library begins: what to add to an address of its file. */
-static u64 bias_of(const struct cat_mapping *m, const struct module_tokio *t)
+static u64 bias_of(const struct cat_mapping *m, struct module_tokio *t)
 {
 	return m->start - m->file_off - t->slot.text_delta;
 }
 
-static const char *obstacle(const struct cat_process *p, const struct module_tokio *exe, const struct module_tokio *t)
+static const char *obstacle(const struct cat_process *p, struct module_tokio *exe, struct module_tokio *t)
 {
 	if (exe && exe->is_for_musl)
 		return "musl loaded it, and where musl keeps a library's thread-locals is not known";
@@ -62,11 +68,23 @@ static const char *obstacle(const struct cat_process *p, const struct module_tok
 	return p->n_copies >= CAT_COPIES ? "there are too many copies in this process" : NULL;
 }
 
+static void tell_refused(struct catalog *cat, struct module_tokio *t, const char *why)
+{
+	char text[FMT_MAX_STRING];
+
+	t->is_told = true;
+	(void)snprintf(text, sizeof(text), "%s: %s", t->name, why);
+	log_warn("a copy of Tokio cannot be read: %s", text);
+	catalog_row(cat, FMT_META,
+		    &(struct fmt_meta){.key = catalog_string(cat, "tokio.unreadable"), .value = catalog_string(cat, text)});
+}
+
 /* A mapping of a library: its copy, which may be new or back. */
-static int meet_library(struct cat_process *p, const struct module_tokio *exe, const struct module_tokio *t,
+static int meet_library(struct catalog *cat, struct cat_process *p, struct module_tokio *exe, struct module_tokio *t,
 			const struct cat_mapping *m)
 {
 	struct cat_copy *c = find(p, m->module, bias_of(m, t));
+	const char *refused;
 
 	if (c) {
 		c->is_mapped = true;
@@ -74,13 +92,16 @@ static int meet_library(struct cat_process *p, const struct module_tokio *exe, c
 	}
 	if (p->n_copies >= MAX_COPIES)
 		return 0;
+	refused = obstacle(p, exe, t);
+	if (refused && !t->is_told)
+		tell_refused(cat, t, refused);
 	return add(p, &(struct cat_copy){.module = m->module,
 					 .is_library = true,
 					 .is_mapped = true,
 					 .bias = bias_of(m, t),
 					 .elf = &t->elf,
 					 .slot = &t->slot,
-					 .refused = obstacle(p, exe, t)});
+					 .refused = refused});
 }
 
 /* A library that was unloaded takes its thread-locals along. */
@@ -95,7 +116,7 @@ static void leave_library(struct cat_copy *c, bool *ret_changed)
 }
 
 /* What is known of the main program. Its file may be out of reach as a mapping (deleted, and no right to map_files), but not as what the process runs. */
-static int exe_of(struct catalog *cat, struct cat_process *p, const struct module_tokio **ret)
+static int exe_of(struct catalog *cat, struct cat_process *p, struct module_tokio **ret)
 {
 	int err = 0;
 
@@ -104,14 +125,14 @@ static int exe_of(struct catalog *cat, struct cat_process *p, const struct modul
 		_cleanup_close_ int fd = proc_open_exe(p->fs, p->pid);
 
 		if (fd >= 0)
-			err = module_tokio_read(fd, &p->own_exe);
+			err = module_tokio_read(fd, "", &p->own_exe);
 	}
 	if (!*ret)
 		*ret = p->own_exe;
 	return err;
 }
 
-static int meet_exe(struct catalog *cat, struct cat_process *p, const struct module_tokio **ret)
+static int meet_exe(struct catalog *cat, struct cat_process *p, struct module_tokio **ret)
 {
 	int err = exe_of(cat, p, ret);
 	bool is_new = !p->met_exe;
@@ -127,7 +148,7 @@ static int meet_exe(struct catalog *cat, struct cat_process *p, const struct mod
 
 int copies_refresh(struct catalog *cat, struct cat_process *p, bool *ret_changed)
 {
-	const struct module_tokio *exe, *t;
+	struct module_tokio *exe, *t;
 	int err = meet_exe(cat, p, &exe);
 
 	*ret_changed = false;
@@ -136,7 +157,7 @@ int copies_refresh(struct catalog *cat, struct cat_process *p, bool *ret_changed
 	for (u32 i = 0; i < p->n_maps && !err; i++) {
 		t = p->maps[i].module != p->exe_module ? catalog_module_tokio(cat, p->maps[i].module) : NULL;
 		if (t && holds_tokio(&t->elf))
-			err = meet_library(p, exe, t, &p->maps[i]);
+			err = meet_library(cat, p, exe, t, &p->maps[i]);
 	}
 	for (u32 i = 0; i < p->n_copies; i++)
 		if (!p->copies[i].is_mapped)

@@ -17,10 +17,12 @@ struct module_tokio {
 	struct tokio_elf elf;
 	struct tls_slot slot;
 	bool is_for_musl; /* a program that asks for musl's dynamic linker */
+	bool is_told;	  /* that this copy cannot be read */
+	char name[64];	  /* of the file, cut short; for messages */
 };
 
 /* Reads the file behind fd (borrowed) into new memory. *ret stays as it is when it is no ELF file. 0 or -ENOMEM. */
-int module_tokio_read(int fd, struct module_tokio **ret) __must_check;
+int module_tokio_read(int fd, const char *path, struct module_tokio **ret) __must_check;
 
 /* Brings p->copies up to date with its mappings: to be called when they were read. ret_changed: the kernel side is to be told. 0 or -ENOMEM. */
 int copies_refresh(struct catalog *cat, struct cat_process *p, bool *ret_changed) __must_check;

@@ -71,7 +71,7 @@ const struct unwind_tables *mappings_tables(const struct mappings *ms)
 	return ms->tables;
 }
 
-const struct module_tokio *mappings_module_tokio(const struct mappings *ms, u32 module)
+struct module_tokio *mappings_module_tokio(const struct mappings *ms, u32 module)
 {
 	return modules_tokio(ms->modules, module);
 }

@@ -33,6 +33,6 @@ void mappings_drop(struct mappings *ms, struct cat_process *p);
 void mappings_release(struct cat_process *p); /* frees what a process owns of it */
 
 struct module_tokio;
-const struct module_tokio *mappings_module_tokio(const struct mappings *ms, u32 module); /* catalog_module_tokio() */
+struct module_tokio *mappings_module_tokio(const struct mappings *ms, u32 module); /* catalog_module_tokio() */
 
 const struct unwind_tables *mappings_tables(const struct mappings *ms); /* NULL when nothing is published */

@@ -173,7 +173,7 @@ static int remember(struct modules *ms, u64 key, const struct identity *id)
 	return 0;
 }
 
-const struct module_tokio *modules_tokio(const struct modules *ms, u32 idx)
+struct module_tokio *modules_tokio(const struct modules *ms, u32 idx)
 {
 	return idx && idx <= ms->n ? ms->tokio[idx - 1] : NULL;
 }
@@ -227,7 +227,7 @@ int modules_find(struct modules *ms, struct cat_process *p, const struct proc_ma
 		return err;
 	*ret_idx = ms->n;
 	put_row(ms, m, &o, ms->n);
-	return o.id.kind == ID_FILE ? module_tokio_read(o.fd, &ms->tokio[ms->n - 1]) : 0;
+	return o.id.kind == ID_FILE ? module_tokio_read(o.fd, m->path, &ms->tokio[ms->n - 1]) : 0;
 }
 
 /* ---- tables ---- */

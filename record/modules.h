@@ -27,7 +27,7 @@ int modules_find(struct modules *ms, struct cat_process *p, const struct proc_ma
 
 /* What a file says of a Tokio inside (copies.h); NULL when it is no ELF file, or could not be opened. */
 struct module_tokio;
-const struct module_tokio *modules_tokio(const struct modules *ms, u32 idx);
+struct module_tokio *modules_tokio(const struct modules *ms, u32 idx);
 
 /*
  * Builds the table of a module if unwind_tables_has() wants one. The mapping is opened again; when it is another module's meanwhile, nothing is done. Takes

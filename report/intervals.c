@@ -288,7 +288,8 @@ int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fm
 }
 
 /*
- * The runtime was found while this thread waited: what its switch-out could not say, because no layout was known then, is seen now and held all along.
+ * The runtime was found while this thread waited: what its switch-out could not say, because no layout was known then, or only that of another copy of Tokio,
+ * is seen now and held all along.
  */
 static int learn_role(struct intervals *iv, struct thread_run *t, const struct fmt_snapshot *e, const struct context_info *ci)
 {
@@ -318,7 +319,8 @@ int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct 
 
 	if (t->exited || e->on_cpu || !e->coherent || state == 'R')
 		return 0; /* its memory moved while it was read */
-	if (t->state == RUN_OFF && t->out.is_wait && t->out.role == ROLE_UNKNOWN && e->ctx_status == FMT_CTX_READ)
+	if (t->state == RUN_OFF && t->out.is_wait && (t->out.role == ROLE_UNKNOWN || t->out.role == ROLE_NONE) &&
+	    e->ctx_status == FMT_CTX_READ)
 		return learn_role(iv, t, e, ci);
 	if (t->seen)
 		return 0; /* its own events say it better */

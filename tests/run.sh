@@ -66,6 +66,7 @@ for group in "$@"; do
 	live)
 		single 'live: the scorer itself' tests/live/score.py --self-test
 		tap live tests/live/run.sh all
+		tap live tests/live/copies.py
 		tap live tests/live/unwind/run.py
 		;;
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;
