@@ -20,12 +20,24 @@ static int emit_poll(void *ctx, const struct poll_row *row)
 	return pt->iv->sink.poll(pt->iv->sink.ctx, pt->t->thread_id, row);
 }
 
+/*
+ * Whether a thread may have been in its poll since before the recording: no record of it has told of anything else, and it comes soon enough that a sample
+ * would not have told before.
+ */
+static bool may_have_begun_before(const struct intervals *iv, const struct thread_run *t, u64 ts)
+{
+	return !t->placed && iv->sample_period && ts - (t->seen ? t->last : iv->ts_start) <= 2 * iv->sample_period;
+}
+
 static int add_record(struct intervals *iv, struct thread_run *t, const struct poll_record *r)
 {
 	struct poll_target pt = {iv, t};
 	struct poll_sink sink = {emit_poll, &pt, iv->next_poll_id};
-	int err = poll_record(&t->poll, r, t->seen ? t->last : iv->ts_start, &sink);
+	bool is_open = may_have_begun_before(iv, t, r->ts);
+	int err = poll_record(&t->poll, r, t->seen && !is_open ? t->last : iv->ts_start, &sink);
 
+	if (is_open)
+		t->poll.state = POLL_OPEN_START;
 	iv->next_poll_id = sink.next_id;
 	return err;
 }
@@ -227,9 +239,15 @@ int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struc
 	if (waits)
 		t->out.verdict = classify_wait(&wf);
 	err = out_to_poll(iv, t, &r, rf.role);
+	t->placed = true;
 	t->state = RUN_OFF;
 	end_event(t, ts);
 	return err;
+}
+
+void intervals_begin(struct thread_run *t)
+{
+	t->placed = true;
 }
 
 int intervals_switch_in(struct intervals *iv, struct thread_run *t, u64 ts)
@@ -282,6 +300,7 @@ int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fm
 	row.in_kernel = e->mode == 2;
 	row.role = rf.role;
 	row.poll_id = rf.role == ROLE_IN_POLL ? t->poll.id : 0;
+	t->placed = true;
 	t->state = RUN_ON;
 	end_event(t, ts);
 	return iv->sink.sample(iv->sink.ctx, &row);
@@ -296,6 +315,7 @@ static int learn_role(struct intervals *iv, struct thread_run *t, const struct f
 	struct context_facts cf = CONTEXT_FACTS(e, ci, e->syscall, true);
 	struct role_facts rf = role_at(iv, t, &cf, t->out.state);
 	struct poll_record r = POLL_RECORD(e, t->out.ts, ci, rf.holds);
+	int err;
 
 	t->out.role = rf.role;
 	if (rf.role != ROLE_IN_POLL)
@@ -303,7 +323,10 @@ static int learn_role(struct intervals *iv, struct thread_run *t, const struct f
 	r.is_wait = true;
 	r.ustack = t->out.ustack;
 	r.proven = ci && ci->tick_from && e->ts >= ci->tick_from;
-	return out_to_poll(iv, t, &r, rf.role);
+	err = out_to_poll(iv, t, &r, rf.role);
+	if (!t->out.has_cpu && t->out.poll_id) /* an earlier snapshot's: the wait began before the recording */
+		t->poll.state = POLL_OPEN_START;
+	return err;
 }
 
 int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct fmt_snapshot *e, const struct context_info *ci)
@@ -345,6 +368,7 @@ int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct 
 	err = out_to_poll(iv, t, &r, rf.role);
 	if (t->out.poll_id)
 		t->poll.state = POLL_OPEN_START;
+	t->placed = true;
 	t->state = RUN_OFF;
 	end_event(t, ts);
 	return err;
@@ -379,9 +403,9 @@ int intervals_finish(struct intervals *iv, struct thread_run *t)
 		return forget(iv, t, ts);
 	if (t->state == RUN_OFF) {
 		err = finish_out(iv, t, ts, false);
-		t->poll.state = POLL_OPEN_END;
+		poll_is_open_end(&t->poll);
 	} else if (t->state == RUN_ON && iv->sample_period && ts - t->poll.ts_last <= 2 * iv->sample_period) {
-		t->poll.state = POLL_OPEN_END; /* caught so shortly before the end that nothing else can have been seen since */
+		poll_is_open_end(&t->poll); /* caught so shortly before the end that nothing else can have been seen since */
 	}
 	if (err)
 		return err;

@@ -77,7 +77,8 @@ struct thread_run {
 	u64 thread_id;
 	enum run_state state;
 	bool seen, exited;
-	u64 last; /* its latest instant */
+	bool placed; /* something said where it was before: a record of its own with a context, or that it began in the capture */
+	u64 last;    /* its latest instant */
 	size_t gap_at;
 	struct wait_facts last_call; /* of its latest wait in a system call, for restart_syscall */
 	struct poll poll;
@@ -88,6 +89,8 @@ struct thread_run {
 int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struct fmt_switch_out *e,
 			 const struct context_info *ci,
 			 bool is_stopped) __must_check; /* is_stopped: its kernel stack shows a stop or a frozen cgroup */
+/* The thread began while recording: whatever poll it is in did, too. */
+void intervals_begin(struct thread_run *t);
 int intervals_switch_in(struct intervals *iv, struct thread_run *t, u64 ts) __must_check;
 int intervals_waking(struct intervals *iv, struct thread_run *t, const struct fmt_waking *e) __must_check;
 int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fmt_sample *e,

@@ -277,6 +277,10 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 	case FMT_EXEC:
 		load_dict_note_event(el->d, kind, e);
 		return intervals_exit(&el->iv, t, e->exit.ts);
+	case FMT_THREAD_START:
+		intervals_begin(t);
+		load_dict_note_event(el->d, kind, e);
+		return 0;
 	default:
 		load_dict_note_event(el->d, kind, e);
 		return 0;

@@ -8,12 +8,24 @@
 
 const char *poll_state_name(enum poll_state s)
 {
-	return s == POLL_OPEN_START ? "open-start" : s == POLL_OPEN_END ? "open-end" : "complete";
+	static const char *const names[] = {
+		[POLL_COMPLETE] = "complete",
+		[POLL_OPEN_START] = "open-start",
+		[POLL_OPEN_END] = "open-end",
+		[POLL_OPEN_BOTH] = "open-both",
+	};
+
+	return names[s];
 }
 
 const char *poll_join_name(enum poll_join j)
 {
 	return j == POLL_JOIN_TICK ? "tick" : j == POLL_JOIN_TICK_BUDGET ? "tick+budget" : "interval";
+}
+
+void poll_is_open_end(struct poll *p)
+{
+	p->state = p->state == POLL_OPEN_START ? POLL_OPEN_BOTH : POLL_OPEN_END;
 }
 
 static bool key_equal(const struct poll_key *a, const struct poll_key *b)

@@ -45,7 +45,7 @@ struct poll_interval {
 	u64 ustack, kstack;
 };
 
-enum poll_state { POLL_COMPLETE, POLL_OPEN_START, POLL_OPEN_END };
+enum poll_state { POLL_COMPLETE, POLL_OPEN_START, POLL_OPEN_END, POLL_OPEN_BOTH };
 enum poll_join { POLL_JOIN_INTERVAL, POLL_JOIN_TICK_BUDGET, POLL_JOIN_TICK };
 
 /* The longest wait of one class. */
@@ -105,6 +105,9 @@ struct poll_sink {
  * one, of whatever kind (ns; bounds what the new poll can have been). 0 or the error of emit.
  */
 int poll_record(struct poll *p, const struct poll_record *r, u64 prev_instant, struct poll_sink *sink) __must_check;
+
+/* The recording ends, and this poll had not. */
+void poll_is_open_end(struct poll *p);
 
 /* Whether a record would be one more of the open poll. */
 bool poll_joins(const struct poll *p, const struct poll_record *r);

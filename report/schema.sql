@@ -218,7 +218,7 @@ CREATE TABLE poll (
     tick        INTEGER,                  -- Core.tick of the poll; null when not proven
     joined_by   TEXT NOT NULL,            -- the rule that joined its records: 'tick', 'tick+budget' or 'interval'
     classified  INTEGER NOT NULL,         -- 0: may be several polls (tick not proven), so it is never reported as blocking
-    state       TEXT NOT NULL CHECK (state IN ('complete', 'open-start', 'open-end')),
+    state       TEXT NOT NULL CHECK (state IN ('complete', 'open-start', 'open-end', 'open-both')), -- open: it had begun before the recording, or had not ended with it; dur and dur_max are what lies in the recording
     stack_id    INTEGER REFERENCES stack (id),  -- user stack of its largest part
     kstack_id   INTEGER REFERENCES stack (id),  -- kernel stack of its largest part
     lifo        INTEGER,                  -- tasks in the worker's LIFO slot when it began to wait (0 or 1); null not read

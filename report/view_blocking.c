@@ -107,11 +107,15 @@ static int put_title(struct blocking_view *v, const struct block *k)
 
 static void put_state(const struct blocking_view *v, const struct block *k)
 {
-	if (k->state && strcmp(k->state, "open-start") == 0)
-		(void)fprintf(v->out, "%*swas blocked already when the recording began: it took longer than this\n",
-			      DETAIL_INDENT, "");
-	else if (k->state && strcmp(k->state, "open-end") == 0)
-		(void)fprintf(v->out, "%*sstill blocked when the recording ended: it took longer than this\n", DETAIL_INDENT, "");
+	const char *state = k->state ? k->state : "";
+	bool both = !strcmp(state, "open-both"), is_cpu = k->class_name && !strcmp(k->class_name, "cpu");
+
+	if (both || !strcmp(state, "open-start"))
+		(void)fprintf(v->out, "%*s%s already when the recording began%s: it took longer than this\n", DETAIL_INDENT, "",
+			      is_cpu ? "ran" : "was blocked", both ? ", and still when it ended" : "");
+	else if (!strcmp(state, "open-end"))
+		(void)fprintf(v->out, "%*sstill %s when the recording ended: it took longer than this\n", DETAIL_INDENT, "",
+			      is_cpu ? "ran" : "blocked");
 }
 
 /* One block that stands for its place: how many it stands for. */

@@ -36,6 +36,120 @@ static void blocked_before_the_recording(void **state)
 	cb_expect(cb, "SELECT (ts - 1000000000) / 1000, cpu, role FROM offcpu ORDER BY ts LIMIT 1", "0|-|in_poll");
 }
 
+#define SPAN "SELECT (ts - 1000000000) / 1000, dur / 1000, dur_max / 1000, state FROM poll ORDER BY ts LIMIT 1"
+
+/* A thread that runs when the recording begins is not in the snapshot: its first sample tells, and does not prove where the poll began. */
+static void on_cpu_since_before_the_recording(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_meta(cb, "sample.period_ns", "2000000");
+	SAMPLE(1.5);
+	SAMPLE(3.5);
+	SAMPLE(21.5);
+	OUTSIDE(22);
+	SAMPLE(23, .tick = 10); /* the next one is whole */
+	SAMPLE(25, .tick = 10);
+	OUTSIDE(26);
+	cb_expect(cb, SPAN, "1500|20000|21998|open-start");
+	cb_expect(cb, "SELECT group_concat(state) FROM poll", "open-start,complete");
+}
+
+/* So does one that was preempted in its poll: it comes back first. */
+static void preempted_before_the_recording(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_meta(cb, "sample.period_ns", "2000000");
+	IN(7);
+	SAMPLE(8);
+	SAMPLE(20);
+	OUTSIDE(21);
+	cb_expect(cb, SPAN, "8000|12000|20998|open-start");
+}
+
+/* A wait soon after the recording began, of a poll that nothing was seen of before. */
+static void waits_soon_after_the_begin(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_meta(cb, "sample.period_ns", "2000000");
+	OUT(1);
+	IN(41);
+	PARK(42);
+	cb_expect(cb, SPAN, "1000|40000|40000|open-start");
+}
+
+/* Where samples would have told of it, a poll began when its first record says. */
+static void begins_where_samples_would_have_told(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_meta(cb, "sample.period_ns", "2000000");
+	OUT(11);
+	IN(41);
+	PARK(42);
+	cb_expect(cb, SPAN, "11000|30000|30000|complete");
+}
+
+static void a_thread_that_began_while_recording(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_meta(cb, "sample.period_ns", "2000000");
+	cb_row(cb, FMT_THREAD_START, &(struct fmt_thread_start){.ts = AT(0.5), .thread = 1});
+	SAMPLE(1);
+	SAMPLE(21);
+	OUTSIDE(22);
+	cb_expect(cb, SPAN, "1000|20000|21998|complete");
+}
+
+static void longer_than_the_recording(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_meta(cb, "sample.period_ns", "2000000");
+	cb_end(cb, AT(100));
+	SAMPLE(1);
+	SAMPLE(50);
+	SAMPLE(99);
+	cb_expect(cb, SPAN, "1000|98000|100000|open-both");
+}
+
+static void blocked_longer_than_the_recording(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_end(cb, AT(100));
+	SNAPSHOT(1);
+	cb_expect(cb, POLLS, "0|100000|100000|0|0|1|sleep|open-both");
+}
+
+/* No layout was known when the recording began; the second snapshot sees what the first could not. */
+static void runtime_found_while_blocked_since_before(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	SNAPSHOT(1, .ctx_status = FMT_CTX_NO_LAYOUT, .context = 0, .budget = 0, .core = 0, .park = 0, .task = 0);
+	SNAPSHOT(30);
+	IN(50);
+	PARK(51);
+	cb_expect(cb, SPAN, "0|50000|50000|open-start");
+}
+
+/* The thread waits, and as far as the first copy of Tokio goes it is in no runtime; then its own is found. */
+static void another_copy_is_found_while_it_waits(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10, .context = 0, .budget = 0, .runtime = 2, .core = 0, .park = 0, .task = 0);
+	SNAPSHOT(30);
+	IN(50);
+	PARK(51);
+	cb_expect(cb, SPAN, "10000|40000|40000|complete");
+	cb_expect(cb, "SELECT role FROM offcpu ORDER BY ts LIMIT 1", "in_poll");
+}
+
 static void snapshot_of_no_use(void **state)
 {
 	struct capture_builder *cb = *state;
@@ -323,6 +437,15 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, cb_setup, cb_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(blocked_before_the_recording),
+		TEST(on_cpu_since_before_the_recording),
+		TEST(preempted_before_the_recording),
+		TEST(waits_soon_after_the_begin),
+		TEST(begins_where_samples_would_have_told),
+		TEST(a_thread_that_began_while_recording),
+		TEST(longer_than_the_recording),
+		TEST(blocked_longer_than_the_recording),
+		TEST(runtime_found_while_blocked_since_before),
+		TEST(another_copy_is_found_while_it_waits),
 		TEST(snapshot_of_no_use),
 		TEST(snapshot_of_a_parked_worker),
 		TEST(still_blocked_at_the_end),
