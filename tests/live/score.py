@@ -3,40 +3,57 @@
 """Compares what ascope reports of a program with what the program knows of itself.
 
     score.py TRUTH BLOCKING [--capture FILE] [--runtime FILE --flavor NAME --workers N] [--name NAME] [--min-must N]
-             [--append FILE]
+             [--min MS] [--only waits|computes] [--without-names] [--append FILE]
     score.py --self-test
 
 TRUTH is a fixture's truth log (fixtures/truth: a head, then one JSON object per poll that blocked). The others are what
 `ascope query CAPTURE "SELECT * FROM blocking" --json` printed, and likewise for the tables `capture` and `runtime`.
 
-Every row of 10 ms or more is matched with at most one entry, by process, thread and overlap in time. Then
+The log holds raw facts; what must, may or must never be reported is decided here (expect()), so that one log can be scored
+at several thresholds. Every row of --min (10 ms) or more is matched with at most one entry, by process, thread and overlap in
+time. Then
   - an entry that must be reported and has no row is a miss; a row without an entry is false;
-  - a matched row must agree in class, system call, task, function, file and line, and its parts must add up;
+  - a matched row must agree in class, system call, task, function, file and line, in detail and holds where the log
+    has them, and its parts must add up;
   - a wait's length must be right to 1 ms. If the thread queued for a CPU for more than 0.5 ms meanwhile, the lengths may
     be compared without the queueing instead, on both sides, and the entry is counted as `delayed`;
   - a computation is known by samples: its length lies in [dur_min, dur_max] and within one period of dur_min + period;
   - entries that the capture holds only a part of are ignored, except that a row which says so itself (`open-start`,
     `open-end`) must name the right place.
-Entries marked `may` (see fixtures/truth/src/kind.rs) may lack a row, and need not agree in class.
+Entries that only may be reported may lack a row, and need not agree in class. With --only, entries of the other kind become
+such, and rows of the other kind without an entry are left to the other scoring.
 
 Exit: 0 all agrees; 1 something does not; 2 usage, unreadable input; 4 too few entries that must be reported, so that
 agreement would prove nothing.
 """
 import argparse
+import dataclasses
 import json
 import re
 import statistics
 import sys
 
 MS = 1_000_000
-THRESHOLD = 10 * MS  # the reports' default --min
 TOLERANCE = 1 * MS  # of a wait's length
 JITTER = MS // 2  # of a sample's instant; run delays below it are not worth a second comparison
 PERIOD = 1_000_000_000 // 499  # the recorder's default --freq
 AROUND = 5 * MS  # what a handler's poll may do besides its block
 ROUNDING = 1_000  # of a row's parts, which add up to dur
+# Run delay is read from a file, before the first clock and behind the last one, so a wait's own length is known to this.
+MARGIN = MS // 10
 
-CHECKS = ["duration", "parts", "class", "syscall", "task", "function", "file", "line"]
+PLACE = ["function", "file", "line"]
+CHECKS = ["duration", "parts", "class", "syscall", "detail", "holds", "task"] + PLACE
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How to score."""
+    min: int = 10 * MS  # the reports' threshold; default: their own
+    only: str = ""  # "waits" or "computes": the entries that count; "": both
+    names: bool = True  # compare what takes symbols: a stripped binary has none
+    within: bool = False  # the blocks are parts of their polls (a service's handler does more than block): what a row has
+    #                       before and behind its block is not compared, but for being short
 
 
 class Entry:
@@ -46,12 +63,33 @@ class Entry:
         self.__dict__.update(fields)
         self.pid = pid
         self.length = self.t1 - self.t0
+        self.own = self.length - self.run_delay_ns  # what is left without the queueing for a CPU
         self.classes = [self.__dict__["class"]] if isinstance(self.__dict__["class"], str) else self.__dict__["class"]
+        self.expect = None
         self.row = None
 
     def __str__(self):
         return (f"{self.kind} {self.length / MS:.2f} ms at {self.t0} tid {self.tid} task {self.task} "
                 f"{self.function} {self.file}:{self.line} (run delay {self.run_delay_ns / MS:.2f} ms)")
+
+
+def expect(entry, rules):
+    """
+    Whether the reports must, may or must never have it. What happened decides, not what was intended: a file that came from
+    a cache, or a wait that was mostly a queue for the CPU, proves nothing and is only "may".
+    """
+    if entry.cost == "harmless":
+        return "never"
+    if entry.cost == "computes":
+        if entry.length < rules.min:
+            return "never"
+        # Two sampling periods above the threshold a computation is proven by its samples alone.
+        return "may" if entry.own < rules.min + 2 * PERIOD or rules.only == "waits" else "must"
+    if entry.cost == "waits":
+        # The largest part gives the class. Well under half, so that the class is not a matter of luck.
+        mostly_computes = entry.cpu_ns > entry.own * 2 // 5
+        return "may" if entry.own < rules.min + MARGIN or mostly_computes or rules.only == "computes" else "must"
+    raise ValueError(f"an entry that costs {entry.cost!r}: {entry}")
 
 
 class Score:
@@ -60,6 +98,9 @@ class Score:
     def __init__(self, name):
         self.name = name
         self.must = self.found = self.may = self.delayed = self.ignored = 0
+        self.matched = 0  # rows with an entry of the kind that is scored
+        self.placed = self.placed_right = 0  # rows whose function, file and line were compared, and were right
+        self.band = self.band_found = 0  # computations less than two periods above the threshold
         self.missed = []  # entries
         self.false = []  # rows
         self.wrong = {check: [] for check in CHECKS}  # sentences
@@ -87,9 +128,10 @@ class Score:
     def as_dict(self):
         errors = self.errors or [0]
         return {"name": self.name, "truth": self.must, "found": self.found, "missed": len(self.missed),
-                "false": len(self.false), "error_median_ns": int(statistics.median(errors)),
+                "matched": self.matched, "false": len(self.false), "error_median_ns": int(statistics.median(errors)),
                 "error_worst_ns": max(errors), "wrong": {check: len(found) for check, found in self.wrong.items()},
-                "delayed": self.delayed, "ignored": self.ignored, "ok": self.agrees()}
+                "placed": self.placed, "placed_right": self.placed_right, "band": self.band,
+                "band_found": self.band_found, "delayed": self.delayed, "ignored": self.ignored, "ok": self.agrees()}
 
 
 def describe(row):
@@ -97,40 +139,49 @@ def describe(row):
             f"{row.get('function')} {row.get('file')}:{row.get('line')} ({row.get('state')})")
 
 
-def score(name, entries, rows, window=None, within=False):
-    """
-    window = the capture's first and last instant; None: everything was recorded. within = the blocks are parts of their polls (a service's handler does
-    more than block): what a row has before and behind its block is not compared, but for being short.
-    """
+def score(name, entries, rows, window=None, rules=Rules()):
+    """window = the capture's first and last instant; None: everything was recorded. Writes expect and row of each entry."""
     result = Score(name)
+    for entry in entries:
+        entry.expect, entry.row = expect(entry, rules), None
     # as the reports do: time spent waiting for a cpu is contention, not blocking
-    rows = [row for row in rows if row["dur"] - row["runnable"] >= THRESHOLD]
-    false = match([entry for entry in entries if entry.expect != "never"], rows)
+    rows = [row for row in rows if row["dur"] - row["runnable"] >= rules.min]
+    left = match([entry for entry in entries if entry.expect != "never"], rows)
+    result.false = [row for row in left if rules.only in ("", "computes" if row["class"] == "cpu" else "waits")]
     for entry in entries:
         if window and not (window[0] <= entry.t0 and entry.t1 <= window[1]):
             result.ignored += 1
             if entry.row and str(entry.row.get("state")).startswith("open-"):
-                compare_place(result, entry)
+                compare_place(result, entry, rules)
+            continue
+        if rules.only not in ("", entry.cost):
             continue
         result.may += entry.expect == "may"
         result.must += entry.expect == "must"
+        in_band = entry.cost == "computes" and rules.min <= entry.own < rules.min + 2 * PERIOD
+        result.band += in_band
         if entry.row:
+            result.matched += 1
             result.found += entry.expect == "must"
-            compare_place(result, entry)
-            compare_length(result, entry, within)
+            result.band_found += in_band
+            compare_place(result, entry, rules)
+            compare_length(result, entry, rules)
         elif entry.expect == "must":
             result.missed.append(entry)
-    result.false = false
     return result
 
 
 def match(entries, rows):
     """Gives every entry the row that overlaps it most, one to one; returns the rows that are left."""
+    of_thread = {}
+    for index, row in enumerate(rows):
+        of_thread.setdefault((row["pid"], row["tid"]), []).append(index)
     pairs = []
     for entry in entries:
-        for index, row in enumerate(rows):
+        for index in of_thread.get((entry.pid, entry.tid), []):
+            row = rows[index]
             overlap = min(entry.t1, row["ts"] + row["dur"]) - max(entry.t0, row["ts"])
-            if overlap > 0 and (row["pid"], row["tid"]) == (entry.pid, entry.tid):
+            if overlap > 0:
                 pairs.append((overlap, entry.t0, entry, index))
     taken = set()
     for _, _, entry, index in sorted(pairs, key=lambda pair: pair[:2], reverse=True):
@@ -140,7 +191,8 @@ def match(entries, rows):
     return [row for index, row in enumerate(rows) if index not in taken]
 
 
-def compare_place(result, entry):
+def compare_place(result, entry, rules):
+    """Everything but the length."""
     row = entry.row
 
     def wrong(check, got, want):
@@ -152,21 +204,31 @@ def compare_place(result, entry):
         wrong("syscall", row.get("syscall"), entry.syscall)
     if row["task_id"] != entry.task:
         wrong("task", row["task_id"], entry.task)
+    for check in ("detail", "holds"):
+        want = entry.__dict__.get(check)
+        if entry.expect == "must" and want and check in row and (rules.names or check != "detail"):
+            if row[check] not in ([want] if isinstance(want, str) else want):
+                wrong(check, row[check], want)
+    parts = row["off_cpu"] + row["on_cpu"] + row["runnable"]
+    if abs(parts - row["dur"]) > ROUNDING:
+        wrong("parts", f"off_cpu + on_cpu + runnable = {parts}", f"dur = {row['dur']}")
+    if not rules.names:
+        return
+    before = sum(len(result.wrong[check]) for check in PLACE)
     if own_name(row["function"]) != entry.function:
         wrong("function", row["function"], entry.function)
     if not ("/" + (row["file"] or "")).endswith("/" + entry.file):
         wrong("file", row["file"], entry.file)
     if row["line"] is None or not entry.line <= row["line"] <= entry.last_line:
         wrong("line", row["line"], f"{entry.line} to {entry.last_line}")
-    parts = row["off_cpu"] + row["on_cpu"] + row["runnable"]
-    if abs(parts - row["dur"]) > ROUNDING:
-        wrong("parts", f"off_cpu + on_cpu + runnable = {parts}", f"dur = {row['dur']}")
+    result.placed += 1
+    result.placed_right += before == sum(len(result.wrong[check]) for check in PLACE)
 
 
-def compare_length(result, entry, within):
+def compare_length(result, entry, rules):
     """Lengths as they are, or what is left of either when the time spent waiting for a cpu is taken out."""
     row = entry.row
-    held, own = row["dur"] - row["runnable"], entry.length - entry.run_delay_ns
+    held, own = row["dur"] - row["runnable"], entry.own
     result.delayed += entry.run_delay_ns > JITTER
     if entry.cost == "computes":
         # The first and the last sample lie up to a period inside the poll.
@@ -179,7 +241,7 @@ def compare_length(result, entry, within):
             # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves.
             result.delayed += 1
             error = max(0, error - entry.cpu_ns)
-        if within:
+        if rules.within:
             inside = min(entry.t1, row["ts"] + row["dur"]) - max(entry.t0, row["ts"])
             if row["dur"] - inside <= AROUND + row["runnable"]:
                 error = min(error, abs(inside - entry.length))
@@ -243,6 +305,9 @@ def main(argv):
     parser.add_argument("--workers", type=int)
     parser.add_argument("--name", default="scenario")
     parser.add_argument("--within", action="store_true", help="the blocks are parts of longer polls")
+    parser.add_argument("--min", type=float, default=10, help="the reports' threshold", metavar="MS")
+    parser.add_argument("--only", choices=["waits", "computes"], default="")
+    parser.add_argument("--without-names", action="store_true", help="the binary is stripped")
     parser.add_argument("--min-must", type=int, default=0)
     parser.add_argument("--append", help="add the outcome to FILE, as one line of JSON", metavar="FILE")
     args = parser.parse_args(argv)
@@ -250,7 +315,8 @@ def main(argv):
         entries, rows = read_truth(args.truth), read_json(args.blocking)
         window = read_window(args.capture) if args.capture else None
         runtimes = read_json(args.runtime) if args.runtime else None
-        result = score(args.name, entries, rows, window, args.within)
+        rules = Rules(int(args.min * MS), args.only, not args.without_names, args.within)
+        result = score(args.name, entries, rows, window, rules)
         if runtimes is not None:
             check_runtime(result, runtimes, args.flavor, args.workers)
     except (OSError, ValueError, KeyError, TypeError) as error:

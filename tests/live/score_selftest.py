@@ -4,15 +4,15 @@ import io
 import unittest
 
 import score
-from score import MS, PERIOD
+from score import MARGIN, MS, PERIOD, Rules
 
 PID, TID = 100, 101
 
 
 def entry(**changes):
-    """A sleep of 40 ms at 1 s, which must be reported."""
+    """A sleep of 40 ms at 1 s, which must be reported: nothing but its length decides that."""
     fields = {"t0": 1000 * MS, "t1": 1040 * MS, "kind": "sleep", "class": ["sleep"], "syscall": ["clock_nanosleep"],
-              "cost": "waits", "expect": "must", "tid": TID, "task": 7, "file": "scenarios/src/sleep.rs", "line": 21,
+              "cost": "waits", "tid": TID, "task": 7, "file": "scenarios/src/sleep.rs", "line": 21,
               "last_line": 21, "function": "back_off", "cpu_ns": 0, "run_delay_ns": 0}
     return score.Entry(PID, {**fields, **changes})
 
@@ -38,11 +38,11 @@ def cpu_row(dur_min, **changes):
 
 
 class Scoring(unittest.TestCase):
-    def outcome(self, entries, rows, window=None, within=False):
-        return score.score("self-test", entries, rows, window, within)
+    def outcome(self, entries, rows, window=None, **rules):
+        return score.score("self-test", entries, rows, window, Rules(**rules))
 
-    def assert_wrong(self, check, entries, rows):
-        wrong = self.outcome(entries, rows).wrong
+    def assert_wrong(self, check, entries, rows, **rules):
+        wrong = self.outcome(entries, rows, **rules).wrong
         self.assertEqual([name for name, found in wrong.items() if found], [check])
 
     def test_agreement(self):
@@ -86,13 +86,96 @@ class Scoring(unittest.TestCase):
             result = self.outcome([entry()], [row(**other)])
             self.assertEqual((len(result.missed), len(result.false)), (1, 1))
 
-    def test_never_entry_with_a_row(self):
-        self.assertEqual(len(self.outcome([entry(expect="never")], [row()]).false), 1)
+    def test_what_must_be_reported(self):
+        def verdict(cost, wall, cpu=0, run_delay=0, **rules):
+            made = entry(cost=cost, t1=1000 * MS + int(wall * MS), cpu_ns=int(cpu * MS), run_delay_ns=int(run_delay * MS))
+            return score.expect(made, Rules(**rules))
+
+        for want, facts in [
+                # waits must be long and mostly waiting; queueing for a cpu is not their own length
+                ("must", ("waits", 20, 1)), ("must", ("waits", 10.11)), ("may", ("waits", 10.09)), ("may", ("waits", 9)),
+                ("may", ("waits", 20, 8.1)), ("must", ("waits", 20, 7.9)), ("may", ("waits", 20, 1, 12)),
+                # computations are known to two sampling periods
+                ("never", ("computes", 9.9, 9)), ("may", ("computes", 10, 10)), ("may", ("computes", 14, 14)),
+                ("must", ("computes", 14.1, 14)), ("may", ("computes", 15, 9, 6)),
+                ("never", ("harmless", 1000))]:
+            self.assertEqual(verdict(*facts), want, facts)
+        self.assertEqual(verdict("waits", 1.11, min=MS), "must")
+        self.assertEqual(verdict("waits", 1.09, min=MS), "may")
+        self.assertEqual(verdict("computes", 5.1, min=MS), "must")
+        self.assertEqual(verdict("computes", 20, only="waits"), "may")
+        self.assertEqual(verdict("waits", 20, only="computes"), "may")
+        self.assertEqual(verdict("computes", 9, only="waits"), "never")
+        with self.assertRaises(ValueError):
+            verdict("dreams", 20)
+
+    def test_what_the_log_expects_is_not_asked(self):
+        self.assertEqual(len(self.outcome([entry(expect="never")], []).missed), 1)
+
+    def test_harmless_entry_with_a_row(self):
+        self.assertEqual(len(self.outcome([entry(cost="harmless")], [row()]).false), 1)
 
     def test_may_entry_with_and_without_a_row(self):
-        self.assertTrue(self.outcome([entry(expect="may")], []).agrees())
-        self.assertTrue(self.outcome([entry(expect="may")], [row()]).agrees())
-        self.assert_wrong("line", [entry(expect="may")], [row(line=22)])
+        may = {"cpu_ns": 30 * MS}
+        self.assertTrue(self.outcome([entry(**may)], []).agrees())
+        self.assertTrue(self.outcome([entry(**may)], [row()]).agrees())
+        self.assertTrue(self.outcome([entry(**may)], [row(**{"class": "cpu"})]).agrees())
+        self.assert_wrong("line", [entry(**may)], [row(line=22)])
+
+    def test_lower_threshold(self):
+        short = entry(t1=1000 * MS + 2 * MS)
+        seen = row(dur=2 * MS, dur_min=2 * MS, off_cpu=2 * MS)
+        self.assertEqual(self.outcome([short], [seen]).matched, 0)
+        result = self.outcome([short], [seen], min=MS)
+        self.assertEqual((result.must, result.found, result.matched, result.agrees()), (1, 1, 1, True))
+        self.assertEqual(len(self.outcome([short], [], min=MS).missed), 1)
+        self.assertEqual(len(self.outcome([], [seen], min=MS).false), 1)
+        nearly = entry(t1=1000 * MS + MS + MARGIN - 1)
+        self.assertEqual(len(self.outcome([nearly], [], min=MS).missed), 0)
+
+    def test_one_kind_only(self):
+        for only, missed, false in [("waits", entry(), row()), ("computes", spin(40 * MS), cpu_row(38 * MS))]:
+            other = {"waits": "computes", "computes": "waits"}[only]
+            mine, theirs = self.outcome([missed], [], only=only), self.outcome([missed], [], only=other)
+            self.assertEqual((len(mine.missed), len(theirs.missed), theirs.must, theirs.may), (1, 0, 0, 0))
+            mine, theirs = self.outcome([], [false], only=only), self.outcome([], [false], only=other)
+            self.assertEqual((len(mine.false), len(theirs.false)), (1, 0))
+            # the other kind's rows still belong to its entries
+            self.assertEqual(self.outcome([missed], [false], only=other).matched, 0)
+        self.assert_wrong("class", [entry()], [row(**{"class": "cpu"})], only="waits")
+        self.assertEqual(len(self.outcome([entry(cost="harmless")], [row()], only="waits").false), 1)
+
+    def test_band_of_computations(self):
+        for length, row_of, want in [(13 * MS, [cpu_row(11 * MS)], (1, 1)), (13 * MS, [], (1, 0)),
+                                     (20 * MS, [cpu_row(18 * MS)], (0, 0)), (9 * MS, [], (0, 0))]:
+            result = self.outcome([spin(length)], row_of)
+            self.assertEqual((result.band, result.band_found), want)
+            self.assertTrue(result.agrees())
+
+    def test_detail_and_holds(self):
+        self.assertTrue(self.outcome([entry(detail="mutex", holds="root")], [row()]).agrees())
+        for check in ("detail", "holds"):
+            for want, got, agrees in [("mutex", "mutex", True), (["mutex", "once"], "once", True), ("mutex", "once", False),
+                                      ("mutex", None, False), (None, "once", True)]:
+                result = self.outcome([entry(**{check: want})], [row(**{check: got})])
+                self.assertEqual((result.agrees(), len(result.wrong[check])), (agrees, int(not agrees)))
+        self.assertTrue(self.outcome([entry(detail="mutex")], [row(detail=None)], names=False).agrees())
+        self.assert_wrong("holds", [entry(holds="root")], [row(holds="runtime")], names=False)
+
+    def test_places_of_a_stripped_binary(self):
+        bare = row(function=None, file=None, line=None)
+        result = self.outcome([entry()], [bare], names=False)
+        self.assertEqual((result.agrees(), result.placed), (True, 0))
+        result = self.outcome([entry()], [bare])
+        self.assertEqual((result.agrees(), result.placed, result.placed_right), (False, 1, 0))
+        result = self.outcome([entry()], [row()])
+        self.assertEqual((result.placed, result.placed_right), (1, 1))
+        self.assert_wrong("task", [entry()], [row(task_id=8)], names=False)
+
+    def test_entries_can_be_scored_again(self):
+        entries = [entry()]
+        self.assertEqual(self.outcome(entries, [row()]).found, 1)
+        self.assertEqual(len(self.outcome(entries, []).missed), 1)
 
     def test_two_rows_for_one_poll(self):
         halves = [row(dur=20 * MS, off_cpu=20 * MS), row(ts=1021 * MS, dur=19 * MS, off_cpu=19 * MS)]
