@@ -120,6 +120,7 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	u64 ustack = 0, kstack = 0;
 	u32 copy = 0;
 	bool waits = !preempt && state != 0, wanted;
+	u64 now = bpf_ktime_get_ns(); /* before the walk: the thread would be out by the time that is done */
 
 	if (!t || (prev->flags & PF_KTHREAD))
 		return;
@@ -138,6 +139,7 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	e = RESERVE(struct wire_switch_out, WIRE_SWITCH_OUT);
 	if (!e)
 		return;
+	e->h.ts = now;
 	e->h.tgid = (u32)prev->tgid;
 	e->h.tid = (u32)prev->pid;
 	e->ctx = x;
