@@ -237,10 +237,11 @@ def compare_length(result, entry, rules):
         right = error <= PERIOD + JITTER and proven and entry.length <= row["dur_max"] + JITTER
     else:
         error = min(abs(row["dur"] - entry.length), abs(held - own))
-        if row["dur"] < entry.length and entry.cpu_ns > JITTER:
+        unproven = entry.cpu_ns - row["on_cpu"]
+        if row["dur"] < entry.length and unproven > JITTER:
             # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves.
             result.delayed += 1
-            error = max(0, error - entry.cpu_ns)
+            error = max(0, error - unproven)
         if rules.within:
             inside = min(entry.t1, row["ts"] + row["dur"]) - max(entry.t0, row["ts"])
             if row["dur"] - inside <= AROUND + row["runnable"]:

@@ -67,6 +67,8 @@ class Scoring(unittest.TestCase):
         short = row(dur=37 * MS, dur_min=37 * MS, off_cpu=37 * MS)
         self.assertTrue(self.outcome([entry(cpu_ns=3 * MS)], [short]).agrees())
         self.assert_wrong("duration", [entry()], [short])
+        inside = row(dur=37 * MS, dur_min=37 * MS, off_cpu=34 * MS, on_cpu=3 * MS)
+        self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [inside])  # that time is in the row already
         self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(dur=43 * MS, dur_min=43 * MS, off_cpu=43 * MS)])
 
     def test_a_block_within_a_longer_poll(self):

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""One recording of one scenario, scored. Called by accuracy.py.
+
+A run is a plain dict, so that it can be kept as JSON and be judged again (bars.py):
+    scenario, build, quiet, seconds, rows_at_ms, verdict ('complete', ...), losses {cause: count}, complaints [text],
+    off, cpu: what score.py says of waits at 1 ms and of computations at 10 ms (score_dict()).
+"""
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/live"))
+import score  # noqa: E402
+
+POLLS = """SELECT p.*, t.tid, pr.pid FROM poll AS p JOIN thread AS t ON t.id = p.thread_id JOIN process AS pr ON pr.id = t.process_id
+WHERE p.classified = 1 AND (p.waits > 0 OR p.dur > 0)"""
+# What the thread of a missed entry did meanwhile, for whoever has to explain the miss.
+AROUND = """SELECT 'off the cpu' AS what, o.ts, o.dur, o.state, o.role, o.class FROM offcpu AS o JOIN thread AS t ON t.id = o.thread_id
+WHERE t.tid = {tid} AND o.ts < {t1} AND o.ts + coalesce(o.dur, 0) > {t0}
+UNION ALL SELECT 'poll', p.ts, p.dur, p.state, p.joined_by, p.class FROM poll AS p JOIN thread AS t ON t.id = p.thread_id
+WHERE t.tid = {tid} AND p.ts < {t1} AND p.ts + p.dur > {t0} ORDER BY 2 LIMIT 12"""
+READY_SECONDS = 20
+LEAVE_SECONDS = 20
+
+
+class Failed(Exception):
+    """A run that says nothing: the fixture or ascope did not do what it was told."""
+
+
+def scenarios(binary):
+    """[(name, flavor, is quiet)] as the program lists them."""
+    text = subprocess.run([binary, "--list"], check=True, capture_output=True, text=True).stdout
+    return [(name, flavor, kind == "quiet") for name, flavor, kind, _ in (line.split("\t") for line in text.splitlines())]
+
+
+@contextlib.contextmanager
+def locked(path):
+    """The machine for ourselves, where several share it and agreed on a file."""
+    if not path:
+        yield
+        return
+    with open(path, "a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Fixture:
+    """A scenario that runs; `with` ends it."""
+
+    def __init__(self, command, folder, env=None):
+        self.errors = open(folder / "fixture.err", "w+", encoding="utf-8")
+        env = {**os.environ, "ASCOPE_TRUTH": str(folder / "truth"), **(env or {})}
+        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=self.errors, stdin=subprocess.DEVNULL, text=True)
+        self.pid = self.process.pid
+
+    def __enter__(self):
+        line = self.process.stdout.readline()  # the line of a program that ends, or is ready; it does one or the other
+        if line.strip() != "ready":
+            raise Failed(f"the fixture did not say ready: {line!r} {self.error_text()}")
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+
+    def error_text(self):
+        self.errors.seek(0)
+        return self.errors.read(500)
+
+    def leave(self):
+        """SIGTERM, and it must leave well, for its truth log is complete only then."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"the fixture was still there {LEAVE_SECONDS} s after SIGTERM") from None
+        if code != 0:
+            raise Failed(f"the fixture ended with {code}: {self.error_text()}")
+
+
+class Ascope:
+    """The program under test."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def run(self, *args, timeout=300):
+        done = subprocess.run([self.path, *map(str, args)], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        if done.returncode not in (0, 3):  # 3: done, but events were lost; the verdict says so
+            raise Failed(f"ascope {args[0]} exit code {done.returncode}: {done.stderr[:500]}")
+        return done.stdout
+
+    def query(self, capture, sql, target=None):
+        return json.loads(self.run("query", capture, sql, "--json", *(["--target", target] if target else [])) or "[]")
+
+
+def score_dict(result):
+    """What bars.py needs of a Score; errors in ns."""
+    return {"must": result.must, "found": result.found, "may": result.may, "matched": result.matched, "false": len(result.false),
+            "errors": sorted(result.errors), "delayed": result.delayed, "ignored": result.ignored, "placed": result.placed,
+            "placed_right": result.placed_right, "band": result.band, "band_found": result.band_found,
+            "wrong": {check: len(found) for check, found in result.wrong.items() if found}, "details": list(result.details())}
+
+
+def explain(ascope, capture, result):
+    """A miss is followed by what is known of it."""
+    for entry in result.missed:
+        for row in ascope.query(capture, AROUND.format(tid=entry.tid, t0=entry.t0, t1=entry.t1)):
+            result.complaints.append(f"    around the miss at {entry.t0}: {row['what']} +{(row['ts'] - entry.t0) / 1e6:.3f} ms for "
+                                     f"{(row['dur'] or 0) / 1e6:.3f} ms, {row['state']} {row['role']} {row['class']}")
+
+
+def measure(ascope, binary, scenario, folder, *, build, seconds, lock=None, names=True, target=None):
+    """Records one scenario and scores it. folder is empty, on a disk, and gets everything that was recorded."""
+    name, flavor, quiet = scenario
+    capture = folder / "capture.ascope"
+    command = [binary, name, "--seconds", str(seconds + READY_SECONDS), "--dir", folder, "--pace", "usual" if quiet else "dense"]
+    with locked(lock), Fixture(command, folder) as fixture:
+        time.sleep(0.1)
+        ascope.run("record", "-q", "-p", fixture.pid, "-o", capture, "--duration", seconds)
+        fixture.leave()
+    rows = ascope.query(capture, POLLS, target)
+    (facts,) = ascope.query(capture, "SELECT ts_start, ts_end, verdict, verdict_why FROM capture", target)
+    runtimes = ascope.query(capture, "SELECT flavor, workers FROM runtime", target)
+    losses = {row["cause"]: row["count"] for row in ascope.query(capture, "SELECT cause, count FROM loss", target)}
+    entries, window = score.read_truth(folder / "truth"), (facts["ts_start"], facts["ts_end"])
+    off = score.score(name, entries, rows, window, score.Rules(min=score.MS, only="waits", names=names))
+    explain(ascope, capture, off)
+    cpu = score.score(name, entries, rows, window, score.Rules(only="computes", names=names))
+    explain(ascope, capture, cpu)
+    run = {"scenario": name, "build": build, "quiet": quiet, "seconds": seconds, "verdict": facts["verdict"], "losses": losses,
+           "why": facts["verdict_why"], "off": score_dict(off), "cpu": score_dict(cpu), "complaints": []}
+    if flavor != "any" and flavor not in [row["flavor"] for row in runtimes]:
+        run["complaints"].append(f"runtimes found: {runtimes}, {flavor} wanted")  # else that nothing blocked is worth nothing
+    if not quiet and off.must + cpu.must == 0:
+        run["complaints"].append("nothing was injected")
+    return run
