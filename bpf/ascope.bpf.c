@@ -109,6 +109,12 @@ static __always_inline bool user_regs_of(struct task_struct *t, struct pt_regs *
 	return t->mm && runs_user_code(t->flags, (u16)regs->cs);
 }
 
+/*
+ * Cgroup v2 freezes a thread by a sleep of its own (kernel/signal.c, do_freezer_trap), whose state is that of any other; the bit that tells is task->frozen.
+ * It goes along as the state that v1 has for it since 6.1.
+ */
+#define TASK_FROZEN 0x8000
+
 static __always_inline void switch_out(void *ctx, bool preempt, struct task_struct *prev, u32 state)
 {
 	struct wire_target *t = target_of((u32)prev->tgid);
@@ -144,6 +150,8 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	e->h.tid = (u32)prev->pid;
 	e->ctx = x;
 	e->state = state;
+	if (waits && bpf_core_field_exists(prev->frozen) && BPF_CORE_READ_BITFIELD(prev, frozen))
+		e->state |= TASK_FROZEN;
 	e->preempt = preempt;
 	e->ustack = ustack;
 	e->kstack = kstack;
@@ -200,6 +208,7 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 		return 0;
 	e->h.tgid = (u32)p->tgid;
 	e->h.tid = (u32)p->pid;
+	e->state = p->__state; /* both tracepoints come before it is changed */
 	e->irq = irq;
 	if (!irq) {
 		e->waker_ctx = x;
@@ -391,6 +400,8 @@ int list_threads(struct bpf_iter__task *ctx)
 	row.tgid = (u32)t->tgid;
 	row.tid = (u32)t->pid;
 	row.state = t->__state;
+	if (row.state && bpf_core_field_exists(t->frozen) && BPF_CORE_READ_BITFIELD_PROBED(t, frozen))
+		row.state |= TASK_FROZEN;
 	row.fsbase = t->thread.fsbase;
 	if (runs_user_code(t->flags, (u16)BPF_CORE_READ(regs, cs)) &&
 	    !is_new_thread(t, BPF_CORE_READ(regs, orig_ax), BPF_CORE_READ(regs, ax)))

@@ -90,8 +90,8 @@ struct wire_waking {
 	struct wire_hdr h;	   /* the thread that is woken */
 	struct wire_ctx waker_ctx; /* without flavor, core, park and tick */
 	__u32 waker_tgid, waker_tid;
-	__u32 irq; /* 1: an interrupt woke it, the running thread is not the cause */
-	__u32 pad;
+	__u32 irq;   /* 1: an interrupt woke it, the running thread is not the cause */
+	__u32 state; /* of the woken thread, just before */
 };
 
 struct wire_sample {

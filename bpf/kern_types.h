@@ -106,6 +106,7 @@ struct task_struct {
 	unsigned long nvcsw;
 	unsigned long nivcsw;
 	unsigned int in_iowait : 1;
+	unsigned int frozen : 1; /* by its cgroup, v2; 5.2 and later, with CONFIG_CGROUPS */
 	char comm[16];
 	struct task_struct *real_parent;
 	struct mm_struct *mm;

@@ -93,7 +93,8 @@ enum fmt_payload {
 	X(exec_gen, VARINT, "how many execs ascope saw before this image; 0 for the first")                                      \
 	X(comm, VARINT, "string: command name when first seen")                                                                  \
 	X(exe, VARINT, "string: path of the executable; 0 unknown")                                                              \
-	X(cmdline, VARINT, "string: command line, arguments joined by blanks; 0 unless --store-cmdline")
+	X(cmdline, VARINT, "string: command line, arguments joined by blanks; 0 unless --store-cmdline")                         \
+	X(cgroup, VARINT, "string: cgroup of the cpu controller, a path as the recorder sees it; 0 unknown")
 
 #define FMT_THREAD_COLS(X)                                                                                                       \
 	X(idx, DELTA, "thread index")                                                                                            \
@@ -172,7 +173,7 @@ enum fmt_payload {
 	X(ts, DELTA, "when the thread left the cpu")                                                                             \
 	X(thread, DICT, "thread index")                                                                                          \
 	X(cpu, DICT, "cpu")                                                                                                      \
-	X(state, DICT, "prev_state bits of the kernel (0 running, 1 S, 2 D, ...)")                                               \
+	X(state, DICT, "prev_state bits of the kernel (0 running, 1 S, 2 D, ...; 0x8000 also for a thread frozen by its cgroup v2)") \
 	X(preempt, DICT, "1 preempted: wins over state")                                                                         \
 	FMT_CTX_COLS(X)                                                                                                          \
 	X(syscall, DICT, "1 + system call number; 0 when not in a system call")                                                  \
@@ -201,7 +202,8 @@ enum fmt_payload {
 	X(waker_tid, DICT, "tid of the waker; 0 an interrupt")                                                                   \
 	X(waker_context, DICT, "context entry of the waker; 0 none")                                                             \
 	X(waker_budget, DICT, "coop budget of the waker, as in the context columns")                                             \
-	X(waker_task, DELTA, "task id of the waker; 0 none")
+	X(waker_task, DELTA, "task id of the waker; 0 none")                                                                     \
+	X(state, DICT, "state bits of the woken thread just before; 0 not known")
 
 #define FMT_SAMPLE_COLS(X)                                                                                                       \
 	X(ts, DELTA, "when the cpu clock fired")                                                                                 \
@@ -259,6 +261,13 @@ enum fmt_payload {
 	X(cause, VARINT, "string: cause, the suffix of a lost.* counter")                                                        \
 	X(count, VARINT, "events lost")
 
+#define FMT_THROTTLE_COLS(X)                                                                                                     \
+	X(ts, DELTA, "between a reading of the cgroup's cpu.stat here")                                                          \
+	X(ts_end, DELTA, "and the next one here")                                                                                \
+	X(cgroup, VARINT, "string: path of the cgroup, as in process")                                                           \
+	X(periods, VARINT, "periods in which it ran out of quota, counted between the two")                                      \
+	X(throttled, VARINT, "time that its run queues were stopped, summed over cpus, ns; 0 when not known")
+
 /* footer */
 #define FMT_INDEX_COLS(X)                                                                                                        \
 	X(offset, DELTA, "file offset of a block's header")                                                                      \
@@ -293,6 +302,7 @@ enum fmt_payload {
 	X(EXEC, exec, 40, NONE, 1)                                                                                               \
 	X(CLOCK, clock, 41, NONE, 1)                                                                                             \
 	X(GAP, gap, 42, NONE, 1)                                                                                                 \
+	X(THROTTLE, throttle, 44, NONE, 1)                                                                                       \
 	X(INDEX, index, 64, NONE, 0)
 
 #define FMT_KIND_ENUM(NAME, name, id, payload, event) FMT_##NAME = (id),

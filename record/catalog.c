@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/strtab.h"
 #include "base/u64map.h"
+#include "record/cgroup.h"
 #include "record/copies.h"
 #include "record/layout.h"
 #include "record/mappings.h"
@@ -179,7 +180,20 @@ static void process_write(struct catalog *c, struct cat_process *p)
 		row.exe = catalog_string(c, text);
 	if (c->opts.store_cmdline && proc_cmdline(c->opts.fs, p->pid, text, sizeof(text)) == 0)
 		row.cmdline = catalog_string(c, text);
+	if (cgroup_of_process(c->opts.fs, p->pid, text, sizeof(text)) == 0)
+		row.cgroup = catalog_string(c, text);
+	p->row = row;
 	put_row(c, FMT_PROCESS, &row, NULL, 0);
+}
+
+void catalog_process_cgroup(struct catalog *c, struct cat_process *p, const char *path)
+{
+	u32 cgroup = catalog_string(c, path);
+
+	if (!cgroup || cgroup == p->row.cgroup)
+		return;
+	p->row.cgroup = cgroup;
+	put_row(c, FMT_PROCESS, &p->row, NULL, 0);
 }
 
 static struct cat_process *process_known(const struct catalog *c, u32 pid)

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "bpf/ascope_wire.h"
+#include "format/fmt_def.h"
 #include "format/fmt_writer.h"
 #include "record/calibrate.h"
 #include "record/procfs.h"
@@ -74,6 +75,7 @@ struct cat_process {
 	u32 ns_pid; /* inside its pid namespace; 0 unknown */
 	u32 exec_gen;
 	bool gone;
+	struct fmt_process row; /* as written last */
 	u32 exe_module;		  /* module index of the main program; 0 unknown */
 	struct cat_mapping *maps; /* sorted, without overlaps */
 	u32 n_maps;
@@ -120,6 +122,8 @@ struct cat_process *catalog_process_start(struct catalog *c, u32 pid);
 /* The process execed: a new image under the same pid. */
 struct cat_process *catalog_process_exec(struct catalog *c, u32 pid);
 void catalog_process_exit(struct catalog *c, u32 pid);
+/* The process's cgroup, when it is another than was written last: its row is written again. */
+void catalog_process_cgroup(struct catalog *c, struct cat_process *p, const char *path);
 
 /* Calls fn for every image, alive or not; for every one that is alive. */
 void catalog_each_image(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx);

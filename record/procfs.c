@@ -119,7 +119,7 @@ int proc_open_here(const struct proc_request *r)
 {
 	static const char *const names[] = {
 		[PROC_STATUS] = "status", [PROC_COMM] = "comm", [PROC_STAT] = "stat", [PROC_CMDLINE] = "cmdline",
-		[PROC_MAPS] = "maps",	  [PROC_MEM] = "mem",	[PROC_EXE] = "exe",
+		[PROC_MAPS] = "maps",	  [PROC_MEM] = "mem",	[PROC_EXE] = "exe",   [PROC_CGROUP] = "cgroup",
 	};
 	char path[64];
 
@@ -360,6 +360,11 @@ int proc_open_perfmap(const struct procfs *fs, u32 pid, u32 ns_pid)
 int proc_open_kallsyms(const struct procfs *fs)
 {
 	return open_of(fs, 0, PROC_KALLSYMS);
+}
+
+int proc_open_cgroup(const struct procfs *fs, u32 pid)
+{
+	return open_of(fs, pid, PROC_CGROUP);
 }
 
 int proc_read_mem(int mem_fd, u64 addr, void *buf, size_t n)

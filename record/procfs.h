@@ -22,6 +22,7 @@ enum proc_file {
 	PROC_MAPPED,  /* the file behind a mapping: start, end, dev, inode, path */
 	PROC_PERFMAP, /* /tmp/perf-PID.map as the process sees it: ns_pid */
 	PROC_KALLSYMS,
+	PROC_CGROUP,
 };
 
 struct proc_request {
@@ -94,6 +95,7 @@ int proc_open_root(u32 pid) __must_check;
 int proc_owner(u32 pid, uid_t *ret) __must_check;
 int proc_open_perfmap_in(int root, u32 ns_pid, uid_t owner) __must_check;
 int proc_open_kallsyms(const struct procfs *fs) __must_check;
+int proc_open_cgroup(const struct procfs *fs, u32 pid) __must_check; /* /proc/PID/cgroup, to be read again and again: fd or -errno */
 int proc_read_mem(int mem_fd, u64 addr, void *buf, size_t n) __must_check; /* all n bytes, or -EFAULT */
 
 bool proc_exists(u32 pid); /* also as a zombie; needs no right to look at it */

@@ -41,6 +41,7 @@
 #include "record/output.h"
 #include "record/perfmap.h"
 #include "record/procfs.h"
+#include "record/throttle.h"
 
 enum { DRAIN_MS = 20, SYNC_EVERY_S = 5, PRIORITY = -10 /* nice(2) */ };
 /* After an exec: its files are mapped within milliseconds, and before they are known stacks cannot be walked. */
@@ -60,6 +61,8 @@ struct session {
 	struct procfs fs;	  /* through the helper */
 	struct mmap_watch *watch; /* NULL: not permitted */
 	struct mmap_watch_counts watch_counts;
+	struct throttle_watch *throttle;
+	u64 next_throttle; /* when it is to be looked at, CLOCK_MONOTONIC ns */
 	struct ksyms_facts ksyms;
 	bool careful;	 /* kernel_bugs.h */
 	u64 sample_freq; /* Hz, as it really is */
@@ -175,6 +178,8 @@ static int open_writer(struct session *s)
 	err = fmt_writer_new(s->out_fd, uuid, s->o->compress_level, &s->w);
 	if (!err)
 		err = catalog_new(s->w, &co, &s->cat);
+	if (!err)
+		err = throttle_watch_new(s->cat, s->w, &s->throttle);
 	return err;
 }
 
@@ -249,6 +254,12 @@ static void raise_priority(void)
 	(void)setpriority(PRIO_PROCESS, 0, PRIORITY);
 }
 
+static int watch_throttling(struct session *s, u64 now)
+{
+	s->next_throttle = now + THROTTLE_TICK;
+	return throttle_watch_tick(s->throttle);
+}
+
 static int start(struct session *s)
 {
 	int err = kernel_side_attach(s->kernel); /* says why itself */
@@ -264,6 +275,8 @@ static int start(struct session *s)
 		log_status("recording");
 	facts_meta_u64(&s->facts, "recording.start_ns", s->start);
 	err = put_clocks(s);
+	if (!err)
+		err = watch_throttling(s, s->start);
 	if (!err)
 		err = discover_snapshot(&s->discover, s->w);
 	if (!err)
@@ -416,6 +429,8 @@ static int turn(struct session *s)
 		s->is_fast = !s->is_fast;
 		err = set_timer(s, s->is_fast ? DRAIN_FAST_MS : DRAIN_MS);
 	}
+	if (!err && now >= s->next_throttle)
+		err = watch_throttling(s, now);
 	if (!err && now >= s->next_second) {
 		catalog_each_process(s->cat, check_alive, s->cat);
 		err = each_second(s, now);
@@ -482,6 +497,8 @@ static int finish(struct session *s, u64 *stats)
 	if (!err)
 		err = drain(s);
 	if (!err)
+		err = throttle_watch_tick(s->throttle);
+	if (!err)
 		err = put_gap(s, stats, s->end);
 	if (!err)
 		err = put_clocks(s);
@@ -494,6 +511,8 @@ static int finish(struct session *s, u64 *stats)
 	facts_total(&s->facts, "mappings.lost_news", s->watch_counts.lost + s->watch_counts.malformed);
 	facts_total(&s->facts, "lost.bad_records", s->convert.bad_records);
 	facts_total(&s->facts, "stacks.missing", s->convert.stacks_missing);
+	if (throttle_watch_left_out(s->throttle))
+		facts_total(&s->facts, "throttle.left_out", throttle_watch_left_out(s->throttle));
 	facts_cost(&s->facts, s->kernel);
 	facts_meta_u64(&s->facts, "recording.end_ns", s->end);
 	facts_meta(&s->facts, "recording.stopped_by", stop_names[s->stop]);
@@ -563,6 +582,7 @@ static void release(struct session *s)
 	helper_stop(&s->helper);
 	convert_release(&s->convert);
 	mmap_watch_free(s->watch);
+	throttle_watch_free(s->throttle);
 	catalog_free(s->cat); /* before the arrays that it writes to */
 	kernel_side_free(s->kernel);
 	fmt_writer_free(s->w);

@@ -286,9 +286,9 @@ static int put_segment(void *ctx, const struct tl_thread *t, const struct tl_seg
 /* ---- polls ---- */
 
 #define POLLS_SQL                                                                                                                \
-	"SELECT thread_id, ts, dur, task_id, class, syscall, holds, state, classified, dur_min, dur_max, off_cpu, on_cpu, "      \
+	"SELECT thread_id, ts, dur + stopped, task_id, class, syscall, holds, state, classified, dur_min, dur_max, off_cpu, on_cpu, "      \
 	"runnable, waits, samples, function, file, line, stack_id, kstack_id, id, lifo, queued FROM poll "                       \
-	"WHERE ts < ?2 AND ts + dur >= ?1 ORDER BY thread_id, ts, id"
+	"WHERE ts < ?2 AND ts + dur + stopped >= ?1 ORDER BY thread_id, ts, id"
 
 static int put_poll_args(struct chrome *c, sqlite3_stmt *st)
 {

@@ -120,10 +120,10 @@ static int finish_out(struct intervals *iv, struct thread_run *t, u64 end, bool 
 	o->has_end = has_end;
 	if (o->state == 'R') {
 		i.runnable = dur;
-	} else if (o->is_wait) {
+	} else {
 		u64 woken = o->ts_waking ? min_u64(max_u64(o->ts_waking, o->ts), end) : end;
 
-		i.off = woken - o->ts;
+		*(o->is_wait ? &i.off : &i.stopped) = woken - o->ts;
 		i.runnable = end - woken;
 	}
 	if (o->poll_id)
@@ -156,6 +156,11 @@ static int miss_switch_in(struct intervals *iv, struct thread_run *t, u64 ts, bo
 	return finish_out(iv, t, o->is_wait && o->ts_waking ? min_u64(o->ts_waking, ts) : ts, true);
 }
 
+static bool is_stop(char state)
+{
+	return state == 'T' || state == 't';
+}
+
 static struct role_facts role_at(struct intervals *iv, const struct thread_run *t, const struct context_facts *f, char state)
 {
 	if (t->exited || state == 'X' || state == 'Z') /* its memory is gone, or going */
@@ -185,7 +190,13 @@ static bool is_same_poll(const struct thread_run *t, const struct poll_record *r
 	return role == ROLE_IN_POLL && t->out.poll_id == t->poll.id && t->poll.proven && poll_joins(&t->poll, r);
 }
 
-/* Enters a switch-out into the poll it is in, or ends the poll it is not in. t->out is filled but for poll_id. */
+/*
+ * Enters a switch-out into the poll it is in, or ends the poll it is not in. t->out is filled but for poll_id.
+ *
+ * Stopped, traced and frozen time never counts as blocking (design 35-blocking section 3), but the poll goes on afterwards, in the middle of what it did: a
+ * sleep that a signal interrupted is restarted by the kernel. So a stop is a part of the poll that is in no length (poll.h, stopped): one poll, one row,
+ * of the length that it would have without the stop. Where the tick is not proven nothing ties the two sides together, and the stop ends it.
+ */
 static int out_to_poll(struct intervals *iv, struct thread_run *t, const struct poll_record *r, enum role role)
 {
 	int err;
@@ -195,16 +206,16 @@ static int out_to_poll(struct intervals *iv, struct thread_run *t, const struct 
 	err = add_record(iv, t, r);
 	if (err)
 		return err;
-	if (!r->is_wait && t->out.state != 'R')
-		return close_poll(iv, t, r->ts); /* stopped: that time is no part of any poll */
+	if (!r->is_wait && t->out.state != 'R' && !(is_stop(t->out.state) && t->poll.proven))
+		return close_poll(iv, t, r->ts);
 	t->out.poll_id = t->poll.id;
 	return 0;
 }
 
 int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struct fmt_switch_out *e,
-			 const struct context_info *ci, bool is_stopped)
+			 const struct context_info *ci, enum out_kind kind)
 {
-	char state = is_stopped && !e->preempt ? 'T' : classify_state(e->state, e->preempt);
+	char state = kind == OUT_STOPPED && !e->preempt ? 'T' : classify_state(e->state, e->preempt);
 	bool waits = classify_state_waits(state);
 	struct wait_facts wf = {state, e->syscall, e->arg0, e->iowait != 0, e->fd_type, e->fd_family};
 	struct context_facts cf = CONTEXT_FACTS(e, ci, e->syscall, waits);
@@ -213,6 +224,7 @@ int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struc
 	u64 ts = e->ts;
 	int err = begin_event(iv, t, &ts);
 
+	t->exited |= kind == OUT_DYING;
 	rf = role_at(iv, t, &cf, state);
 	r = POLL_RECORD(e, ts, ci, rf.holds);
 	r.is_wait = waits;
@@ -222,7 +234,7 @@ int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struc
 		err = miss_switch_in(iv, t, ts, is_same_poll(t, &r, rf.role));
 	if (err)
 		return err;
-	if (waits)
+	if (waits || is_stop(state)) /* a stop may have interrupted a call that is restarted later */
 		wf = wait_facts_of(t, wf);
 	t->out = (struct offcpu_row){
 		.thread_id = t->thread_id,
@@ -269,6 +281,14 @@ int intervals_waking(struct intervals *iv, struct thread_run *t, const struct fm
 		return forget(iv, t, e->ts);
 	if (t->state != RUN_OFF || t->out.ts_waking)
 		return 0;
+	if (t->out.is_wait && classify_state(e->state, false) == 'T') {
+		/*
+		 * Cgroup v1's freezer turns a sleeper to stone where it sleeps, without a switch. Woken out of that, it was frozen for an unknown part
+		 * of the wait, and what is not known to be blocking is none.
+		 */
+		t->out.is_wait = false;
+		t->out.state = 'T';
+	}
 	t->out.ts_waking = max_u64(e->ts, t->out.ts);
 	t->out.has_waker = true;
 	t->out.waker_tid = e->source ? 0 : e->waker_tid;
@@ -348,7 +368,7 @@ int intervals_snapshot(struct intervals *iv, struct thread_run *t, const struct 
 	if (t->seen)
 		return 0; /* its own events say it better */
 	rf = role_at(iv, t, &cf, state);
-	if (waits)
+	if (waits || is_stop(state)) /* a stop may have interrupted a call that is restarted later */
 		wf = wait_facts_of(t, wf);
 	t->out = (struct offcpu_row){
 		.thread_id = t->thread_id,

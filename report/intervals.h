@@ -70,13 +70,21 @@ struct intervals {
 	u64 unread;	  /* contexts that could not be read */
 };
 
+/* What a switch-out is, where its state does not tell. */
+enum out_kind {
+	OUT_OWN,     /* the thread's own doing, or a preemption: the state says it */
+	OUT_STOPPED, /* by a signal, a debugger or the cgroup freezer */
+	OUT_DYING,   /* it never comes back to user code */
+};
+
 enum run_state { RUN_UNKNOWN = 0, RUN_ON, RUN_OFF };
 
 /* One thread; zeroed, then thread_id set, is a fresh one. */
 struct thread_run {
 	u64 thread_id;
 	enum run_state state;
-	bool seen, exited;
+	bool seen;
+	bool exited; /* or on the way there: its context says nothing any more */
 	bool placed; /* something said where it was before: a record of its own with a context, or that it began in the capture */
 	u64 last;    /* its latest instant */
 	size_t gap_at;
@@ -88,7 +96,7 @@ struct thread_run {
 /* All return 0 or the sink's error. ci may be NULL: the context entry is none or unknown. */
 int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struct fmt_switch_out *e,
 			 const struct context_info *ci,
-			 bool is_stopped) __must_check; /* is_stopped: its kernel stack shows a stop or a frozen cgroup */
+			 enum out_kind kind) __must_check; /* kind: as its kernel stack shows it */
 /* The thread began while recording: whatever poll it is in did, too. */
 void intervals_begin(struct thread_run *t);
 int intervals_switch_in(struct intervals *iv, struct thread_run *t, u64 ts) __must_check;

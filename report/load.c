@@ -228,6 +228,8 @@ static int write_rest(struct loader *l, sqlite3 *db, struct fmt_reader *r, const
 	int err = load_write_tasks(&l->dict, db, l->events.iv.ts_start);
 
 	if (!err)
+		err = load_write_throttles(&l->dict, db);
+	if (!err)
 		err = runtime_set_write(&l->runtimes, db, l->events.iv.ts_start);
 	if (!err)
 		err = load_write_lost_events(&l->dict, db, &lost);

@@ -44,7 +44,7 @@ void *dict_table_add(struct dict_table *t, u64 idx, bool *ret_is_new)
 	return dict_table_at(t, t->n++);
 }
 
-static void dict_table_release(struct dict_table *t)
+void dict_table_release(struct dict_table *t)
 {
 	free(t->rows);
 	u64map_release(&t->by_idx);
@@ -70,6 +70,8 @@ void load_dict_release(struct load_dict *d)
 	free(d->pieces);
 	free(d->gaps);
 	free(d->spans);
+	free(d->members);
+	free(d->throttles);
 	*d = (struct load_dict){0};
 }
 
@@ -195,6 +197,29 @@ static int add_process(struct load_dict *d, const struct fmt_section *s, u32 i)
 	if (!p)
 		return -ENOMEM;
 	p->f = f;
+	if (f.cgroup) {
+		struct dict_member *m = array_add(&d->members, &d->n_members, &d->cap_members, sizeof(*m));
+
+		if (!m)
+			return -ENOMEM;
+		*m = (struct dict_member){f.idx, f.cgroup};
+	}
+	return 0;
+}
+
+static int add_throttle(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	struct fmt_throttle f, *t;
+
+	fmt_section_row(s, i, &f);
+	if (f.ts > LOAD_TS_MAX || f.ts_end > LOAD_TS_MAX || f.ts_end < f.ts || f.throttled > LOAD_TS_MAX || f.periods > LOAD_TS_MAX) {
+		d->bad_rows++;
+		return 0;
+	}
+	t = array_add(&d->throttles, &d->n_throttles, &d->cap_throttles, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	*t = f;
 	return 0;
 }
 
@@ -364,6 +389,8 @@ static int read_row(struct load_dict *d, const struct fmt_section *s, u32 i)
 		return add_piece(d, s, i);
 	case FMT_GAP:
 		return add_gap(d, s->cols[0][i], s->cols[1][i], s->cols[2][i], s->cols[3][i]);
+	case FMT_THROTTLE:
+		return add_throttle(d, s, i);
 	case FMT_CLOCK:
 		add_clock(d, s, i);
 		return 0;
@@ -375,7 +402,7 @@ static int read_row(struct load_dict *d, const struct fmt_section *s, u32 i)
 /* The events that matter here; the others are many, and the second pass reads them. */
 static bool is_wanted(const struct fmt_section *s)
 {
-	return !s->kind->is_event || s->kind_id == FMT_GAP || s->kind_id == FMT_CLOCK;
+	return !s->kind->is_event || s->kind_id == FMT_GAP || s->kind_id == FMT_CLOCK || s->kind_id == FMT_THROTTLE;
 }
 
 static int read_block(struct load_dict *d, const struct fmt_block *b)
@@ -386,7 +413,7 @@ static int read_block(struct load_dict *d, const struct fmt_block *b)
 
 		if (!s->kind || s->kind_id == FMT_INDEX)
 			continue;
-		if (s->kind->is_event && s->kind_id != FMT_GAP && s->kind_id != FMT_CLOCK)
+		if (s->kind->is_event && !is_wanted(s))
 			d->events += s->rows;
 		if (!is_wanted(s))
 			continue;

@@ -59,6 +59,11 @@ struct dict_gap {
 	u64 ts, ts_end, cause, count; /* cause: string; 0 = damaged blocks */
 };
 
+/* A process was in a cgroup: what each of its entries said. */
+struct dict_member {
+	u64 process, cgroup; /* cgroup: string */
+};
+
 struct load_dict {
 	struct dict_table strings, processes, threads, modules, stacks, layouts, contexts,
 		ksyms;	  /* ksyms by address, the others by idx */
@@ -68,6 +73,10 @@ struct load_dict {
 	size_t n_mappings, cap_mappings;
 	struct dict_gap *gaps; /* sorted by ts after load_dict_read() */
 	size_t n_gaps, cap_gaps;
+	struct dict_member *members;
+	size_t n_members, cap_members;
+	struct fmt_throttle *throttles;
+	size_t n_throttles, cap_throttles;
 	struct buf map_text; /* perf maps, piece by piece */
 	struct dict_piece *pieces;
 	size_t n_pieces, cap_pieces;
@@ -105,6 +114,8 @@ const char *load_dict_meta(const struct load_dict *d, const char *key);
 /* The row with this file index, or NULL; *ret_slot (may be NULL) its position. The type is the table's. */
 void *dict_table_find(const struct dict_table *t, u64 idx, u32 *ret_slot);
 void *dict_table_at(const struct dict_table *t, u32 slot);
+
+void dict_table_release(struct dict_table *t);
 
 /* The row with this index, zeroed and added when new. NULL on ENOMEM. */
 void *dict_table_add(struct dict_table *t, u64 idx, bool *ret_is_new);

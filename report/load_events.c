@@ -58,6 +58,14 @@ static int write_sample(void *ctx, const struct sample_row *s)
 	return db_run(el->ins_sample, v, ARRAY_SIZE(v));
 }
 
+/* The process of a thread's image; 0 unknown. */
+static u64 process_of(const struct event_loader *el, u64 thread)
+{
+	const struct dict_thread *t = dict_table_find(&el->d->threads, thread, NULL);
+
+	return t ? t->f.process : 0;
+}
+
 static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
 {
 	struct event_loader *el = ctx;
@@ -88,6 +96,8 @@ static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
 		db_opt(p->kstack),
 		p->lifo ? DB_INT(p->lifo - 1) : DB_NULL,
 		p->queued ? DB_INT(p->queued - 1) : DB_NULL,
+		DB_INT(p->stopped),
+		DB_INT(throttle_set_overlaps(&el->throttles, process_of(el, thread_id), p->ts, p->ts + p->dur + p->stopped)),
 	};
 
 	if (!p->classified && p->runtime_id && p->dur)
@@ -104,13 +114,16 @@ int event_loader_init(struct event_loader *el, struct load_dict *d, struct runti
 	el->iv.next_poll_id = 1;
 	el->iv.gaps = d->spans;
 	el->iv.n_gaps = d->n_spans;
+	err = throttle_set_init(&el->throttles, d);
+	if (err)
+		return err;
 	err = db_prepare(db, "INSERT INTO offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_offcpu);
 	if (!err)
 		err = db_prepare(db, "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_sample);
 	if (!err)
 		err = db_prepare(
 			db,
-			"INSERT INTO poll VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+			"INSERT INTO poll VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?, ?)",
 			&el->ins_poll);
 	return err;
 }
@@ -123,6 +136,7 @@ void event_loader_release(struct event_loader *el)
 	for (u32 i = 0; i < el->cap_runs; i++)
 		free(el->runs[i]);
 	free(el->runs);
+	throttle_set_release(&el->throttles);
 	*el = (struct event_loader){0};
 }
 
@@ -178,18 +192,11 @@ static int run_of(struct event_loader *el, u64 idx, struct thread_run **ret)
 	return 0;
 }
 
-/* The process of a thread's image; 0 unknown. */
-static u64 process_of(const struct event_loader *el, u64 thread)
-{
-	const struct dict_thread *t = dict_table_find(&el->d->threads, thread, NULL);
-
-	return t ? t->f.process : 0;
-}
-
 static int on_switch_out(struct event_loader *el, struct thread_run *t, struct fmt_switch_out *e)
 {
 	const struct context_info *ci = runtime_set_context(el->runtimes, e->context, e->ts);
-	bool is_stopped = stack_store_kernel_marks(el->stacks, e->kstack) & KERNEL_STOPPED;
+	u32 marks = stack_store_kernel_marks(el->stacks, e->kstack);
+	enum out_kind kind = marks & KERNEL_DYING ? OUT_DYING : marks & KERNEL_STOPPED ? OUT_STOPPED : OUT_OWN;
 	/* in a system call the user ip is the address behind its instruction */
 	struct user_stack_ref u = {.ustack = e->ustack, .ts = e->ts, .behind_call = e->syscall != 0, .counts = true};
 	int err = stack_store_use_user(el->stacks, &u, &e->ustack);
@@ -197,7 +204,7 @@ static int on_switch_out(struct event_loader *el, struct thread_run *t, struct f
 	if (!err)
 		err = stack_store_use_kernel(el->stacks, e->kstack, &e->kstack);
 	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
-	return err ? err : intervals_switch_out(&el->iv, t, e, ci, is_stopped);
+	return err ? err : intervals_switch_out(&el->iv, t, e, ci, kind);
 }
 
 /*
@@ -253,7 +260,7 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 	struct thread_run *t;
 	int err;
 
-	if (kind == FMT_CLOCK || kind == FMT_GAP)
+	if (kind == FMT_CLOCK || kind == FMT_GAP || kind == FMT_THROTTLE)
 		return 0; /* first pass */
 	if (e->cols[0] > LOAD_TS_MAX) {
 		el->bad_times++;

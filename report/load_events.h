@@ -10,12 +10,14 @@
 #include "report/load_dict.h"
 #include "report/load_runtime.h"
 #include "report/load_stack.h"
+#include "report/load_throttle.h"
 
 struct event_loader {
 	struct load_dict *d; /* borrowed, as the next three */
 	struct runtime_set *runtimes;
 	struct stack_store *stacks;
 	sqlite3 *db;
+	struct throttle_set throttles;
 	struct intervals iv;
 	struct thread_run **runs; /* by slot of d->threads; entries appear with a thread's first event */
 	u32 cap_runs;

@@ -495,10 +495,13 @@ static u32 marks_of_function(const char *name)
 {
 	static const char *const stops[] = {"do_freezer_trap", "__refrigerator", "do_signal_stop",
 					    "ptrace_stop",     "do_jobctl_trap", "ptrace_do_notify"};
+	/* kernel/exit.c, fs/coredump.c */
+	static const char *const deaths[] = {"do_exit", "do_group_exit", "do_coredump", "vfs_coredump", "coredump_task_exit"};
 	static const char *const calls[] = {"do_syscall_64", "x64_sys_call", "entry_SYSCALL",  "__x64_sys_",  "__do_sys_",
 					    "el0_svc",	     "do_el0_svc",   "invoke_syscall", "__arm64_sys_"};
 
 	return (begins_with_one_of(name, stops, ARRAY_SIZE(stops)) ? KERNEL_STOPPED : 0) |
+	       (begins_with_one_of(name, deaths, ARRAY_SIZE(deaths)) ? KERNEL_DYING : 0) |
 	       (begins_with_one_of(name, calls, ARRAY_SIZE(calls)) ? KERNEL_IN_SYSCALL : 0);
 }
 

@@ -54,6 +54,7 @@ int stack_store_use_kernel(struct stack_store *st, u64 idx, u64 *ret_id) __must_
 /* What the functions of a kernel stack say of the thread. */
 enum kernel_mark {
 	KERNEL_STOPPED = 1,    /* by a signal, a debugger or the cgroup freezer */
+	KERNEL_DYING = 4,      /* exits, or writes its core dump or waits for that */
 	KERNEL_IN_SYSCALL = 2, /* user code called the kernel; without it, a fault or an interrupt of user code did */
 };
 

@@ -117,7 +117,7 @@ int load_write_tasks(const struct load_dict *d, sqlite3 *db, u64 ts_start)
 	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
 	u64 unknown_process = id_behind(&d->processes);
 	bool orphans = false;
-	int err = db_prepare(db, "INSERT INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &ins);
+	int err = db_prepare(db, "INSERT INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", &ins);
 
 	if (!err)
 		err = write_threads(d, db, unknown_process, &orphans);
@@ -128,14 +128,30 @@ int load_write_tasks(const struct load_dict *d, sqlite3 *db, u64 ts_start)
 		err = db_run(ins,
 			     (struct db_val[]){DB_INT(p->f.idx), DB_INT(p->f.pid), db_opt(p->f.ns_pid), db_opt(p->f.ppid),
 					       db_text(text_or(d, p->f.comm, "?")), db_text(load_dict_str(d, p->f.exe)),
-					       DB_INT(start), db_opt(p->ts_end)},
-			     8);
+					       DB_INT(start), db_opt(p->ts_end), db_text(load_dict_str(d, p->f.cgroup))},
+			     9);
 	}
 	if (!err && orphans) /* its entry was lost with a damaged block */
 		err = db_run(ins,
 			     (struct db_val[]){DB_INT(unknown_process), DB_INT(0), DB_NULL, DB_NULL, db_text("?"), DB_NULL,
-					       DB_INT(ts_start), DB_NULL},
-			     8);
+					       DB_INT(ts_start), DB_NULL, DB_NULL},
+			     9);
+	return err;
+}
+
+int load_write_throttles(const struct load_dict *d, sqlite3 *db)
+{
+	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
+	int err = db_prepare(db, "INSERT INTO throttle VALUES (?, ?, ?, ?, ?)", &ins);
+
+	for (size_t i = 0; i < d->n_throttles && !err; i++) {
+		const struct fmt_throttle *t = &d->throttles[i];
+
+		err = db_run(ins,
+			     (struct db_val[]){DB_INT(t->ts), DB_INT(t->ts_end), db_text(text_or(d, t->cgroup, "?")),
+					       DB_INT(t->periods), DB_INT(t->throttled)},
+			     5);
+	}
 	return err;
 }
 

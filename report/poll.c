@@ -126,7 +126,8 @@ void poll_interval(struct poll *p, const struct poll_interval *i)
 		return;
 	p->off_cpu += i->off;
 	p->runnable += i->runnable;
-	p->ts_last += i->off + i->runnable;
+	p->stopped += i->stopped;
+	p->ts_last += i->off + i->runnable + i->stopped;
 	if (i->is_wait)
 		add_wait(p, i);
 }
@@ -156,10 +157,11 @@ int poll_close(struct poll *p, u64 next_instant, struct poll_sink *sink)
 	row = (struct poll_row){
 		.id = p->id,
 		.ts = p->ts_first,
-		.dur = p->ts_last - p->ts_first,
+		.dur = p->ts_last - p->ts_first - p->stopped,
 		.off_cpu = p->off_cpu,
 		.on_cpu = p->on_cpu,
 		.runnable = p->runnable,
+		.stopped = p->stopped,
 		.waits = p->waits,
 		.samples = p->samples,
 		.cls = largest_class(p),
@@ -186,9 +188,9 @@ int poll_close(struct poll *p, u64 next_instant, struct poll_sink *sink)
 		row.ustack = w->ustack;
 		row.kstack = w->kstack;
 	} else if (next_instant > p->ts_last) {
-		row.dur_max = next_instant - p->prev_instant;
+		row.dur_max = next_instant - p->prev_instant - p->stopped;
 	} else {
-		row.dur_max = p->ts_last - p->prev_instant;
+		row.dur_max = p->ts_last - p->prev_instant - p->stopped;
 	}
 	return sink->emit(sink->ctx, &row);
 }

@@ -2,7 +2,8 @@
 /*
  * poll.h: one thread's records -> polls (design 35-blocking section 1). A poll is a maximal run of in-poll records of equal
  * key with no other record between. Called by intervals.c in the order of the thread's events. Invariant of every finished
- * poll: off_cpu + on_cpu + runnable == dur.
+ * poll: off_cpu + on_cpu + runnable == dur; the time that its thread was stopped in between is apart, so the poll ends at
+ * ts + dur + stopped.
  *
  *	closed --poll_record()--> open --poll_record() same key, poll_interval()--> open
  *	open --poll_close(), poll_record() other key--> closed
@@ -38,7 +39,7 @@ struct poll_record {
 /* How the time from a switch-out to the next instant divides. */
 struct poll_interval {
 	u64 ts_end;
-	u64 off, runnable; /* ns */
+	u64 off, runnable, stopped; /* ns */
 	bool is_wait;
 	struct wait_verdict verdict; /* of a wait */
 	u64 syscall;		     /* 1 + number */
@@ -68,7 +69,7 @@ struct poll {
 	u64 prev_instant; /* the thread's last instant before this poll */
 	u64 last_budget;
 	bool last_is_wait;
-	u64 off_cpu, on_cpu, runnable; /* parts of ts_last - ts_first */
+	u64 off_cpu, on_cpu, runnable, stopped; /* parts of ts_last - ts_first */
 	u64 waits, samples;
 	u64 runtime_id, worker;
 	u64 sample_ustack; /* of the first record on the cpu that has one */
@@ -80,7 +81,7 @@ struct poll {
 
 /* A finished poll, as table `poll` has it. */
 struct poll_row {
-	u64 id, ts, dur, dur_max, off_cpu, on_cpu, runnable, waits, samples;
+	u64 id, ts, dur, dur_max, off_cpu, on_cpu, runnable, stopped, waits, samples;
 	enum wait_class cls;
 	enum wait_rule rule;
 	u64 syscall;

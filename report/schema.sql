@@ -60,7 +60,17 @@ CREATE TABLE process (
     name        TEXT NOT NULL,            -- command name
     exe         TEXT,                     -- path of the executable
     ts_start    INTEGER NOT NULL,         -- start of the process
-    ts_end      INTEGER                   -- end of the process; null when it outlived the recording
+    ts_end      INTEGER,                  -- end of the process; null when it outlived the recording
+    cgroup      TEXT                      -- of the cpu controller, a path as the recorder saw it (the last one, when it moved); null unknown
+) STRICT;
+
+-- Times in which a cgroup that a target is in, or one above it, ran out of cpu quota: what its cpu.stat counted between two readings.
+CREATE TABLE throttle (
+    ts          INTEGER NOT NULL,         -- one reading
+    ts_end      INTEGER NOT NULL,         -- the next; threads may have been stopped since up to a period before ts
+    cgroup      TEXT NOT NULL,            -- path, as process.cgroup
+    periods     INTEGER NOT NULL,         -- periods in which it ran out of quota
+    dur         INTEGER NOT NULL          -- time that its run queues were stopped, summed over cpus; 0 when not known
 ) STRICT;
 
 -- One row per thread.
@@ -199,7 +209,7 @@ CREATE TABLE worker (
 CREATE TABLE poll (
     id          INTEGER PRIMARY KEY,
     ts          INTEGER NOT NULL,         -- first observed instant
-    dur         INTEGER NOT NULL,         -- first to last observed instant
+    dur         INTEGER NOT NULL,         -- first to last observed instant, without the time that its thread was stopped: the poll ends at ts + dur + stopped
     dur_min     INTEGER NOT NULL,         -- proven length
     dur_max     INTEGER NOT NULL,         -- possible length: up to the neighbouring records outside the poll
     off_cpu     INTEGER NOT NULL,         -- part of dur: waiting
@@ -225,7 +235,9 @@ CREATE TABLE poll (
     queued      INTEGER,                  -- tasks in the worker's local queue when it began to wait; null not read
     function    TEXT,                     -- the user's own innermost frame (not std, tokio, libc), inlined frames included
     file        TEXT,
-    line        INTEGER
+    line        INTEGER,
+    stopped     INTEGER NOT NULL DEFAULT 0, -- time within it that is not part of dur: stopped by a signal or a debugger, or frozen with its cgroup
+    throttled   INTEGER NOT NULL DEFAULT 0 -- 1: its process's cgroup, or one above, ran out of cpu quota about then (table throttle), so it may have been stopped by that
 ) STRICT;
 
 -- One row per time a thread was off its cpu. Its role says what the thread was doing: in_poll, parked (idle, or waiting between polls), scheduler
@@ -267,7 +279,8 @@ CREATE TABLE sample (
 CREATE VIEW blocking AS
 SELECT p.ts, p.dur, p.dur_min, p.dur_max, p.off_cpu, p.on_cpu, p.runnable, p.waits, p.class, p.syscall,
        pr.pid, pr.ns_pid, t.tid, t.ns_tid, p.worker, p.runtime_id, p.task_id, p.function, p.file, p.line,
-       p.stack_id, p.kstack_id, p.state, p.holds, p.rule, p.samples, p.lifo, p.queued, p.id AS poll_id, p.off_cpu + p.on_cpu AS held
+       p.stack_id, p.kstack_id, p.state, p.holds, p.rule, p.samples, p.lifo, p.queued, p.id AS poll_id, p.off_cpu + p.on_cpu AS held,
+       p.stopped, p.throttled
 FROM poll AS p
 JOIN thread AS t ON t.id = p.thread_id
 JOIN process AS pr ON pr.id = t.process_id

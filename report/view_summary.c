@@ -53,7 +53,7 @@ static int add_segment(void *ctx, const struct tl_thread *t, const struct tl_seg
 		part = PART_ONCPU;
 	else if (s->kind == TL_RUNNABLE)
 		part = PART_RUNNABLE;
-	else if (s->role && strcmp(s->role, "in_poll") == 0)
+	else if (s->role && strcmp(s->role, "in_poll") == 0 && s->state != 'T' && s->state != 't')
 		part = PART_BLOCKED;
 	else if (s->role && strcmp(s->role, "parked") == 0)
 		part = PART_PARKED;

@@ -249,8 +249,76 @@ static void stopped_time_never_counts(void **state)
 	SAMPLE(512);
 	SAMPLE(513);
 	cb_finish(cb);
-	cb_expect(cb, POLLS, "10000|1000|0|1000|0|0|cpu|complete\n512000|1000|0|1000|0|0|cpu|complete");
-	cb_expect(cb, "SELECT state, class, poll_id, dur / 1000 FROM offcpu WHERE role = 'in_poll'", "T|-|-|500000");
+	cb_expect(cb, POLLS, "10000|3000|0|3000|0|0|cpu|complete");
+	cb_expect(cb, "SELECT stopped / 1000, dur_max / 1000 FROM poll", "500000|4000");
+	cb_expect(cb, "SELECT state, class, poll_id, dur / 1000 FROM offcpu WHERE role = 'in_poll'", "T|-|1|500000");
+}
+
+/* Nothing but the tick says that both sides are one poll. */
+static void stop_ends_what_is_not_proven(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10, .context = CB_CONTEXT_UNPROVEN);
+	IN(22);
+	OUT(23, .context = CB_CONTEXT_UNPROVEN, .state = STATE_T);
+	IN(523);
+	OUT(524, .context = CB_CONTEXT_UNPROVEN, .syscall = SYS_restart_syscall + 1);
+	IN(540);
+	cb_finish(cb);
+	cb_expect(cb, BLOCKING, "10000|12000|sleep\n524000|16000|sleep");
+	cb_expect(cb, "SELECT total(stopped) FROM poll", "0.0");
+}
+
+/* A debugger's stop, and what a waking in it does: ready to run is no longer stopped. */
+static void traced_then_woken(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10);
+	WAKING(14);
+	IN(15);
+	OUT(16, .state = 8);
+	WAKING(300);
+	IN(303);
+	OUT(304, .syscall = SYS_restart_syscall + 1);
+	IN(310);
+	PARK(311);
+	cb_finish(cb);
+	cb_expect(cb, POLLS, "10000|16000|10000|2000|4000|2|sleep|complete");
+	cb_expect(cb, "SELECT stopped / 1000, rule, (SELECT max(state) FROM offcpu) FROM poll", "284000|nanosleep|t");
+}
+
+/* Not long enough by itself: the stop does not make it long. */
+static void stopped_poll_is_no_block(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(10);
+	IN(12);
+	OUT(12.1, .state = STATE_T);
+	IN(512);
+	OUT(512.1, .syscall = SYS_restart_syscall + 1);
+	IN(514);
+	PARK(514.1);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT dur / 1000, dur_max / 1000, held / 1000, stopped / 1000 FROM blocking", "4100|4100|4100|499900");
+	cb_expect(cb, "SELECT count(*) FROM blocking WHERE dur >= 10000000 OR dur_max >= 10000000", "0");
+}
+
+static void stopped_at_both_ends(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_end(cb, AT(1000));
+	SNAPSHOT(1, .state = STATE_T);
+	IN(300);
+	OUT(300.5, .syscall = SYS_restart_syscall + 1);
+	IN(315);
+	OUT(316, .state = STATE_T);
+	cb_finish(cb);
+	cb_expect(cb, POLLS, "0|16000|14500|1500|0|1|sleep|open-end");
+	cb_expect(cb, "SELECT stopped / 1000 FROM poll", "984000");
 }
 
 static void frozen_cgroup_never_counts(void **state)
@@ -264,10 +332,66 @@ static void frozen_cgroup_never_counts(void **state)
 	OUT(11, .kstack = k); /* S, in the system call it interrupted */
 	IN(511);
 	cb_finish(cb);
-	cb_expect(cb, "SELECT state, poll_id, dur / 1000 FROM offcpu", "T|-|500000");
+	cb_expect(cb, "SELECT state, poll_id, dur / 1000 FROM offcpu", "T|1|500000");
 	cb_expect(cb, BLOCKING, "");
 	cb_expect(cb, "SELECT function, kind, module FROM stack_text",
 		  "schedule|kernel|[kernel]\ndo_freezer_trap|kernel|[kernel]");
+}
+
+/* Without a kernel stack that tells, the recorder's frozen bit does. */
+static void frozen_bit_never_counts(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	SNAPSHOT(1, .state = 0x8000 | 0x2000 | STATE_S);
+	IN(300);
+	OUT(301, .state = 0x8000 | 0x2000 | STATE_S);
+	IN(801);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT state, dur / 1000 FROM offcpu ORDER BY ts", "T|300000\nT|500000");
+	cb_expect(cb, "SELECT dur / 1000, stopped / 1000, waits FROM poll", "1000|800000|0");
+}
+
+/* Cgroup v1 freezes a sleeper in its sleep: only the waking shows it. */
+static void woken_out_of_the_freezer(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUT(11);
+	cb_row(cb, FMT_WAKING, &(struct fmt_waking){.ts = AT(511), .thread = 1, .source = 0, .waker_tid = 7, .state = 0x8000});
+	IN(512);
+	OUT(513, .tick = 6);
+	cb_row(cb, FMT_WAKING, &(struct fmt_waking){.ts = AT(533), .thread = 1, .source = 1, .state = 0x2001});
+	IN(534);
+	PARK(535);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT dur / 1000, off_cpu / 1000, runnable / 1000, stopped / 1000, waits FROM poll ORDER BY ts",
+		  "1000|0|1000|500000|0\n21000|20000|1000|0|1");
+	cb_expect(cb, "SELECT state, class, dur / 1000 FROM offcpu ORDER BY ts", "T|-|501000\nS|sleep|21000\nS|other|-");
+}
+
+/* The block ends where death begins: what a thread waits for then (a core dump, its files) is nobody's poll. */
+static void dying_never_counts(void **state)
+{
+	struct capture_builder *cb = *state;
+	u64 addrs[] = {0x100, 0x200};
+	u64 k = cb_stack(cb, FMT_STACK_KERNEL, addrs, 2);
+
+	cb_row(cb, FMT_KSYM, &(struct fmt_ksym){.addr = 0x100, .name = cb_string(cb, "schedule")});
+	cb_row(cb, FMT_KSYM, &(struct fmt_ksym){.addr = 0x200, .name = cb_string(cb, "coredump_task_exit")});
+	OUT(10);
+	IN(25);
+	OUT(26, .state = 0x402, .kstack = k);
+	IN(3026);
+	SAMPLE(3027); /* the context still looks like a poll's */
+	OUT(3028, .state = STATE_D);
+	IN(3029);
+	cb_row(cb, FMT_THREAD_EXIT, &(struct fmt_thread_exit){.ts = AT(3030), .thread = 1});
+	cb_finish(cb);
+	cb_expect(cb, POLLS, "10000|15000|15000|0|0|1|sleep|complete");
+	cb_expect(cb, "SELECT state, role, poll_id, dur / 1000 FROM offcpu ORDER BY ts",
+		  "S|in_poll|1|15000\nI|none|-|3000000\nD|none|-|1000");
+	cb_expect(cb, "SELECT role FROM sample", "none");
 }
 
 static void restarted_call_keeps_its_class(void **state)
@@ -280,8 +404,7 @@ static void restarted_call_keeps_its_class(void **state)
 	IN(31);
 	OUT(32, .syscall = SYS_restart_syscall + 1);
 	IN(60);
-	cb_expect(cb, "SELECT dur / 1000, class, syscall FROM poll ORDER BY ts",
-		  "11000|sleep|clock_nanosleep\n28000|sleep|clock_nanosleep");
+	cb_expect(cb, "SELECT dur / 1000, class, syscall FROM poll ORDER BY ts", "40000|sleep|clock_nanosleep");
 }
 
 /* ---- what is missing ---- */
@@ -454,7 +577,14 @@ int main(void)
 		TEST(exit_while_asleep),
 		TEST(exec_ends_a_poll),
 		TEST(stopped_time_never_counts),
+		TEST(stop_ends_what_is_not_proven),
+		TEST(traced_then_woken),
+		TEST(stopped_poll_is_no_block),
+		TEST(stopped_at_both_ends),
 		TEST(frozen_cgroup_never_counts),
+		TEST(frozen_bit_never_counts),
+		TEST(woken_out_of_the_freezer),
+		TEST(dying_never_counts),
 		TEST(restarted_call_keeps_its_class),
 		TEST(gap_resets_pairing),
 		TEST(loss_is_counted_once),

@@ -13,7 +13,7 @@ INSERT INTO total VALUES ('lost.ring_full', 37), ('events.switch_out', 4000);
 INSERT INTO loss VALUES ('ring_full', 37);
 INSERT INTO gap VALUES (1017000000000, 1017250000000, 'ring_full', 30), (1017200000000, 1017300000000, 'ring_full', 7);
 
-INSERT INTO process VALUES (1, 24036, 17, 1, 'orders', '/srv/orders/bin/orders', 990000000000, NULL);
+INSERT INTO process VALUES (1, 24036, 17, 1, 'orders', '/srv/orders/bin/orders', 990000000000, NULL, '/orders.service');
 INSERT INTO thread VALUES
     (1, 1, 24036, 17, 'orders', 990000000000, NULL),
     (2, 1, 24037, 18, 'tokio-rt-worker', 990001000000, NULL),
@@ -145,7 +145,7 @@ INSERT INTO poll
 SELECT id, 1000000000000 + at * 1000, dur * 1000, dmin * 1000, dmax * 1000, (dur - cpu - run) * 1000, cpu * 1000, run * 1000, waits, samples, class,
     rule, syscall, holds, thread, runtime, worker, task, CASE WHEN classified AND worker IS NOT NULL THEN 1000 + id END,
     CASE WHEN class = 'cpu' THEN 'tick+budget' WHEN worker IS NULL THEN 'interval' ELSE 'tick' END, classified, state, stack, kstack, lifo, queued,
-    NULL, NULL, NULL FROM seed ORDER BY id;
+    NULL, NULL, NULL, 0, 0 FROM seed ORDER BY id;
 UPDATE poll SET (function, file, line) = (SELECT function, file, line FROM stack_place AS p WHERE p.stack_id = poll.stack_id);
 
 -- Waits of polls: `waits` of equal length with on-CPU and then runnable time between them, so that the parts add up.
