@@ -146,6 +146,14 @@ void cgroup_mounts_parse(const char *text, struct cgroup_mounts *ret)
 		parse_mount(line, ret);
 }
 
+void cgroup_mounts_read(struct cgroup_mounts *ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int err = file_read_all("/proc/self/mountinfo", &b, (size_t)16 << 20);
+
+	cgroup_mounts_parse(err ? "" : (const char *)b.data, ret);
+}
+
 /* ---- files ---- */
 
 static bool leaves_the_namespace(const char *path)

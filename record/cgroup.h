@@ -37,6 +37,9 @@ struct cgroup_mounts {
 /* From the text of /proc/self/mountinfo. */
 void cgroup_mounts_parse(const char *text, struct cgroup_mounts *ret);
 
+/* The same of this process; all "" when that cannot be read. ret is large: 16 KiB. */
+void cgroup_mounts_read(struct cgroup_mounts *ret);
+
 /* The file cpu.stat of a cgroup, into buf. 0; -ENOENT when the cgroup cannot be seen through the mount; -ENAMETOOLONG. */
 int cgroup_stat_path(const struct cgroup_mount *m, const char *cgroup, char *buf, size_t n) __must_check;
 

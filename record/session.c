@@ -168,9 +168,13 @@ static int open_writer(struct session *s)
 		.fs = &s->fs,
 		.unwind = *kernel_side_unwind_arrays(s->kernel),
 	};
+	_cleanup_free_ struct cgroup_mounts *mounts = malloc(sizeof(*mounts));
 	u8 uuid[16];
 	int err;
 
+	if (!mounts)
+		return -ENOMEM;
+	cgroup_mounts_read(mounts);
 	if (getrandom(uuid, sizeof(uuid), 0) != (ssize_t)sizeof(uuid))
 		return -EIO;
 	uuid[6] = (u8)((uuid[6] & 0x0f) | 0x40); /* RFC 9562 version 4 */
@@ -179,7 +183,7 @@ static int open_writer(struct session *s)
 	if (!err)
 		err = catalog_new(s->w, &co, &s->cat);
 	if (!err)
-		err = throttle_watch_new(s->cat, s->w, &s->throttle);
+		err = throttle_watch_new(s->cat, s->w, mounts, &s->throttle);
 	return err;
 }
 

@@ -12,7 +12,6 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
-#include "record/cgroup.h"
 
 enum { MAX_MEMBERS = 256, MAX_STATS = 128, MAX_TEXT = 16 << 10 };
 
@@ -46,17 +45,15 @@ struct throttle_watch {
 	u64 left_out;
 };
 
-int throttle_watch_new(struct catalog *c, struct fmt_writer *w, struct throttle_watch **ret)
+int throttle_watch_new(struct catalog *c, struct fmt_writer *w, const struct cgroup_mounts *mounts, struct throttle_watch **ret)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
 	struct throttle_watch *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
 	t->cat = c;
 	t->w = w;
-	if (file_read_all("/proc/self/mountinfo", &b, (size_t)16 << 20) == 0)
-		cgroup_mounts_parse((const char *)b.data, &t->mounts);
+	t->mounts = *mounts;
 	*ret = t;
 	return 0;
 }

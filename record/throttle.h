@@ -9,13 +9,18 @@
 #pragma once
 
 #include "record/catalog.h"
+#include "record/cgroup.h"
 
 struct throttle_watch;
 
 #define THROTTLE_TICK (100 * NSEC_PER_MSEC) /* what a caller should leave between two ticks */
 
-/* c and w are borrowed and must outlive it. 0 or -ENOMEM. A host without cgroups is no error: then nothing is ever written. */
-int throttle_watch_new(struct catalog *c, struct fmt_writer *w, struct throttle_watch **ret) __must_check;
+/*
+ * c and w are borrowed and must outlive it; mounts are copied. 0 or -ENOMEM. A host without cgroups (mounts of cgroup_mounts_read() are "") is no error: then
+ * nothing is ever written.
+ */
+int throttle_watch_new(struct catalog *c, struct fmt_writer *w, const struct cgroup_mounts *mounts,
+		       struct throttle_watch **ret) __must_check;
 struct throttle_watch *throttle_watch_free(struct throttle_watch *t); /* accepts NULL, returns NULL */
 
 /* A reading; the first one of a cgroup is what later ones are compared with. 0 or the writer's error. */

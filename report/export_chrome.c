@@ -225,12 +225,12 @@ static int segment_category(struct chrome *c, const struct tl_segment *s, const 
 
 	if (idle < 0)
 		return idle;
-	*ret = s->kind == TL_ONCPU			    ? "oncpu"
-	       : s->kind == TL_RUNNABLE			    ? "runnable"
-	       : s->kind == TL_UNSEEN			    ? "unseen"
-	       : idle					    ? "idle"
-	       : s->role && strcmp(s->role, "in_poll") == 0 ? "blocked"
-							    : "offcpu";
+	*ret = s->kind == TL_ONCPU						       ? "oncpu"
+	       : s->kind == TL_RUNNABLE						       ? "runnable"
+	       : s->kind == TL_UNSEEN						       ? "unseen"
+	       : idle								       ? "idle"
+	       : s->role && strcmp(s->role, "in_poll") == 0 && !strchr("Tt", s->state) ? "blocked"
+										       : "offcpu";
 	if (c->o->no_idle && (idle || s->kind == TL_UNSEEN) && s->kind != TL_RUNNABLE)
 		*ret = NULL;
 	return 0;
@@ -285,9 +285,9 @@ static int put_segment(void *ctx, const struct tl_thread *t, const struct tl_seg
 
 /* ---- polls ---- */
 
-#define POLLS_SQL                                                                                                                \
-	"SELECT thread_id, ts, dur + stopped, task_id, class, syscall, holds, state, classified, dur_min, dur_max, off_cpu, on_cpu, "      \
-	"runnable, waits, samples, function, file, line, stack_id, kstack_id, id, lifo, queued FROM poll "                       \
+#define POLLS_SQL                                                                                                                     \
+	"SELECT thread_id, ts, dur + stopped, task_id, class, syscall, holds, state, classified, dur_min, dur_max, off_cpu, on_cpu, " \
+	"runnable, waits, samples, function, file, line, stack_id, kstack_id, id, lifo, queued FROM poll "                            \
 	"WHERE ts < ?2 AND ts + dur + stopped >= ?1 ORDER BY thread_id, ts, id"
 
 static int put_poll_args(struct chrome *c, sqlite3_stmt *st)

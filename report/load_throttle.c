@@ -57,7 +57,8 @@ static int add_cgroups(struct throttle_set *ts, const struct load_dict *d)
 		if (!i || rows[i].cgroup != rows[i - 1].cgroup) {
 			if (ts->n_cgroups == THROTTLE_MAX_CGROUPS)
 				return 0;
-			ts->cgroups[ts->n_cgroups++] = (struct throttled_cgroup){.cgroup = rows[i].cgroup, .spans = ts->spans + i};
+			ts->cgroups[ts->n_cgroups++] =
+				(struct throttled_cgroup){.cgroup = rows[i].cgroup, .spans = ts->spans + i};
 		}
 		add_span(&ts->cgroups[ts->n_cgroups - 1], &rows[i]);
 	}

@@ -118,6 +118,20 @@ static void put_state(const struct blocking_view *v, const struct block *k)
 			      is_cpu ? "ran" : "blocked");
 }
 
+/* What kept the thread from running besides what it did itself. */
+static void put_interruptions(const struct blocking_view *v, const struct block *k)
+{
+	char text[160];
+
+	if (k->stopped) {
+		(void)snprintf(text, sizeof(text), "its thread was stopped or frozen for %s more meanwhile, which does not count",
+			       human_ns(k->stopped).s);
+		put_line(v, "stopped", text);
+	}
+	if (k->throttled)
+		put_line(v, "cpu", "maybe throttled: its cgroup ran out of cpu quota about then");
+}
+
 /* One block that stands for its place: how many it stands for. */
 static void put_others(const struct blocking_view *v, const struct block *k)
 {
@@ -249,6 +263,7 @@ static int put_block(struct blocking_view *v, const struct block *k)
 		return r;
 	put_bounds(v, k);
 	r = put_parts(v, k);
+	put_interruptions(v, k);
 	if (r == 0)
 		r = put_paid_by(v, k);
 	put_try(v, k, &user);
@@ -362,10 +377,12 @@ static void put_totals(struct blocking_view *v, const struct block_totals *t)
 	(void)fputc('\n', v->out);
 }
 
+#define CONTENDED "classified = 1 AND dur_min >= ?1 AND off_cpu + on_cpu < ?1 AND ts <= ?3 AND ts + dur >= ?2"
+
 /* Polls that may have been long enough, and records that cannot be told apart into polls. */
 static int put_unproven(struct blocking_view *v)
 {
-	u64 binds[3] = {v->o->min_ns, v->f->lo, v->f->hi}, possible, unclassified, contended;
+	u64 binds[3] = {v->o->min_ns, v->f->lo, v->f->hi}, possible, unclassified, contended, throttled;
 	char text[256];
 	int r;
 
@@ -378,10 +395,9 @@ static int put_unproven(struct blocking_view *v)
 			binds, 3, &unclassified);
 	/* Long, but not by what it did. */
 	if (r == 0)
-		r = sql_one_u64(v->db,
-				"SELECT count(*) FROM poll WHERE classified = 1 AND dur_min >= ?1 AND off_cpu + on_cpu < ?1 "
-				"AND ts <= ?3 AND ts + dur >= ?2",
-				binds, 3, &contended);
+		r = sql_one_u64(v->db, "SELECT count(*) FROM poll WHERE " CONTENDED, binds, 3, &contended);
+	if (r == 0)
+		r = sql_one_u64(v->db, "SELECT count(*) FROM poll WHERE throttled AND " CONTENDED, binds, 3, &throttled);
 	if (r < 0)
 		return r;
 	if (possible || unclassified || contended)
@@ -402,6 +418,12 @@ static int put_unproven(struct blocking_view *v)
 		(void)snprintf(text, sizeof(text),
 			       "contention: %s poll%s lasted >= %s because the CPUs were busy, not because of what they did",
 			       human_count(contended).s, contended == 1 ? "" : "s", text_threshold(v->o->min_ns).s);
+		text_paragraph(v->out, v->o->width, 4, 0, text);
+	}
+	if (throttled) {
+		(void)snprintf(text, sizeof(text),
+			       "maybe throttled: %s of these, while a cgroup of theirs was out of cpu quota (--summary tells which)",
+			       human_count(throttled).s);
 		text_paragraph(v->out, v->o->width, 4, 0, text);
 	}
 	return 0;

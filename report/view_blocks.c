@@ -187,7 +187,8 @@ void blocks_release(struct blocks *b)
 		   "SELECT b.poll_id, b.ts, b.dur, b.dur_min, b.dur_max, b.off_cpu, b.on_cpu, b.runnable, b.waits, b.samples, "  \
 		   "b.pid, b.tid, b.worker, b.runtime_id, b.task_id, b.stack_id, b.kstack_id, b.lifo, b.queued, "                \
 		   "b.here, b.here_total, b.class, b.syscall, b.holds, b.state, r.flavor, r.tokio_version, "                     \
-		   "(SELECT t.name FROM poll AS p JOIN thread AS t ON t.id = p.thread_id WHERE p.id = b.poll_id), " places " "   \
+		   "(SELECT t.name FROM poll AS p JOIN thread AS t ON t.id = p.thread_id WHERE p.id = b.poll_id), " places       \
+		   ", b.stopped, b.throttled "                                                                                   \
 		   "FROM ranked AS b LEFT JOIN runtime AS r ON r.runtime_id = b.runtime_id " tail " LIMIT ?5"
 #define IN_PLACE "OVER (PARTITION BY " PLACE_KEY
 
@@ -199,7 +200,7 @@ static const char *const block_rows_sql[] = {
 			   "count(*) OVER ()", "WHERE b.rank = 1 ORDER BY b.here_total DESC, b.place, b.file, b.line, b.class"),
 };
 
-#define BLOCK_PLACES_COL 28 /* the last one of BLOCK_ROWS */
+#define BLOCK_PLACES_COL 28 /* the last but two of BLOCK_ROWS */
 
 static int block_read(sqlite3_stmt *st, struct block *k)
 {
@@ -215,6 +216,8 @@ static int block_read(sqlite3_stmt *st, struct block *k)
 	k->has_task = !sql_is_null(st, 14);
 	k->has_lifo = !sql_is_null(st, 17);
 	k->has_queued = !sql_is_null(st, 18);
+	k->stopped = sql_u64(st, BLOCK_PLACES_COL + 1);
+	k->throttled = sql_u64(st, BLOCK_PLACES_COL + 2) != 0;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		r = dup_column(st, (int)(ARRAY_SIZE(numbers) + i), texts[i]);
 		if (r < 0)

@@ -16,6 +16,7 @@
 #include "report/view_head.h"
 #include "report/view_places.h"
 #include "report/view_text.h"
+#include "report/view_throttle.h"
 #include "report/view_timeline.h"
 
 #define SUMMARY_THREADS 16 /* --top of the table of threads */
@@ -379,6 +380,8 @@ int view_summary(sqlite3 *db, const struct report_opts *o, FILE *out)
 	if (r == 0)
 		r = put_classes(&v, out);
 	if (r == 0)
+		r = view_throttled(db, o, &f, out);
+	if (r == 0)
 		r = put_samples(&v, out);
 	if (r == 0)
 		r = put_losses(&v, out);
@@ -482,6 +485,8 @@ int view_summary_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 	r = classes_json(&v, &j);
 	if (r == 0)
 		r = samples_json(&v, &j);
+	if (r == 0)
+		r = view_throttled_json(db, &f, &j);
 	if (r < 0)
 		return r;
 	json_object_end(&j);
