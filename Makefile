@@ -173,7 +173,7 @@ include tests/live/unwind/oracle.mk
 
 FUZZ_SECONDS ?= 60
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h format/*.h base/*.h)
-FUZZ_LIB     := $(wildcard format/*.c base/*.c)
+FUZZ_LIB     := $(filter-out base/demangle.c,$(wildcard format/*.c base/*.c)) # the readers need no names
 FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O1 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
 
 FUZZ_READER  := tests/fuzz/fuzz_reader.c

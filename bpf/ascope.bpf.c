@@ -5,6 +5,7 @@
  */
 #include "emit.bpf.h"
 #include "evidence.bpf.h"
+#include "marker.bpf.h"
 #include "stack.bpf.h"
 #include "tokio.bpf.h"
 
@@ -384,6 +385,19 @@ int BPF_PROG(on_rename, struct task_struct *p, const char *comm)
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
 	submit(e, WIRE_RENAME);
 	return 0;
+}
+
+/* A function of a pair that the user named is entered; loaded when there is one. */
+SEC("uprobe")
+int on_marker(struct pt_regs *ctx)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+	struct wire_target *t;
+
+	if (!recording)
+		return 0;
+	t = target_of((u32)cur->tgid);
+	return t ? marker_hit(ctx, t, cur) : 0;
 }
 
 /* Every thread of every target as it is now; read by kernel_side_each_thread() through the iterator's file. */

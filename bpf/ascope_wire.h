@@ -28,6 +28,7 @@ enum wire_kind {
 	WIRE_THREAD_EXIT,
 	WIRE_RENAME,
 	WIRE_EXEC,
+	WIRE_MARKER,
 	WIRE_CORE, /* raw bytes of a scheduler Core, while the tick is being calibrated */
 	WIRE_KINDS,
 };
@@ -138,6 +139,15 @@ struct wire_exec {
 	__u32 pad;
 };
 
+/* A user's own function was entered: record/marker.h. */
+struct wire_marker {
+	struct wire_hdr h; /* ts: of a START when its program ends, of an END when it begins, so that the interval has neither */
+	__u64 task;	   /* current task id; 0 none or not known */
+	__u64 ustack;	   /* of a START: the function's callers; 0 not taken */
+	__u32 pair;	   /* from 0 */
+	__u32 end;	   /* 0 START, 1 END */
+};
+
 struct wire_core {
 	struct wire_hdr h;
 	struct wire_ctx ctx;
@@ -145,6 +155,9 @@ struct wire_core {
 	__u32 pad;
 	__u8 bytes[WIRE_CORE_BYTES];
 };
+
+/* The cookie of a marker's probe. */
+#define WIRE_MARKER_COOKIE(pair, end) ((__u64)(pair) << 1 | (end))
 
 /* One row of the task iterator: a thread as it is now. */
 struct wire_task {

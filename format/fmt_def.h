@@ -261,6 +261,15 @@ enum fmt_payload {
 	X(cause, VARINT, "string: cause, the suffix of a lost.* counter")                                                        \
 	X(count, VARINT, "events lost")
 
+#define FMT_MARKER_COLS(X)                                                                                                       \
+	X(ts, DELTA, "when the function was entered")                                                                            \
+	X(thread, DICT, "thread index")                                                                                          \
+	X(cpu, DICT, "cpu")                                                                                                      \
+	X(pair, DICT, "number of the pair, from 1: meta option.marker.N is its text")                                            \
+	X(end, DICT, "0 START, 1 END")                                                                                           \
+	X(task, DELTA, "current task id; 0 none or not known")                                                                   \
+	X(ustack, VARINT, "of a START: user stack of the callers, innermost first; 0 not taken")
+
 #define FMT_THROTTLE_COLS(X)                                                                                                     \
 	X(ts, DELTA, "between a reading of the cgroup's cpu.stat here")                                                          \
 	X(ts_end, DELTA, "and the next one here")                                                                                \
@@ -302,6 +311,7 @@ enum fmt_payload {
 	X(EXEC, exec, 40, NONE, 1)                                                                                               \
 	X(CLOCK, clock, 41, NONE, 1)                                                                                             \
 	X(GAP, gap, 42, NONE, 1)                                                                                                 \
+	X(MARKER, marker, 43, NONE, 1)                                                                                           \
 	X(THROTTLE, throttle, 44, NONE, 1)                                                                                       \
 	X(INDEX, index, 64, NONE, 0)
 

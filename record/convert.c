@@ -252,6 +252,21 @@ static int put_exec(struct convert *cv, const struct wire_exec *e)
 	return fmt_writer_row(cv->w, FMT_EXEC, &row, NULL, 0);
 }
 
+static int put_marker(struct convert *cv, const struct wire_marker *e)
+{
+	struct fmt_marker row = {
+		.ts = e->h.ts,
+		.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0),
+		.cpu = e->h.cpu,
+		.pair = 1 + (u64)e->pair,
+		.end = e->end != 0,
+		.task = e->task,
+		.ustack = stack_of(cv, e->ustack),
+	};
+
+	return fmt_writer_row(cv->w, FMT_MARKER, &row, NULL, 0);
+}
+
 static const size_t wire_sizes[WIRE_KINDS] = {
 	[WIRE_SWITCH_OUT] = sizeof(struct wire_switch_out),
 	[WIRE_SWITCH_IN] = sizeof(struct wire_switch_in),
@@ -262,6 +277,7 @@ static const size_t wire_sizes[WIRE_KINDS] = {
 	[WIRE_THREAD_EXIT] = sizeof(struct wire_thread_exit),
 	[WIRE_RENAME] = sizeof(struct wire_rename),
 	[WIRE_EXEC] = sizeof(struct wire_exec),
+	[WIRE_MARKER] = sizeof(struct wire_marker),
 	[WIRE_CORE] = sizeof(struct wire_core),
 };
 
@@ -293,6 +309,8 @@ int convert_record(struct convert *cv, const struct wire_hdr *h, size_t size)
 		return put_rename(cv, e);
 	case WIRE_EXEC:
 		return put_exec(cv, e);
+	case WIRE_MARKER:
+		return put_marker(cv, e);
 	case WIRE_CORE:
 	case WIRE_KINDS:
 		break;

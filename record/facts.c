@@ -64,6 +64,7 @@ static const char *const wire_names[WIRE_KINDS] = {
 	[WIRE_THREAD_EXIT] = "thread_exit",
 	[WIRE_RENAME] = "rename",
 	[WIRE_EXEC] = "exec",
+	[WIRE_MARKER] = "marker",
 	[WIRE_CORE] = "core",
 };
 

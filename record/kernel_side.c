@@ -33,6 +33,8 @@ struct kernel_side {
 	int cpus;
 	struct bpf_link **samplers; /* one per cpu */
 	u32 n_samplers;
+	struct bpf_link *markers[MARKER_MAX_PLACES];
+	u32 n_markers;
 	struct unwind_arrays unwind;
 	struct bpf_link *threads; /* the task iterator; opened for each pass, which needs no privilege */
 	bool started;
@@ -87,6 +89,7 @@ static void choose_programs(struct kernel_side *k)
 	(void)bpf_program__set_autoload(s->progs.wakeup_new_exact, k->opts.irq_exact);
 	(void)bpf_program__set_autoload(s->progs.waking_guess, !k->opts.irq_exact);
 	(void)bpf_program__set_autoload(s->progs.wakeup_new_guess, !k->opts.irq_exact);
+	(void)bpf_program__set_autoload(s->progs.on_marker, k->opts.markers->n > 0);
 }
 
 static void configure(struct kernel_side *k, const struct btf *btf)
@@ -221,6 +224,13 @@ int kernel_side_load(const struct kernel_side_opts *o, kernel_side_fn fn, void *
 	return 0;
 }
 
+static void detach_markers(struct kernel_side *k)
+{
+	for (u32 i = 0; i < k->n_markers; i++)
+		(void)bpf_link__destroy(k->markers[i]);
+	k->n_markers = 0;
+}
+
 struct kernel_side *kernel_side_free(struct kernel_side *k)
 {
 	if (!k)
@@ -228,6 +238,7 @@ struct kernel_side *kernel_side_free(struct kernel_side *k)
 	for (u32 i = 0; i < k->n_samplers; i++)
 		(void)bpf_link__destroy(k->samplers[i]);
 	free(k->samplers);
+	detach_markers(k);
 	(void)bpf_link__destroy(k->threads);
 	ring_buffer__free(k->ring);
 	unmap_unwind_arrays(k);
@@ -273,26 +284,55 @@ static int attach_samplers(struct kernel_side *k)
 	return 0;
 }
 
+/*
+ * By the file, for every process that maps it, now or later (the program drops those that are no targets): perf events with a BPF link each, which go with
+ * this process. Nothing is written to tracefs's uprobe_events.
+ */
+static int attach_markers(struct kernel_side *k)
+{
+	for (u32 i = 0; i < k->opts.markers->n; i++) {
+		const struct marker_place *at = &k->opts.markers->rows[i];
+		LIBBPF_OPTS(bpf_uprobe_opts, uo, .bpf_cookie = WIRE_MARKER_COOKIE(at->pair, at->end));
+		char path[64];
+		int err;
+
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", at->fd);
+		k->markers[i] = bpf_program__attach_uprobe_opts(k->skel->progs.on_marker, -1, path, at->off, &uo);
+		if (!k->markers[i]) {
+			err = -errno;
+			log_error(
+				"cannot put a probe on %s of --marker number %u: %s (needs CAP_BPF and CAP_PERFMON, and a function whose first "
+				"instruction the kernel can step over)",
+				at->end ? "END" : "START", at->pair + 1, strerror(-err));
+			return err;
+		}
+		k->n_markers++;
+	}
+	return 0;
+}
+
 int kernel_side_attach(struct kernel_side *k)
 {
+	int err;
+
 	struct bpf_program *p;
 
 	bpf_object__for_each_program(p, k->skel->obj)
 	{
 		enum bpf_prog_type type = bpf_program__type(p);
 
-		/* the iterator is opened when it is read, the sampler per cpu */
-		if (!bpf_program__autoload(p) || type == BPF_PROG_TYPE_PERF_EVENT ||
+		/* the iterator is opened when it is read, the sampler per cpu, markers per place */
+		if (!bpf_program__autoload(p) || type == BPF_PROG_TYPE_PERF_EVENT || type == BPF_PROG_TYPE_KPROBE ||
 		    bpf_program__expected_attach_type(p) == BPF_TRACE_ITER)
 			(void)bpf_program__set_autoattach(p, false);
 	}
 	if (ascope_bpf__attach(k->skel)) {
-		int err = -errno;
-
+		err = -errno;
 		log_error("cannot attach to the kernel's tracepoints: %s (needs CAP_BPF and CAP_PERFMON)", strerror(-err));
 		return err ? err : -EINVAL;
 	}
-	return attach_samplers(k);
+	err = attach_markers(k);
+	return err ? err : attach_samplers(k);
 }
 
 void kernel_side_start(struct kernel_side *k)
@@ -307,6 +347,7 @@ void kernel_side_stop(struct kernel_side *k)
 		return;
 	k->skel->bss->recording = 0;
 	ascope_bpf__detach(k->skel);
+	detach_markers(k);
 	for (u32 i = 0; i < k->n_samplers; i++)
 		(void)bpf_link__destroy(k->samplers[i]);
 	k->n_samplers = 0;

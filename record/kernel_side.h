@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "bpf/ascope_wire.h"
 #include "record/helper.h"
+#include "record/marker.h"
 #include "record/unwind_size.h"
 #include "record/unwind_tables.h"
 
@@ -18,6 +19,7 @@ struct kernel_side_opts {
 	bool all_stacks;
 	u64 ring_bytes;		   /* a power of two times the page size */
 	bool careful;		   /* read user memory to the stack only: kernel_bugs.h */
+	const struct marker_places *markers; /* borrowed; may have none */
 	struct helper *helper;	   /* borrowed; not started yet */
 	struct unwind_size unwind; /* unwind_size_for() */
 	bool irq_exact; /* the kernel exports its preempt counter (ksyms.h): wakers in interrupts are known, not guessed */

@@ -56,6 +56,13 @@ static int open_in_root(int root, const char *path)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int proc_open_in_root(u32 pid, const char *path)
+{
+	_cleanup_close_ int root = proc_open_root(pid);
+
+	return root < 0 ? root : open_in_root(root, path);
+}
+
 static int open_mapped(const struct proc_request *r)
 {
 	_cleanup_close_ int root = -1;

@@ -70,6 +70,7 @@ struct session {
 	struct convert convert;
 	struct facts facts;
 	struct target_child child;
+	struct marker_places markers;
 	int signal_fd, timer_fd, epoll_fd;
 	enum stop_reason stop;
 	int err;	 /* why it failed; 0 */
@@ -86,9 +87,15 @@ struct session {
 
 static void put_options(struct session *s)
 {
+	char key[32];
+
 	facts_meta_u64(&s->facts, "option.freq", s->o->sample_freq);
 	facts_meta_u64(&s->facts, "sample.period_ns", s->sample_freq ? NSEC_PER_SEC / s->sample_freq : 0);
 	facts_meta(&s->facts, "option.stacks", s->o->all_stacks ? "all" : "auto");
+	for (u32 i = 0; i < s->o->markers.n; i++) {
+		(void)snprintf(key, sizeof(key), "option.marker.%u", i + 1);
+		facts_meta(&s->facts, key, s->o->markers.pairs[i].text);
+	}
 	facts_meta(&s->facts, "stacks.user", "unwind tables");
 	facts_meta(&s->facts, "mappings.news", s->watch ? "watched" : "not permitted: found when a stack meets them");
 	if (s->careful)
@@ -201,7 +208,7 @@ static void look_for_kernel_bugs(struct session *s)
 
 static int prepare(struct session *s)
 {
-	struct kernel_side_opts ko = {.all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes, .helper = &s->helper};
+	struct kernel_side_opts ko = {.all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes, .helper = &s->helper, .markers = &s->markers};
 	int err;
 
 	s->fs = (struct procfs){.open = helper_open, .ctx = &s->helper};
@@ -590,6 +597,7 @@ static void release(struct session *s)
 	catalog_free(s->cat); /* before the arrays that it writes to */
 	kernel_side_free(s->kernel);
 	fmt_writer_free(s->w);
+	marker_places_release(&s->markers);
 	target_child_release(&s->child);
 	if (s->out_fd >= 0)
 		(void)close(s->out_fd);
@@ -626,6 +634,8 @@ int session_run(const struct session_opts *o)
 		log_error("cannot watch signals: %s", strerror(-err));
 		return 1;
 	}
+	if (marker_resolve(&o->markers, &o->targets, o->command, &s.markers) < 0) /* says why itself */
+		return give_up(&s);
 	if (o->command && target_spawn(o->command, &s.child) < 0)
 		return give_up(&s);
 	if (prepare(&s) < 0 || start(&s) < 0)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "record/marker.h"
 #include "record/target.h"
 
 struct session_opts {
@@ -10,6 +11,7 @@ struct session_opts {
 	char **command;	    /* -- CMD ARGS, NULL-terminated; NULL = none */
 	const char *output; /* path; "-" is standard output */
 	bool force;	    /* overwrite output */
+	struct marker_list markers;
 	u64 duration_ns;    /* 0 = until stopped */
 	u64 sample_freq;    /* Hz; 0 = no samples */
 	bool all_stacks;

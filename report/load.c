@@ -26,6 +26,7 @@ static const char indexes_sql[] = "CREATE INDEX offcpu_by_thread ON offcpu (thre
 				  "CREATE INDEX sample_by_poll ON sample (poll_id) WHERE poll_id IS NOT NULL;"
 				  "CREATE INDEX poll_by_thread ON poll (thread_id, ts);"
 				  "CREATE INDEX poll_by_dur ON poll (dur);"
+				  "CREATE INDEX marker_by_thread ON marker (thread_id, ts);"
 				  "CREATE INDEX mapping_by_process ON mapping (process_id, addr_start);";
 
 struct load_progress {
@@ -104,7 +105,7 @@ static int write_other_loss(sqlite3 *db, const struct load_dict *d, const struct
 		{"unread", el->iv.unread},
 		{"order", el->iv.out_of_order},
 		{"unpaired", el->iv.unpaired},
-		{"bad_rows", d->bad_rows + el->bad_times},
+		{"bad_rows", d->bad_rows + el->bad_times + el->markers.refused},
 		{"unknown_threads", el->unknown_threads},
 	};
 	int err = 0;
@@ -236,7 +237,9 @@ static int write_rest(struct loader *l, sqlite3 *db, struct fmt_reader *r, const
 	if (err)
 		return err;
 	facts = facts_of(&l->dict, &l->events, lost);
-	err = write_other_loss(db, &l->dict, &l->events);
+	err = marker_loader_facts(&l->events.markers, db);
+	if (!err)
+		err = write_other_loss(db, &l->dict, &l->events);
 	if (!err)
 		err = stack_ends_write(&l->stacks.ends, db);
 	if (!err)

@@ -125,7 +125,7 @@ int event_loader_init(struct event_loader *el, struct load_dict *d, struct runti
 			db,
 			"INSERT INTO poll VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?, ?)",
 			&el->ins_poll);
-	return err;
+	return err ? err : marker_loader_init(&el->markers, db);
 }
 
 void event_loader_release(struct event_loader *el)
@@ -133,6 +133,7 @@ void event_loader_release(struct event_loader *el)
 	(void)sqlite3_finalize(el->ins_offcpu);
 	(void)sqlite3_finalize(el->ins_sample);
 	(void)sqlite3_finalize(el->ins_poll);
+	marker_loader_release(&el->markers);
 	for (u32 i = 0; i < el->cap_runs; i++)
 		free(el->runs[i]);
 	free(el->runs);
@@ -243,6 +244,15 @@ static int on_snapshot(struct event_loader *el, struct thread_run *t, struct fmt
 	return err ? err : intervals_snapshot(&el->iv, t, e, ci);
 }
 
+/* No instant of the thread's scheduling: what the scheduler saw must not depend on markers. */
+static int on_marker(struct event_loader *el, struct fmt_marker *e)
+{
+	struct user_stack_ref u = {.ustack = e->ustack, .ts = e->ts, .behind_call = true};
+	int err = stack_store_use_user(el->stacks, &u, &e->ustack);
+
+	return err ? err : marker_loader_event(&el->markers, e, process_of(el, e->thread));
+}
+
 union any_event {
 	u64 cols[FMT_MAX_COLUMNS];
 	struct fmt_switch_out out;
@@ -253,6 +263,7 @@ union any_event {
 	struct fmt_thread_start start;
 	struct fmt_thread_exit exit;
 	struct fmt_exec exec;
+	struct fmt_marker marker;
 };
 
 static int on_event(struct event_loader *el, u32 kind, union any_event *e)
@@ -280,6 +291,8 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 		return on_sample(el, t, &e->sample);
 	case FMT_SNAPSHOT:
 		return on_snapshot(el, t, &e->snapshot);
+	case FMT_MARKER:
+		return on_marker(el, &e->marker);
 	case FMT_THREAD_EXIT:
 	case FMT_EXEC:
 		load_dict_note_event(el->d, kind, e);
@@ -327,5 +340,5 @@ int event_loader_read(struct event_loader *el, struct fmt_reader *r, load_progre
 	for (u32 slot = 0; slot < el->cap_runs && !err; slot++)
 		if (el->runs[slot])
 			err = intervals_finish(&el->iv, el->runs[slot]);
-	return err;
+	return err ? err : marker_loader_finish(&el->markers);
 }

@@ -8,6 +8,7 @@
 #include "report/db.h"
 #include "report/intervals.h"
 #include "report/load_dict.h"
+#include "report/load_marker.h"
 #include "report/load_runtime.h"
 #include "report/load_stack.h"
 #include "report/load_throttle.h"
@@ -19,6 +20,7 @@ struct event_loader {
 	sqlite3 *db;
 	struct throttle_set throttles;
 	struct intervals iv;
+	struct marker_loader markers;
 	struct thread_run **runs; /* by slot of d->threads; entries appear with a thread's first event */
 	u32 cap_runs;
 	sqlite3_stmt *ins_offcpu, *ins_sample, *ins_poll;

@@ -23,7 +23,8 @@ CREATE TABLE capture (
 ) STRICT;
 
 -- Facts about host, options and recorder, as recorded. Those that begin with ascope.* are the loader's: data_lost (1 when data was lost or
--- damaged), perfmap.names and perfmap.malformed (lines of perf maps that could and could not be read; not there without any).
+-- damaged), perfmap.names and perfmap.malformed (lines of perf maps that could and could not be read; not there without any), marker.ends_alone (ENDs of
+-- markers that no START belongs to; not there without any).
 CREATE TABLE meta (
     key         TEXT PRIMARY KEY,         -- name of the fact
     value       TEXT NOT NULL
@@ -272,6 +273,21 @@ CREATE TABLE sample (
     poll_id     INTEGER REFERENCES poll (id),
     stack_id    INTEGER REFERENCES stack (id),
     kstack_id   INTEGER REFERENCES stack (id)
+) STRICT;
+
+-- Intervals between the user's own functions START and END (record --marker): what markers saw, to be compared with what the scheduler saw. No row without
+-- the option. A START belongs to the END of the same pair and task, or, outside of tasks, thread.
+CREATE TABLE marker (
+    id          INTEGER PRIMARY KEY,      -- in the order of STARTs
+    pair        INTEGER NOT NULL,         -- number of the option, from 1
+    name        TEXT,                     -- its text, START,END
+    thread_id   INTEGER NOT NULL REFERENCES thread (id), -- at START
+    ts          INTEGER NOT NULL,         -- START
+    dur         INTEGER,                  -- until END; null: not seen
+    end_thread_id INTEGER REFERENCES thread (id), -- at END: another one when the task moved at an await; null: not seen
+    task_id     INTEGER,                  -- at START; null outside of tasks, or not known
+    depth       INTEGER NOT NULL,         -- how many others of its pair and task (thread) were open at START
+    stack_id    INTEGER REFERENCES stack (id) -- callers of START's function
 ) STRICT;
 
 -- One row per blocked poll; scripts rely on its names. Every one is here: the reports' threshold (--min, 10 ms) is theirs. Left out are

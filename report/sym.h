@@ -69,9 +69,3 @@ int sym_module_lookup(struct sym_module *m, u64 file_off, bool is_return, struct
  * with paths remapped); NULL on ENOMEM. Owned by the module.
  */
 const char *sym_module_dependencies(struct sym_module *m);
-
-/*
- * "_ZN..." or "_R..." to readable text, hash suffix (::h0123456789abcdef) and `.llvm.N` removed; other names are copied.
- * malloc'ed; NULL on ENOMEM.
- */
-char *sym_demangle(const char *mangled);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* test_demangle.c: report/demangle.c: legacy, v0 and C++ names, compilers' suffixes, and names nobody's compiler made. */
+/* test_demangle.c: base/demangle.c: legacy, v0 and C++ names, compilers' suffixes, and names nobody's compiler made. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * demangle.c: linker names to readable ones (declared in sym.h). libiberty does the work; this file bounds it, because a symbol
- * name is untrusted input: length in and length out. libiberty's recursion limit stays on.
+ * demangle.c: see demangle.h. libiberty does the work; this file bounds it, because a symbol name is untrusted input: length in and length out.
+ * libiberty's recursion limit stays on.
  *
  * Order: suffixes that compilers append (.llvm.N, .cold, ...) are cut, then Rust legacy and v0, then C++, else the name itself.
  */
@@ -13,9 +13,9 @@
 #include <libiberty/demangle.h>
 #undef ARRAY_SIZE /* libiberty.h has its own */
 
-#include "base/base.h"
+#include "base/demangle.h"
+
 #include "base/buf.h"
-#include "report/sym.h"
 
 #define NAME_MAX_IN  ((size_t)64 << 10)
 #define NAME_MAX_OUT ((size_t)64 << 10)

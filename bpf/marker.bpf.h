@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * marker.bpf.h: what a uprobe on a user's own function sends (record/marker.h). It does not count as evidence of any poll: the
+ * scheduler's view must be the same with and without markers.
+ */
+#pragma once
+
+#include "stack.bpf.h"
+#include "tokio.bpf.h"
+
+/* The callers of the function, which has just been entered. Another thread's probe may begin on this cpu meanwhile: hence a slot of its own. */
+static __always_inline u64 marker_stack(struct pt_regs *ctx, const struct wire_target *t, struct task_struct *cur)
+{
+	/* by the UAPI layout, as in on_sample */
+	volatile u64 *raw = (void *)ctx;
+	struct user_regs r = {.ip = raw[16], .sp = raw[19], .fp = raw[4], .regs = (u64)bpf_task_pt_regs(cur)};
+	u32 slot = slot_claim();
+	u64 h;
+
+	if (slot >= STACK_SLOTS)
+		return 0;
+	h = callers(slot, t, &r, (u32)cur->tgid);
+	slot_release(slot);
+	return h;
+}
+
+/*
+ * Copied into the ring as a whole: reserved first and filled in then, a record of a thread that is preempted meanwhile would hold up all that
+ * come after it (since 6.0 uprobes' programs run with preemption on).
+ */
+static __always_inline int marker_hit(struct pt_regs *ctx, struct wire_target *t, struct task_struct *cur)
+{
+	struct wire_marker e = {.h = {.kind = WIRE_MARKER, .ts = bpf_ktime_get_ns()}};
+	u64 cookie = bpf_get_attach_cookie(ctx);
+	struct wire_ctx x = {};
+
+	e.h.cpu = bpf_get_smp_processor_id();
+	e.h.tgid = (u32)cur->tgid;
+	e.h.tid = (u32)cur->pid;
+	e.pair = (u32)(cookie >> 1);
+	e.end = cookie & 1;
+	read_task(&t->layout[0], &x, cur->thread.fsbase);
+	e.task = x.task;
+	if (!e.end) {
+		e.ustack = marker_stack(ctx, t, cur);
+		e.h.ts = bpf_ktime_get_ns();
+	}
+	if (bpf_ringbuf_output(&ring, &e, sizeof(e), wake_flag()))
+		stat_add(WIRE_STAT_LOST + WIRE_MARKER);
+	else
+		stat_add(WIRE_STAT_SENT + WIRE_MARKER);
+	return 0;
+}
