@@ -17,7 +17,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
 struct report_args {
 	struct capture_opts capture;
 	struct report_opts report;
-	bool blocking, summary, json;
+	bool blocking, summary, markers, json;
 };
 
 static const char epilog[] =
@@ -36,6 +36,7 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 		{0, "blocking", OPT_FLAG, &a->blocking, NULL, "polls that blocked, by place (default)", NULL},
 		{0, "summary", OPT_FLAG, &a->summary, NULL,
 		 "one screen: where each thread's time went, what blocked, what was lost", NULL},
+		{0, "markers", OPT_FLAG, &a->markers, NULL, "what markers (record --marker) saw beside what the scheduler saw", NULL},
 		{0, "min", OPT_DURATION, &a->report.min_ns, "DUR", "report polls at least this long (default 10ms)", NULL},
 		{0, "top", OPT_U64, &a->report.top, "N", "the N longest polls, 0 all (default: of each place one)", NULL},
 		{0, "from", OPT_DURATION, &a->report.from_ns, "T", "only from T after the recording began", NULL},
@@ -46,7 +47,7 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 	};
 	const struct opts o = {
 		.command = "ascope report",
-		.synopsis = "[--blocking|--summary] [options] FILE",
+		.synopsis = "[--blocking|--summary|--markers] [options] FILE",
 		.summary = "Says which task blocked which worker, for how long, at which line, why, and who waited behind it.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
@@ -63,8 +64,8 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 			  n);
 		return -EINVAL;
 	}
-	if (a->blocking && a->summary) {
-		log_error("--blocking and --summary are two reports: ask for one");
+	if (a->blocking + a->summary + a->markers > 1) {
+		log_error("--blocking, --summary and --markers are reports of their own: ask for one");
 		return -EINVAL;
 	}
 	if (a->report.to_ns && a->report.to_ns <= a->report.from_ns) {
@@ -82,6 +83,8 @@ static int run_view(sqlite3 *db, const struct report_args *a)
 
 	if (a->summary)
 		r = a->json ? view_summary_json(db, &a->report, stdout) : view_summary(db, &a->report, stdout);
+	else if (a->markers)
+		r = a->json ? view_markers_json(db, &a->report, stdout) : view_markers(db, &a->report, stdout);
 	else
 		r = a->json ? view_blocking_json(db, &a->report, stdout) : view_blocking(db, &a->report, stdout);
 	if (r == -ERANGE) {

@@ -30,3 +30,5 @@ int view_blocking(sqlite3 *db, const struct report_opts *o, FILE *out) __must_ch
 int view_blocking_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
 int view_summary(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
 int view_summary_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_markers(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_markers_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
