@@ -101,7 +101,7 @@ static __always_inline bool runs_user_code(u32 flags, u16 cs)
 /* Whether there is a user stack to walk: x86-64 code, in memory that is still there. *r is set either way. */
 static __always_inline bool user_regs_of(struct task_struct *t, struct pt_regs *regs, struct user_regs *r)
 {
-	r->ip = regs->ip;
+	r->ip = in_line(t, regs->ip);
 	r->sp = regs->sp;
 	r->fp = regs->bp;
 	r->regs = (u64)regs;
@@ -271,7 +271,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	copy = read_ctx(t, &x, cur->thread.fsbase, false);
 	walkable = user_regs_of(cur, (struct pt_regs *)bpf_task_pt_regs(cur), &r);
 	if (user)
-		r = (struct user_regs){.ip = ip, .sp = sp, .fp = bp, .regs = r.regs}; /* the same struct */
+		r = (struct user_regs){.ip = in_line(cur, ip), .sp = sp, .fp = bp, .regs = r.regs}; /* the same struct */
 	if (walkable)
 		ustack = callers(SLOT_SAMPLE, t, &r, (u32)cur->tgid);
 	if (!user)

@@ -96,6 +96,12 @@ struct sched_entity {
 	u64 sum_exec_runtime; /* ns on a cpu since the task began */
 };
 
+/* kernel/events/uprobes.c: a thread that executes the instruction under a probe does so at xol_vaddr, in a page of its own; it is that of vaddr. */
+struct uprobe_task {
+	unsigned long vaddr;
+	unsigned long xol_vaddr; /* 0 otherwise */
+};
+
 struct task_struct {
 	unsigned int __state; /* 5.14 and later */
 	unsigned int flags;
@@ -113,6 +119,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct thread_struct thread;
+	struct uprobe_task *utask; /* with CONFIG_UPROBES */
 };
 
 /* 6.2 to 6.14 keep preempt_count in here, earlier and later kernels in a per-cpu variable of its own */

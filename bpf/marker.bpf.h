@@ -8,6 +8,23 @@
 #include "stack.bpf.h"
 #include "tokio.bpf.h"
 
+const volatile bool has_markers = false;
+
+#define XOL_SLOT_BYTES 128 /* UPROBE_XOL_SLOT_BYTES, arch/x86/include/asm/uprobes.h */
+
+/* Where a thread is that the kernel lets execute the instruction under a probe out of line: there are no unwind tables for that page. */
+static __always_inline u64 in_line(struct task_struct *t, u64 ip)
+{
+	struct uprobe_task *u;
+	u64 xol;
+
+	if (!has_markers || !bpf_core_field_exists(t->utask))
+		return ip;
+	u = t->utask;
+	xol = u ? u->xol_vaddr : 0;
+	return xol && ip - xol < XOL_SLOT_BYTES ? u->vaddr + (ip - xol) : ip;
+}
+
 /* The callers of the function, which has just been entered. Another thread's probe may begin on this cpu meanwhile: hence a slot of its own. */
 static __always_inline u64 marker_stack(struct pt_regs *ctx, const struct wire_target *t, struct task_struct *cur)
 {

@@ -98,6 +98,7 @@ static void configure(struct kernel_side *k, const struct btf *btf)
 	k->skel->rodata->careful = k->opts.careful;
 	k->skel->rodata->has_prev_state = sched_switch_has_state(btf);
 	k->skel->rodata->ring_wake_bytes = k->opts.ring_bytes / 4;
+	k->skel->rodata->has_markers = k->opts.markers->n > 0;
 	choose_programs(k);
 }
 

@@ -89,7 +89,7 @@ static int put_pairs(const struct markers_view *v)
 			       "count 0: the functions were never entered while recording; a call that the compiler inlined does not enter them");
 	}
 	if (v->m->ends_alone)
-		(void)fprintf(v->out, "  %s times END was reached without START: intervals that began before the recording, or a path around START\n",
+		(void)fprintf(v->out, "  ENDs without START: %s (intervals that began before the recording, or a path around START)\n",
 			      human_count(v->m->ends_alone).s);
 	return r;
 }
@@ -234,14 +234,24 @@ static int list_polls(struct markers_view *v)
 
 /* ---- the three parts ---- */
 
+static void put_sum(const struct markers_view *v, u64 n, const char *what, u64 ns)
+{
+	if (n)
+		(void)fprintf(v->out, "  %s %s, %s\n", human_count(n).s, what, human_ns(ns).s);
+	else
+		(void)fputs("  none\n", v->out);
+}
+
 static int put_both(struct markers_view *v)
 {
 	const struct marker_match *m = v->m;
 
 	heading(v, "SEEN BY BOTH");
-	(void)fprintf(v->out, "  %s intervals, %s polls\n", human_count(m->n_both).s, human_count(m->polls_both).s);
-	if (!m->n_both)
+	if (!m->n_both) {
+		(void)fputs("  none\n", v->out);
 		return 0;
+	}
+	(void)fprintf(v->out, "  %s intervals, %s polls\n", human_count(m->n_both).s, human_count(m->polls_both).s);
 	if (m->compared)
 		(void)fprintf(v->out, "  their lengths differ by %s in the median, %s at p99, %s at most (%s pairs)\n",
 			      human_ns(m->differ_median).s, human_ns(m->differ_p99).s, human_ns(m->differ_max).s,
@@ -255,7 +265,7 @@ static int put_marker_only(struct markers_view *v)
 	const struct marker_match *m = v->m;
 
 	heading(v, "BY THE MARKER ONLY");
-	(void)fprintf(v->out, "  %s intervals, %s\n", human_count(m->n_only).s, human_ns(m->only_ns).s);
+	put_sum(v, m->n_only, "intervals", m->only_ns);
 	if (!m->n_only)
 		return 0;
 	for (u32 w = 0; w < WHY_COUNT; w++) {
@@ -277,7 +287,7 @@ static int put_scheduler_only(struct markers_view *v)
 	int r = 0;
 
 	heading(v, "BY THE SCHEDULER ONLY");
-	(void)fprintf(v->out, "  %s polls, %s\n", human_count(m->polls_only).s, human_ns(m->polls_only_ns).s);
+	put_sum(v, m->polls_only, "polls", m->polls_only_ns);
 	if (m->polls_only) {
 		(void)fputs("       poll  class        thread         at  place\n", v->out);
 		r = list_polls(v);

@@ -67,6 +67,7 @@ for group in "$@"; do
 		single 'live: the scorer itself' tests/live/score.py --self-test
 		tap live tests/live/run.sh all
 		tap live tests/live/copies.py
+		tap live tests/live/markers.py
 		tap live tests/live/unwind/run.py
 		;;
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;
