@@ -56,7 +56,7 @@ static __always_inline int marker_hit(struct pt_regs *ctx, struct wire_target *t
 	e.h.tid = (u32)cur->pid;
 	e.pair = (u32)(cookie >> 1);
 	e.end = cookie & 1;
-	read_task(&t->layout[0], &x, cur->thread.fsbase);
+	(void)read_ctx(t, &x, cur->thread.fsbase, true);
 	e.task = x.task;
 	if (!e.end) {
 		e.ustack = marker_stack(ctx, t, cur);
