@@ -666,6 +666,7 @@ static void short_and_unknown_records(void **state)
 		[WIRE_RENAME] = sizeof(struct wire_rename),
 		[WIRE_EXEC] = sizeof(struct wire_exec),
 		[WIRE_CORE] = sizeof(struct wire_core),
+		[WIRE_MARKER] = sizeof(struct wire_marker),
 	};
 	struct rows rows;
 	struct rec s;

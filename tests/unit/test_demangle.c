@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
-#include "report/sym.h"
+#include "base/demangle.h"
 
 static const struct {
 	const char *in, *out;

@@ -73,7 +73,7 @@ static void json_lines(void **state)
 	/* the column `kind` of a stack does not clash with the line's own */
 	has(r.out, "{\"block\":0,\"kind\":\"stack\",\"idx\":10,\"process\":1,\"stack_kind\":1,"
 		   "\"status\":1,\"fp_from\":0,\"list\":[4198400,4202496,4196352]}\n");
-	has(r.out, "\"cmdline\":null}\n");
+	has(r.out, "\"cmdline\":null,\"cgroup\":null}\n");
 	has(r.out, "{\"block\":2,\"kind\":\"switch_in\",\"ts\":5999500000,\"thread\":1,\"cpu\":1,\"derived\":0}\n");
 	assert_int_equal(lines_with(&r.out, "\n"), 25 + 2000 + 1 + 2 + 3);
 	ran_release(&r);

@@ -317,7 +317,7 @@ static void stopped_at_both_ends(void **state)
 	IN(315);
 	OUT(316, .state = STATE_T);
 	cb_finish(cb);
-	cb_expect(cb, POLLS, "0|16000|14500|1500|0|1|sleep|open-end");
+	cb_expect(cb, POLLS, "0|16000|14500|1500|0|1|sleep|open-both");
 	cb_expect(cb, "SELECT stopped / 1000 FROM poll", "984000");
 }
 
