@@ -55,17 +55,10 @@ void facts_host(struct facts *f)
 }
 
 static const char *const wire_names[WIRE_KINDS] = {
-	[WIRE_SWITCH_OUT] = "switch_out",
-	[WIRE_SWITCH_IN] = "switch_in",
-	[WIRE_WAKING] = "waking",
-	[WIRE_SAMPLE] = "sample",
-	[WIRE_STACK] = "stack",
-	[WIRE_THREAD_START] = "thread_start",
-	[WIRE_THREAD_EXIT] = "thread_exit",
-	[WIRE_RENAME] = "rename",
-	[WIRE_EXEC] = "exec",
-	[WIRE_MARKER] = "marker",
-	[WIRE_CORE] = "core",
+	[WIRE_SWITCH_OUT] = "switch_out",   [WIRE_SWITCH_IN] = "switch_in", [WIRE_WAKING] = "waking",
+	[WIRE_SAMPLE] = "sample",	    [WIRE_STACK] = "stack",	    [WIRE_THREAD_START] = "thread_start",
+	[WIRE_THREAD_EXIT] = "thread_exit", [WIRE_RENAME] = "rename",	    [WIRE_EXEC] = "exec",
+	[WIRE_MARKER] = "marker",	    [WIRE_CORE] = "core",
 };
 
 void facts_counters(struct facts *f, const u64 *stats)

@@ -17,11 +17,11 @@ struct kernel_side;
 struct kernel_side_opts {
 	u64 sample_freq; /* Hz; 0 = no samples */
 	bool all_stacks;
-	u64 ring_bytes;		   /* a power of two times the page size */
-	bool careful;		   /* read user memory to the stack only: kernel_bugs.h */
+	u64 ring_bytes;			     /* a power of two times the page size */
+	bool careful;			     /* read user memory to the stack only: kernel_bugs.h */
 	const struct marker_places *markers; /* borrowed; may have none */
-	struct helper *helper;	   /* borrowed; not started yet */
-	struct unwind_size unwind; /* unwind_size_for() */
+	struct helper *helper;		     /* borrowed; not started yet */
+	struct unwind_size unwind;	     /* unwind_size_for() */
 	bool irq_exact; /* the kernel exports its preempt counter (ksyms.h): wakers in interrupts are known, not guessed */
 };
 

@@ -231,7 +231,8 @@ static int cannot_read(const struct search *s, const char *path, int err)
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
 
-	buf_printf(&b, "cannot read %s: %s", path, err == -ENOEXEC ? "it is no x86-64 ELF file (a script? name the program: FILE:SYMBOL)" : strerror(-err));
+	buf_printf(&b, "cannot read %s: %s", path,
+		   err == -ENOEXEC ? "it is no x86-64 ELF file (a script? name the program: FILE:SYMBOL)" : strerror(-err));
 	text = buf_take_str(&b);
 	return fail(s, err, text ? text : strerror(ENOMEM));
 }
@@ -388,9 +389,10 @@ static int find_address(const struct search *s, const struct marker_file *f, u64
 		return -EINVAL;
 	if (elf_functions_begin_at(&f->functions, *ret))
 		return 1;
-	return fail(s, -EINVAL,
-		    "no function begins there, and a probe in the middle of an instruction would break the program (it takes addresses as nm "
-		    "and objdump -d print them, not offsets in the file)");
+	return fail(
+		s, -EINVAL,
+		"no function begins there, and a probe in the middle of an instruction would break the program (it takes addresses as nm "
+		"and objdump -d print them, not offsets in the file)");
 }
 
 static int find_function(const struct search *s, const struct marker_file *f, u64 *ret)
@@ -444,7 +446,9 @@ static int say_missing(const struct search *s)
 	else if (n)
 		buf_puts(&b, "; it has:");
 	else
-		buf_puts(&b, ", nor one of a near name (inlined functions are none: #[inline(never)], or #[no_mangle] extern \"C\", keeps them)");
+		buf_puts(
+			&b,
+			", nor one of a near name (inlined functions are none: #[inline(never)], or #[no_mangle] extern \"C\", keeps them)");
 	for (u32 i = 0; i < n; i++) {
 		buf_printf(&b, "\n  %s", near[i].name);
 		free(near[i].name);

@@ -60,5 +60,6 @@ struct marker_places {
  * Finds the functions in the files of the targets: in each of several main programs that has them. command is argv of one that does not run yet, or NULL. 0,
  * or negative after it said what is missing or ambiguous, with names that are near. To be released in any case.
  */
-int marker_resolve(const struct marker_list *l, const struct target_list *targets, char **command, struct marker_places *ret) __must_check;
+int marker_resolve(const struct marker_list *l, const struct target_list *targets, char **command,
+		   struct marker_places *ret) __must_check;
 void marker_places_release(struct marker_places *p);

@@ -108,7 +108,8 @@ static void release_opts(struct session_opts *o)
 
 int record_cmd(int argc, char **argv)
 {
-	_cleanup_(release_opts) struct session_opts o = {.output = "out.ascope", .sample_freq = 499, .ring_bytes = 16 << 20, .compress_level = 1};
+	_cleanup_(release_opts) struct session_opts o = {
+		.output = "out.ascope", .sample_freq = 499, .ring_bytes = 16 << 20, .compress_level = 1};
 	u64 level = 1;
 	const struct opt table[] = {
 		{0, "What to record (one of)", OPT_HEADING, NULL, NULL, NULL, NULL},
@@ -126,7 +127,8 @@ int record_cmd(int argc, char **argv)
 		{0, "stacks", OPT_CALLBACK, &o.all_stacks, "WHICH",
 		 "auto: stacks of waits inside tasks (default); all: of every switch", opt_stacks},
 		{0, "marker", OPT_CALLBACK, &o.markers, "START,END",
-		 "for validation: note when these two functions are entered, each SYMBOL, 0xADDRESS or FILE:...; up to 8 pairs", opt_marker},
+		 "for validation: note when these two functions are entered, each SYMBOL, 0xADDRESS or FILE:...; up to 8 pairs",
+		 opt_marker},
 		{0, "store-cmdline", OPT_FLAG, &o.store_cmdline, NULL, "store the targets' command lines, which may hold secrets",
 		 NULL},
 		{0, "compress", OPT_U64, &level, "LEVEL", "zstd level, 1 to 19 (default 1)", NULL},

@@ -208,7 +208,8 @@ static void look_for_kernel_bugs(struct session *s)
 
 static int prepare(struct session *s)
 {
-	struct kernel_side_opts ko = {.all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes, .helper = &s->helper, .markers = &s->markers};
+	struct kernel_side_opts ko = {
+		.all_stacks = s->o->all_stacks, .ring_bytes = s->o->ring_bytes, .helper = &s->helper, .markers = &s->markers};
 	int err;
 
 	s->fs = (struct procfs){.open = helper_open, .ctx = &s->helper};

@@ -12,8 +12,8 @@ struct session_opts {
 	const char *output; /* path; "-" is standard output */
 	bool force;	    /* overwrite output */
 	struct marker_list markers;
-	u64 duration_ns;    /* 0 = until stopped */
-	u64 sample_freq;    /* Hz; 0 = no samples */
+	u64 duration_ns; /* 0 = until stopped */
+	u64 sample_freq; /* Hz; 0 = no samples */
 	bool all_stacks;
 	bool store_cmdline;
 	bool quiet;

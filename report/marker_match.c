@@ -11,9 +11,14 @@
 enum { MAX_ROWS = 1 << 26 };
 
 static const char *const why_keys[WHY_COUNT] = {
-	[WHY_AWAIT] = "await",		 [WHY_POOL] = "blocking_pool", [WHY_IN_PLACE] = "block_in_place",
-	[WHY_NO_RUNTIME] = "no_runtime", [WHY_RUNNABLE] = "runnable",  [WHY_SHORT] = "short_polls",
-	[WHY_CPU] = "cpu",		 [WHY_UNREAD] = "unread",
+	[WHY_AWAIT] = "await",
+	[WHY_POOL] = "blocking_pool",
+	[WHY_IN_PLACE] = "block_in_place",
+	[WHY_NO_RUNTIME] = "no_runtime",
+	[WHY_RUNNABLE] = "runnable",
+	[WHY_SHORT] = "short_polls",
+	[WHY_CPU] = "cpu",
+	[WHY_UNREAD] = "unread",
 };
 
 static const char *const why_texts[WHY_COUNT] = {
@@ -338,9 +343,8 @@ static enum marker_why why_of_role(const char *role, bool executing)
 		const char *role;
 		enum marker_why why;
 	} roles[] = {
-		{"parked", WHY_AWAIT},	       {"blocking_pool", WHY_POOL}, {"block_in_place", WHY_IN_PLACE},
-		{"none", WHY_NO_RUNTIME},      {"unread", WHY_UNREAD},	    {"unknown", WHY_UNREAD},
-		{"scheduler", WHY_AWAIT},
+		{"parked", WHY_AWAIT},	{"blocking_pool", WHY_POOL}, {"block_in_place", WHY_IN_PLACE}, {"none", WHY_NO_RUNTIME},
+		{"unread", WHY_UNREAD}, {"unknown", WHY_UNREAD},     {"scheduler", WHY_AWAIT},
 	};
 
 	for (size_t k = 0; role && k < ARRAY_SIZE(roles); k++)
@@ -527,6 +531,66 @@ int marker_match_load(sqlite3 *db, const struct report_opts *o, const struct cap
 		return -ENOMEM;
 	sum_all(ret, scratch);
 	return sum_pairs(db, ret, scratch);
+}
+
+/* ---- lists ---- */
+
+struct order {
+	u64 len;
+	u32 at;
+};
+
+static int by_length(const void *a, const void *b)
+{
+	const struct order *x = a, *y = b;
+
+	if (x->len != y->len)
+		return x->len > y->len ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Takes the rows, sorted. */
+static int take_order(struct order *rows, u32 n, u32 **ret, u32 *ret_n)
+{
+	u32 *list = calloc(n + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	qsort(rows, n, sizeof(*rows), by_length);
+	for (u32 k = 0; k < n; k++)
+		list[k] = rows[k].at;
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
+int marker_list_intervals(const struct marker_match *m, bool both, u32 **ret, u32 *ret_n)
+{
+	_cleanup_free_ struct order *rows = calloc(m->n_intervals + 1, sizeof(*rows));
+	u32 n = 0;
+
+	if (!rows)
+		return -ENOMEM;
+	for (u32 at = 0; at < m->n_intervals; at++) {
+		const struct marker_interval *i = &m->intervals[at];
+
+		if (marker_is_long(m, i) && i->both == both)
+			rows[n++] = (struct order){.len = i->end - i->ts, .at = at};
+	}
+	return take_order(rows, n, ret, ret_n);
+}
+
+int marker_list_polls(const struct marker_match *m, u32 **ret, u32 *ret_n)
+{
+	_cleanup_free_ struct order *rows = calloc(m->n_polls + 1, sizeof(*rows));
+	u32 n = 0;
+
+	if (!rows)
+		return -ENOMEM;
+	for (u32 at = 0; at < m->n_polls; at++)
+		if (!m->polls[at].open)
+			rows[n++] = (struct order){.len = m->polls[at].end - m->polls[at].ts, .at = at};
+	return take_order(rows, n, ret, ret_n);
 }
 
 void marker_match_release(struct marker_match *m)

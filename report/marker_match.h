@@ -22,14 +22,14 @@
 
 /* Why an interval has no blocked poll. */
 enum marker_why {
-	WHY_AWAIT,	   /* its task gave the worker back meanwhile */
-	WHY_POOL,	   /* on the blocking pool */
-	WHY_IN_PLACE,	   /* in block_in_place */
-	WHY_NO_RUNTIME,	   /* on a thread that has entered no runtime */
-	WHY_RUNNABLE,	   /* ready to run without a cpu */
-	WHY_SHORT,	   /* waited in a poll, which did not hold its worker for --min */
-	WHY_CPU,	   /* executed, without proof that one poll held the cpu for --min */
-	WHY_UNREAD,	   /* it is not known what the thread was doing */
+	WHY_AWAIT,	/* its task gave the worker back meanwhile */
+	WHY_POOL,	/* on the blocking pool */
+	WHY_IN_PLACE,	/* in block_in_place */
+	WHY_NO_RUNTIME, /* on a thread that has entered no runtime */
+	WHY_RUNNABLE,	/* ready to run without a cpu */
+	WHY_SHORT,	/* waited in a poll, which did not hold its worker for --min */
+	WHY_CPU,	/* executed, without proof that one poll held the cpu for --min */
+	WHY_UNREAD,	/* it is not known what the thread was doing */
 	WHY_COUNT,
 };
 
@@ -42,24 +42,24 @@ struct marker_interval {
 	u64 id, pair, ts, end; /* end: ts without one */
 	u64 thread, tid, process, task, stack;
 	bool has_end;
-	bool moved;  /* END on another thread */
-	bool spans;  /* of those seen by both: over an await */
+	bool moved; /* END on another thread */
+	bool spans; /* of those seen by both: over an await */
 	bool both;
-	bool foreign; /* open on a thread that ran a blocked poll of another task */
-	u32 poll;    /* index of the poll whose length is nearest, of those that it is; NO_MATCH */
+	bool foreign;	     /* open on a thread that ran a blocked poll of another task */
+	u32 poll;	     /* index of the poll whose length is nearest, of those that it is; NO_MATCH */
 	enum marker_why why; /* has_end, long enough, not both */
 };
 
 struct marker_poll {
 	u64 id, ts, end, thread, tid, process, task, stack;
 	char *class_name; /* owned */
-	bool both, open; /* open: an interval was, at least for a part of it */
-	u32 interval;	 /* index, likewise */
+	bool both, open;  /* open: an interval was, at least for a part of it */
+	u32 interval;	  /* index, likewise */
 };
 
 struct marker_pair_stats {
 	u64 pair;
-	char *text; /* owned; raw */
+	char *text;				    /* owned; raw */
 	u64 count, no_end, total, median, p99, max; /* durations of those with END, ns, by nearest rank */
 };
 
@@ -81,7 +81,8 @@ struct marker_match {
 };
 
 /* 0 or negative errno. To be released in any case. */
-int marker_match_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, struct marker_match *ret) __must_check;
+int marker_match_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f,
+		      struct marker_match *ret) __must_check;
 void marker_match_release(struct marker_match *m);
 #define _cleanup_marker_match_ _cleanup_(marker_match_release)
 
@@ -89,6 +90,10 @@ static inline bool marker_is_long(const struct marker_match *m, const struct mar
 {
 	return i->has_end && i->end - i->ts >= m->min_ns;
 }
+
+/* Indices of the intervals of --min or longer that are (not) seen by both, and of the polls by the scheduler only: longest first, malloc'ed. -ENOMEM. */
+int marker_list_intervals(const struct marker_match *m, bool both, u32 **ret, u32 *ret_n) __must_check;
+int marker_list_polls(const struct marker_match *m, u32 **ret, u32 *ret_n) __must_check;
 
 /* One part of an interval's time on its thread. */
 struct marker_part {

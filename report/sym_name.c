@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "report/frame_kind.h"
 #include "base/demangle.h"
+#include "report/frame_kind.h"
 #include "report/sym_impl.h"
 
 #define STRING_MAX ((size_t)64 << 10)

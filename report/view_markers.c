@@ -85,11 +85,13 @@ static int put_pairs(const struct markers_view *v)
 	}
 	if (any) {
 		(void)fputs("  ", v->out);
-		text_paragraph(v->out, v->o->width, 2, 2,
-			       "count 0: the functions were never entered while recording; a call that the compiler inlined does not enter them");
+		text_paragraph(
+			v->out, v->o->width, 2, 2,
+			"count 0: the functions were never entered while recording; a call that the compiler inlined does not enter them");
 	}
 	if (v->m->ends_alone)
-		(void)fprintf(v->out, "  ENDs without START: %s (intervals that began before the recording, or a path around START)\n",
+		(void)fprintf(v->out,
+			      "  ENDs without START: %s (intervals that began before the recording, or a path around START)\n",
 			      human_count(v->m->ends_alone).s);
 	return r;
 }
@@ -128,21 +130,6 @@ static void put_when(const struct markers_view *v, u64 tid, u64 ts)
 	(void)snprintf(text, sizeof(text), "+%s", text_offset(ts > v->f->ts_start ? ts - v->f->ts_start : 0).s);
 	put_cell(v->out, text);
 	(void)fputs("  ", v->out);
-}
-
-/* Numbers of rows, longest first. */
-struct order {
-	u64 len;
-	u32 at;
-};
-
-static int by_length(const void *a, const void *b)
-{
-	const struct order *x = a, *y = b;
-
-	if (x->len != y->len)
-		return x->len > y->len ? -1 : 1;
-	return x->at < y->at ? -1 : x->at > y->at;
 }
 
 static u64 listed(const struct markers_view *v, u64 n)
@@ -185,42 +172,28 @@ static int put_only_row(struct markers_view *v, const struct marker_interval *i)
 	return put_place(v, i->stack);
 }
 
-/* Intervals of --min or longer, seen by both or by the marker only. */
-static int list_intervals(struct markers_view *v, bool both, int (*put)(struct markers_view *v, const struct marker_interval *i))
+typedef int (*put_interval_fn)(struct markers_view *v, const struct marker_interval *i);
+
+static int list_intervals(struct markers_view *v, bool both, put_interval_fn put)
 {
-	_cleanup_free_ struct order *order = calloc(v->m->n_intervals + 1, sizeof(*order));
-	u64 n = 0;
-	int r = 0;
+	_cleanup_free_ u32 *list = NULL;
+	u32 n = 0;
+	int r = marker_list_intervals(v->m, both, &list, &n);
 
-	if (!order)
-		return -ENOMEM;
-	for (u32 at = 0; at < v->m->n_intervals; at++) {
-		const struct marker_interval *i = &v->m->intervals[at];
-
-		if (marker_is_long(v->m, i) && i->both == both)
-			order[n++] = (struct order){.len = i->end - i->ts, .at = at};
-	}
-	qsort(order, n, sizeof(*order), by_length);
-	for (u64 k = 0; k < listed(v, n) && r == 0; k++)
-		r = put(v, &v->m->intervals[order[k].at]);
+	for (u32 k = 0; r == 0 && k < listed(v, n); k++)
+		r = put(v, &v->m->intervals[list[k]]);
 	put_rest(v, n);
 	return r;
 }
 
 static int list_polls(struct markers_view *v)
 {
-	_cleanup_free_ struct order *order = calloc(v->m->n_polls + 1, sizeof(*order));
-	u64 n = 0;
-	int r = 0;
+	_cleanup_free_ u32 *list = NULL;
+	u32 n = 0;
+	int r = marker_list_polls(v->m, &list, &n);
 
-	if (!order)
-		return -ENOMEM;
-	for (u32 at = 0; at < v->m->n_polls; at++)
-		if (!v->m->polls[at].open)
-			order[n++] = (struct order){.len = v->m->polls[at].end - v->m->polls[at].ts, .at = at};
-	qsort(order, n, sizeof(*order), by_length);
-	for (u64 k = 0; k < listed(v, n) && r == 0; k++) {
-		const struct marker_poll *p = &v->m->polls[order[k].at];
+	for (u32 k = 0; r == 0 && k < listed(v, n); k++) {
+		const struct marker_poll *p = &v->m->polls[list[k]];
 
 		put_cell(v->out, text_exact(p->end - p->ts).s);
 		(void)fputs("  ", v->out);

@@ -150,40 +150,19 @@ static int put_only_row(struct markers_json *v, const struct marker_interval *i)
 	return r < 0 ? r : put_place(v, i->stack);
 }
 
-struct order {
-	u64 len;
-	u32 at;
-};
+typedef int (*put_interval_fn)(struct markers_json *v, const struct marker_interval *i);
 
-static int by_length(const void *a, const void *b)
+static int list_intervals(struct markers_json *v, bool both, put_interval_fn put)
 {
-	const struct order *x = a, *y = b;
+	_cleanup_free_ u32 *list = NULL;
+	u32 n = 0;
+	int r = marker_list_intervals(v->m, both, &list, &n);
 
-	if (x->len != y->len)
-		return x->len > y->len ? -1 : 1;
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-static int list_intervals(struct markers_json *v, bool both, int (*put)(struct markers_json *v, const struct marker_interval *i))
-{
-	_cleanup_free_ struct order *order = calloc(v->m->n_intervals + 1, sizeof(*order));
-	u64 n = 0;
-	int r = 0;
-
-	if (!order)
-		return -ENOMEM;
-	for (u32 at = 0; at < v->m->n_intervals; at++) {
-		const struct marker_interval *i = &v->m->intervals[at];
-
-		if (marker_is_long(v->m, i) && i->both == both)
-			order[n++] = (struct order){.len = i->end - i->ts, .at = at};
-	}
-	qsort(order, n, sizeof(*order), by_length);
 	json_key(v->j, "list");
 	json_array_begin(v->j);
-	for (u64 k = 0; k < min_u64(n, v->top) && r == 0; k++) {
+	for (u32 k = 0; r == 0 && k < min_u64(n, v->top); k++) {
 		json_object_begin(v->j);
-		r = put(v, &v->m->intervals[order[k].at]);
+		r = put(v, &v->m->intervals[list[k]]);
 		json_object_end(v->j);
 	}
 	json_array_end(v->j);
@@ -192,20 +171,14 @@ static int list_intervals(struct markers_json *v, bool both, int (*put)(struct m
 
 static int list_polls(struct markers_json *v)
 {
-	_cleanup_free_ struct order *order = calloc(v->m->n_polls + 1, sizeof(*order));
-	u64 n = 0;
-	int r = 0;
+	_cleanup_free_ u32 *list = NULL;
+	u32 n = 0;
+	int r = marker_list_polls(v->m, &list, &n);
 
-	if (!order)
-		return -ENOMEM;
-	for (u32 at = 0; at < v->m->n_polls; at++)
-		if (!v->m->polls[at].open)
-			order[n++] = (struct order){.len = v->m->polls[at].end - v->m->polls[at].ts, .at = at};
-	qsort(order, n, sizeof(*order), by_length);
 	json_key(v->j, "list");
 	json_array_begin(v->j);
-	for (u64 k = 0; k < min_u64(n, v->top) && r == 0; k++) {
-		const struct marker_poll *p = &v->m->polls[order[k].at];
+	for (u32 k = 0; r == 0 && k < min_u64(n, v->top); k++) {
+		const struct marker_poll *p = &v->m->polls[list[k]];
 
 		json_object_begin(v->j);
 		json_kv_u64(v->j, "poll_id", p->id);
