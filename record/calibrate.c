@@ -41,12 +41,15 @@ static struct calibrate_core *core_slot(struct calibrate *c, u64 addr)
 	return s;
 }
 
-/* A current-thread runtime polls the root future (id 0, as while parked) before it turns. */
+/*
+ * A current-thread runtime polls the root future before it turns, and with it all tasks of a LocalSet that the root future runs (so does every actix
+ * worker): behind a park only a multi-thread worker's first poll comes after a turn.
+ */
 static bool must_grow(const struct calibrate_core *a, enum core_state b_state, const struct wire_core *e)
 {
 	if (a->state == STATE_POLL && b_state == STATE_PARKED)
 		return true;
-	return a->state == STATE_PARKED && b_state == STATE_POLL && (e->ctx.flavor == WIRE_FLAVOR_MULTI_THREAD || e->ctx.task);
+	return a->state == STATE_PARKED && b_state == STATE_POLL && e->ctx.flavor == WIRE_FLAVOR_MULTI_THREAD;
 }
 
 static void compare(struct calibrate *c, const struct calibrate_core *a, const u32 *words, enum core_state state,
@@ -69,9 +72,13 @@ static void compare(struct calibrate *c, const struct calibrate_core *a, const u
 
 static bool survives(const struct calibrate *c, u32 i)
 {
-	if (c->dead[i] || c->turned[i] * 2 < c->free_edges) /* most of them: LIFO follow-ups share a tick */
+	bool turns = c->turned[i] && c->turned[i] * 2 >= c->free_edges; /* most of them: LIFO follow-ups share a tick */
+
+	if (c->dead[i])
 		return false;
-	return c->turned[i] || c->park_edges >= NEED_PARK_EDGES;
+	if (c->park_edges >= NEED_PARK_EDGES && (c->is_current_thread || !c->free_edges)) /* a LocalSet's tasks share a tick, too */
+		return true;
+	return turns;
 }
 
 /*
@@ -108,6 +115,7 @@ int calibrate_add(struct calibrate *c, const struct wire_core *e)
 
 	memcpy(words, e->bytes, sizeof(words));
 	c->records++;
+	c->is_current_thread = e->ctx.flavor == WIRE_FLAVOR_CURRENT_THREAD;
 	for (u32 i = 0; i + 1 < CALIBRATE_WORDS; i++)
 		c->upper_used[i] |= words[i + 1] != 0;
 	if (s->addr && e->h.ts > s->ts)

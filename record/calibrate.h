@@ -5,8 +5,8 @@
  *
  * What is known of the tick (multi_thread/worker.rs Context::run, current_thread/mod.rs CoreGuard::block_on, 1.29 - 1.54):
  *  - it is a u32 that only grows, by one per turn of the scheduler's loop;
- *  - a turn begins with it, so it grows between a park and the next task poll, and between a poll and the next park;
- *  - it grows between polls of different tasks that no park separates (LIFO follow-ups excepted): counters of parks do not;
+ *  - a turn begins with it, so it grows between a poll and the next park, and (multi-thread) between a park and the next poll;
+ *  - it grows between polls of different tasks that no park separates (LIFO follow-ups and a LocalSet's tasks excepted): counters of parks do not;
  *  - it is 4 bytes wide and its neighbour is another field that is not 0: the metrics' counters, one of which grows just like it in a
  *    program that parks after every poll, are 8 bytes wide and their upper half stays 0.
  * Better no answer than a wrong one: two offsets that fit, or one that may be a counter's half, are no answer.
@@ -34,6 +34,7 @@ struct calibrate {
 	u32 turned[CALIBRATE_WORDS];	  /* grew between two polls with no park between */
 	u32 park_edges;			  /* park -> poll and poll -> park pairs seen */
 	u32 free_edges;			  /* poll -> poll pairs of different tasks with no park between */
+	bool is_current_thread;
 	u64 records;
 	struct calibrate_core cores[CALIBRATE_CORES];
 	u32 next_core; /* place to reuse when all are taken */

@@ -37,6 +37,7 @@ struct program {
 	bool root_unconstrained; /* the root future does so, too: with no task id, that looks like a park */
 	u32 preempted;		 /* share of turns with a preemption out of a poll */
 	u64 root_task;		 /* current-thread: id while the root future runs, and while parked */
+	bool local_set;		 /* current-thread: all tasks are a LocalSet's, which the root future runs */
 	u32 cores;
 	u64 sample_ns; /* period of the samples; 0 none */
 };
@@ -219,9 +220,25 @@ static void turn_multi_thread(struct sim *s, struct core *c)
 		poll(s, c, c->p->tasks == 2 ? 21 - c->task : next_task(s, c));
 }
 
+/* LocalSet::run_until() as the root future (actix): up to 61 tasks in one poll of it, then the scheduler's loop turns, and finds nothing to run. */
+static void turn_local_set(struct sim *s, struct core *c)
+{
+	for (u32 i = 0; i < 61 && (!c->p->polls_per_wake || c->left); i++) {
+		c->left -= c->left > 0;
+		poll(s, c, next_task(s, c));
+	}
+	c->tick++;
+	if (c->p->polls_per_wake && !c->left)
+		park(s, c);
+}
+
 /* block_on(): the root future when it was woken, then up to 61 turns, then a look at the driver. */
 static void turn_current_thread(struct sim *s, struct core *c)
 {
+	if (c->p->local_set) {
+		turn_local_set(s, c);
+		return;
+	}
 	if (c->fresh || c->turn_polls == 61) {
 		if (percent(s) < 60)
 			poll(s, c, c->p->root_task);
@@ -445,6 +462,32 @@ static void a_root_future_with_an_id(void **state)
 	expect_found_anywhere(p, 3000);
 }
 
+/* Behind a park, tasks run before the loop turns; between two of them it need not turn at all. */
+static void tasks_of_a_local_set(void **state)
+{
+	const struct program *programs[] = {&idle, &mixed};
+	struct program p;
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(programs); i++) {
+		p = of(programs[i], CT);
+		p.local_set = true;
+		expect_found_anywhere(p, 3000);
+		p.next_word_empty = true;
+		expect_never_wrong(p, 600);
+		p.next_word_empty = false;
+		p.tick_off = OUTSIDE;
+		expect_no_decision(p, 1500);
+		p.tick_off += 16;
+		expect_no_decision(p, 1500);
+	}
+	p = of(&busy, CT);
+	p.local_set = true;
+	expect_never_wrong(p, 1500);
+	p.poll_ns = 20 * US;
+	expect_never_wrong(p, 1500);
+}
+
 /* A wait in task::unconstrained() has no budget, but is no park. */
 static void unconstrained_waits(void **state)
 {
@@ -509,6 +552,7 @@ int main(void)
 		cmocka_unit_test(no_tick_at_all),
 		cmocka_unit_test(two_that_cannot_be_told_apart),
 		cmocka_unit_test(a_root_future_with_an_id),
+		cmocka_unit_test(tasks_of_a_local_set),
 		cmocka_unit_test(unconstrained_waits),
 		cmocka_unit_test(parks_that_nobody_sees),
 		cmocka_unit_test(odd_records),
