@@ -166,7 +166,7 @@ def judge(service, capture, calls, pid):
         for row in small:
             places.setdefault(capture.place(row), []).append(row["dur"])
         result.figures += [f"  {len(lengths)} up to {max(lengths) / MS:.2f} ms: {place}"
-                           for place, lengths in sorted(places.items(), key=lambda item: -len(item[1]))[:30]]
+                           for place, lengths in sorted(places.items(), key=lambda item: -len(item[1]))[:8]]
     figures_of_recorder(capture, result)
     return result
 

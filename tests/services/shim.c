@@ -199,7 +199,7 @@ static const char *name_of_fd(int fd)
 	if (!next_##name)                                                                                                        \
 		next_##name = (typeof(&name))dlsym(RTLD_NEXT, #name);                                                            \
 	if (!next_##name)                                                                                                        \
-	abort()
+		abort()
 
 /* The value of `made`, a call of the function that is being wrapped, which the path may make slow. */
 #define CALL(kind, letter, path, made)                                                                                           \
