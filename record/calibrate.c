@@ -76,7 +76,8 @@ static bool survives(const struct calibrate *c, u32 i)
 
 	if (c->dead[i])
 		return false;
-	if (c->park_edges >= NEED_PARK_EDGES && (c->is_current_thread || !c->free_edges)) /* a LocalSet's tasks share a tick, too */
+	if (c->park_edges >= NEED_PARK_EDGES &&
+	    (c->is_current_thread || !c->free_edges)) /* a LocalSet's tasks share a tick, too */
 		return true;
 	return turns;
 }

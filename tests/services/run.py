@@ -32,7 +32,7 @@ SERVICES = os.environ.get("ASCOPE_SERVICES", os.path.join(OUT, "services"))
 RECORD_SECONDS = 5
 CLIENTS = 8
 FILES = 24  # of each kind; a client uses only those of its own residue, so no two requests use one file at once
-ENTRIES = 1 << 18
+ENTRIES = 1 << 17
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
