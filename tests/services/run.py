@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Records three services from crates.io as their authors ship them, and compares what ascope says with what their own file calls did.
 
-    run.py [--plain] [SERVICE...]     prints TAP, one test per service and kind of run; exit 1 when one fails
+    run.py [--mode slow|awake|plain]... [--again] [SERVICE...]     prints TAP, one test per service and kind of run; exit 1 when one fails
 
 Every service is built by `cargo install --locked` with its own release profile (all three: fat LTO, panic=abort, stripped) and
-run twice under load: with tests/services/shim.c preloaded, which makes some of its file calls slow and logs them (judge.py
-compares), and as it is (--plain: only that), where nothing is known of the polls but what the shim logs without any sleep.
+run three times under load: `slow`, with tests/services/shim.c preloaded, which makes some of its file calls slow and logs them;
+`awake`, with the shim logging only; `plain`, without it. judge.py compares; what it cannot judge it shows.
 
 Needs root, BTF, cargo and, the first time, the network and some minutes (ASCOPE_SERVICES: the folder of the binaries,
 out/services). KEEP=1 leaves the captures and logs in out/services/runs. doc/services.md has the figures.
@@ -17,7 +17,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -121,7 +120,10 @@ def write(path, data):
 
 
 class Load:
-    """Clients that ask one thing after the other, each request on a connection of its own: a task then serves one request."""
+    """
+    Clients that ask one thing after the other. Every other client uses a connection for each request, so that a task serves one request; the others keep
+    theirs, so that a task is polled for one request after the other.
+    """
 
     def __init__(self, port, paths):
         self.port, self.paths = port, [path for path, weight in paths for _ in range(weight)]
@@ -135,22 +137,29 @@ class Load:
     def client(self, index):
         choose = random.Random(index)
         numbers = list(range(index, FILES, CLIENTS))
+        keep = index % 2
+        connection = None
         while not self.stop.is_set():
             path = choose.choice(self.paths)
             path = path.format(index if "big" in path else choose.choice(numbers))
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
             try:
-                connection.request("GET", path, headers={"Connection": "close"})
+                connection.request("GET", path, headers={} if keep else {"Connection": "close"})
                 response = connection.getresponse()
                 response.read()
                 with self.lock:
                     self.answers += 1
                     if response.status != 200:
                         self.failures.append(f"{path}: {response.status}")
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 self.failures.append(f"{path}: {error}")
-            finally:
                 connection.close()
+                connection = None
+            if connection and not keep:
+                connection.close()
+                connection = None
+        if connection:
+            connection.close()
 
     def end(self):
         self.stop.set()
@@ -186,45 +195,58 @@ def record(pid, capture):
                    capture_output=True, text=True, timeout=60)
 
 
-def run(service, work, shim, slow):
-    """One run. Returns the judge's sentences of what is wrong, and its lines of figures."""
-    folder, capture, log = (os.path.join(work, name) for name in ("served", "capture.ascope", "shim.log"))
+def start(service, work, shim, slow):
+    """The service, listening, and what it serves. Its log of calls is in memory: no write of it waits for a disk."""
+    folder = os.path.join(work, "served")
     os.mkdir(folder)
     make_files(folder)
-    log = f"/dev/shm/ascope-shim-{os.getpid()}" if os.path.isdir("/dev/shm") else log
-    with open(log, "wb") as file:
-        file.truncate(ENTRIES * judge.ENTRY_SIZE)
     port = free_port()
-    command = [service.binary()] + [word.format(dir=folder, port=port) for word in service.command]
     env = {**os.environ, **service.env}
+    log = None
     if shim:
+        log = os.path.join("/dev/shm" if os.path.isdir("/dev/shm") else work, f"ascope-shim-{os.getpid()}")
+        with open(log, "wb") as file:
+            file.truncate(ENTRIES * judge.ENTRY_SIZE)
         env.update(LD_PRELOAD=shim, SHIM_LOG=log, **({} if slow else {"SHIM_AWAKE": "1"}))
     with open(os.path.join(work, "service.out"), "wb") as out:
-        process = subprocess.Popen(command, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
-    load = None
+        process = subprocess.Popen([service.binary()] + [word.format(dir=folder, port=port) for word in service.command], env=env,
+                                   stdout=out, stderr=out, stdin=subprocess.DEVNULL)
     try:
         await_port(port, process)
-        load = Load(port, service.slow if slow else service.plain)
-        time.sleep(0.7)  # it attaches to a service at work
-        record(process.pid, capture)
-        load.end()
-        process.send_signal(signal.SIGTERM)
+    except RuntimeError:
+        end(process, log, work)
+        raise
+    return process, port, log
+
+
+def end(process, log, work):
+    process.terminate()
+    try:
         process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if log:
+        shutil.move(log, os.path.join(work, "shim.log"))
+
+
+def run(service, work, shim, slow):
+    """Records the service under load. How the clients fared is all that is returned: the capture and the log lie in work."""
+    process, port, log = start(service, work, shim, slow)
+    load = Load(port, service.slow if slow else service.plain)
+    try:
+        time.sleep(0.7)  # it attaches to a service at work
+        record(process.pid, os.path.join(work, "capture.ascope"))
     finally:
-        if load:
-            load.end()
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        if shim:
-            shutil.move(log, os.path.join(work, "shim.log"))
-        elif os.path.exists(log):
-            os.remove(log)
-    facts = judge.Capture(lambda sql: query(capture, sql))
-    entries = judge.read_log(os.path.join(work, "shim.log")) if shim else None
-    result = judge.judge(service, facts, entries, process.pid)
-    result.figures.append(f"{load.answers} answers in all, {len(load.failures)} not as wanted {load.failures[:3]}")
-    return result
+        load.end()
+        end(process, log, work)
+    return f"{load.answers} answers in all, {len(load.failures)} not as wanted {load.failures[:3]}"
+
+
+def judged(service, work):
+    log = os.path.join(work, "shim.log")
+    return judge.judge(service, judge.Capture(lambda sql: query(os.path.join(work, "capture.ascope"), sql)),
+                       judge.read_log(log) if os.path.exists(log) else None)
 
 
 def main():
@@ -232,6 +254,7 @@ def main():
     parser.add_argument("services", nargs="*", metavar="SERVICE")
     parser.add_argument("--mode", action="append", choices=["slow", "awake", "plain"],
                         help="slow: shim that sleeps (truth); awake: shim that only logs; plain: no shim")
+    parser.add_argument("--again", action="store_true", help="judges the runs that KEEP=1 left, and records nothing")
     args = parser.parse_args()
     chosen = [s for s in ALL if s.name in args.services or not args.services]
     modes = args.mode or ["slow", "awake", "plain"]
@@ -248,15 +271,19 @@ def main():
         for mode in modes:
             number += 1
             work = os.path.join(SERVICES, "runs", f"{service.name}-{mode}")
-            shutil.rmtree(work, ignore_errors=True)
-            os.makedirs(work)
-            result = run(service, work, None if mode == "plain" else shim, mode == "slow")
+            clients = "not recorded again"
+            if not args.again:
+                shutil.rmtree(work, ignore_errors=True)
+                os.makedirs(work)
+                clients = run(service, work, None if mode == "plain" else shim, mode == "slow")
+            result = judged(service, work)
+            result.figures.append(clients)
             failed += bool(result.wrong)
             print(f"{'not ok' if result.wrong else 'ok'} {number} - services {service.name} {mode}")
             for line in result.figures + result.wrong:
                 print("# " + line)
             sys.stdout.flush()
-            if not os.environ.get("KEEP"):
+            if not os.environ.get("KEEP") and not args.again:
                 shutil.rmtree(work)
     return 1 if failed else 0
 
