@@ -49,7 +49,7 @@ LIBS         = $(shell $(PKG_CONFIG) --libs $(PKGS)) -liberty
 LIBS_STATIC  = $(shell $(PKG_CONFIG) --static --libs $(PKGS)) -liberty -lz -llzma -lbz2 -ldl -lpthread -lm
 
 SRC := $(wildcard base/*.c format/*.c report/*.c) $(if $(filter 1,$(RECORD)),$(wildcard record/*.c))
-OBJ := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/schema_sql.o
+OBJ := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/schema_sql.o $(OUT)/obj/gen/libraries_txt.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(patsubst tests/unit/%.c,$(OUT)/obj/tests/unit/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
 SKEL := $(OUT)/gen/ascope.skel.h
@@ -142,6 +142,12 @@ $(OUT)/gen/schema_sql.c: report/schema.sql
 	$(Q)mkdir -p $(@D) && { echo '#include "report/schema_sql.h"'; echo 'const char schema_sql[] ='; \
 	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
 
+# and the table of libraries
+$(OUT)/gen/libraries_txt.c: report/libraries.txt
+	$(call msg,GEN,$@)
+	$(Q)mkdir -p $(@D) && { echo '#include "report/libraries_txt.h"'; echo 'const char libraries_txt[] ='; \
+	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
+
 # rewritten only when it changes
 $(OUT)/gen/version.h: FORCE
 	@mkdir -p $(@D); printf '#pragma once\n#define ASCOPE_VERSION "%s"\n#define ASCOPE_GIT_ID "%s"\n' '$(VERSION)' '$(GIT_ID)' >$@.tmp; \
@@ -225,10 +231,11 @@ format-check:
 
 install: all ## install to $(PREFIX)
 	install -D -m 755 $(OUT)/ascope $(DESTDIR)$(PREFIX)/bin/ascope
-	for m in doc/*.1; do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$m); done
+	for m in doc/*.1 doc/*.5; do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$(basename $$m); done
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/ascope $(patsubst doc/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard doc/*.1))
+	rm -f $(DESTDIR)$(PREFIX)/bin/ascope $(patsubst doc/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard doc/*.1)) \
+	  $(patsubst doc/%,$(DESTDIR)$(PREFIX)/share/man/man5/%,$(wildcard doc/*.5))
 
 clean: ## remove $(OUT)
 	rm -rf $(OUT)

@@ -39,6 +39,7 @@ struct opening {
 	struct load_source src;
 	char uuid[33];
 	char *path; /* of the database, once chosen */
+	struct library_table *libraries;
 };
 
 int capture_opt_target(void *ctx, const char *value)
@@ -53,9 +54,22 @@ int capture_opt_target(void *ctx, const char *value)
 	return 0;
 }
 
+int capture_opt_libraries(void *ctx, const char *value)
+{
+	struct capture_opts *o = ctx;
+
+	if (o->n_libraries == LIBRARY_MAX_FILES) {
+		log_error("more than %d --libraries options", LIBRARY_MAX_FILES);
+		return -EINVAL;
+	}
+	o->libraries[o->n_libraries++] = value;
+	return 0;
+}
+
 static struct symbolize_opts symbolize_opts_of(const struct opening *op)
 {
-	return (struct symbolize_opts){.capture = op->o->capture, .targets = op->o->targets, .n_targets = op->o->n_targets};
+	return (struct symbolize_opts){
+		.capture = op->o->capture, .targets = op->o->targets, .n_targets = op->o->n_targets, .libraries = op->libraries};
 }
 
 /* ---- reuse ---- */
@@ -101,7 +115,7 @@ static int add_names(sqlite3 *db, const struct opening *op)
 	struct symbolize_opts so = symbolize_opts_of(op);
 	int err = symbolize_run(db, &so);
 
-	return err ? err : refine_run(db);
+	return err ? err : refine_run(db, op->libraries);
 }
 
 static int fill_db(sqlite3 *db, struct fmt_reader *r, const struct opening *op)
@@ -357,13 +371,15 @@ static int open_final(const char *path, struct capture_db *db)
 	return err;
 }
 
-/* A database made earlier: names that it lacks and that can be had now are added. */
+/* A database made earlier: names that it lacks and that can be had now are added, and another table of libraries is heard. */
 static int update_names(const struct opening *op, const struct capture_db *ro)
 {
 	_cleanup_db_ sqlite3 *db = NULL;
 	struct symbolize_opts so = symbolize_opts_of(op);
 	int err = symbolize_is_needed(ro->handle, &so);
 
+	if (!err)
+		err = refine_is_needed(ro->handle, op->libraries);
 	if (err <= 0)
 		return err;
 	err = db_open_rw(op->path, &db);
@@ -374,7 +390,7 @@ static int update_names(const struct opening *op, const struct capture_db *ro)
 	if (!err)
 		err = db_exec(db, "COMMIT");
 	log_status_end();
-	if (!err || !op->o->n_targets) /* without --target nobody asked for it: the names are as good as they were */
+	if (!err || (!op->o->n_targets && !op->o->n_libraries)) /* nobody asked for it: the names are as good as they were */
 		return 0;
 	log_error("cannot add names to %s: %s; use --db FILE or --no-cache", op->path, strerror(-err));
 	return err;
@@ -446,10 +462,14 @@ int capture_db_open(const struct capture_opts *o, struct capture_db **ret)
 	_cleanup_reader_ struct fmt_reader *r = NULL;
 	struct opening op = {.o = o};
 	struct capture_db *db;
+	_cleanup_library_table_ struct library_table *libraries = NULL;
 	int err = capture_file_open(o->capture, &r);
 
+	if (!err)
+		err = library_table_load(o->libraries, o->n_libraries, &libraries);
 	if (err)
 		return err;
+	op.libraries = libraries;
 	err = describe_source(&op, r);
 	if (err) {
 		log_error("%s: %s", o->capture, strerror(-err));

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/opts.h"
+#include "report/library_table.h"
 
 #define CAPTURE_MAX_TARGETS 16
 
@@ -20,10 +21,14 @@ struct capture_opts {
 	const char *targets
 		[CAPTURE_MAX_TARGETS]; /* --target: binaries to take names from; refused when their build-id is in no module */
 	u32 n_targets;
+	const char
+		*libraries[LIBRARY_MAX_FILES]; /* --libraries: files of rules, before the configuration's and the built-in ones */
+	u32 n_libraries;
 };
 
-/* The rows of --db, --no-cache, --target for a command's option table: macro, so that the four commands share one wording. */
+/* The rows of --db, --no-cache, --target, --libraries for a command's option table: macro, so that the four commands share one wording. */
 int capture_opt_target(void *ctx, const char *value); /* an opt_fn; ctx is the struct capture_opts */
+int capture_opt_libraries(void *ctx, const char *value);
 #define CAPTURE_OPT_ROWS(o)                                                                                                      \
 	{0,                                                                                                                      \
 	 "target",                                                                                                               \
@@ -32,6 +37,13 @@ int capture_opt_target(void *ctx, const char *value); /* an opt_fn; ctx is the s
 	 "BIN",                                                                                                                  \
 	 "take names from this binary (its build-id must be in the capture); may be repeated",                                   \
 	 capture_opt_target},                                                                                                    \
+		{0,                                                                                                              \
+		 "libraries",                                                                                                    \
+		 OPT_CALLBACK,                                                                                                   \
+		 (o),                                                                                                            \
+		 "FILE",                                                                                                         \
+		 "rules about libraries and what to try, before the built-in ones; may be repeated",                             \
+		 capture_opt_libraries},                                                                                         \
 		{0,	   "db",   OPT_STRING,                                                                                   \
 		 &(o)->db, "FILE", "keep the database here (default: beside the capture, else $XDG_CACHE_HOME/ascope)",          \
 		 NULL},                                                                                                          \

@@ -15,7 +15,7 @@ enum syscall_nr { SYSCALL_NAMES_X86_64(SYSCALL_ENUM) };
 #define CLONE_VFORK_FLAG 0x00004000ULL
 
 /* S_IFMT >> 12 */
-enum fd_type { FD_FIFO = 1, FD_CHR = 2, FD_BLK = 6, FD_REG = 8, FD_SOCK = 12 };
+enum fd_type { FD_FIFO = 1, FD_CHR = 2, FD_DIR = 4, FD_BLK = 6, FD_REG = 8, FD_SOCK = 12 };
 
 /* task->__state bits, include/linux/sched.h; the values have been stable since 4.14, FREEZABLE and FROZEN since 6.1. */
 enum task_state {
@@ -76,9 +76,10 @@ const char *wait_rule_name(enum wait_rule r)
 	static const char *const names[RULE_COUNT] = {
 		[RULE_FAULT] = "fault",	  [RULE_NANOSLEEP] = "nanosleep",
 		[RULE_FUTEX] = "futex",	  [RULE_DNS] = "dns",
-		[RULE_SOCKET] = "socket", [RULE_IOWAIT] = "iowait",
-		[RULE_FILE] = "file",	  [RULE_FSYNC] = "fsync",
-		[RULE_PATH] = "path",	  [RULE_PIPE] = "pipe",
+		[RULE_SOCKET] = "socket", [RULE_IO_URING] = "io-uring",
+		[RULE_IOWAIT] = "iowait", [RULE_FILE] = "file",
+		[RULE_FSYNC] = "fsync",	  [RULE_PATH] = "path",
+		[RULE_PIPE] = "pipe",	  [RULE_DEVICE] = "device",
 		[RULE_CHILD] = "child",	  [RULE_EVENT_LOOP] = "event-loop",
 		[RULE_OTHER] = "other",	  [RULE_CPU] = "cpu",
 	};
@@ -209,6 +210,7 @@ enum call_kind {
 	CALL_CHILD,
 	CALL_CLONE,
 	CALL_EPOLL,
+	CALL_IO_URING,
 };
 
 static const u8 call_kinds[] = {[NR_nanosleep] = CALL_SLEEP,
@@ -309,7 +311,8 @@ static const u8 call_kinds[] = {[NR_nanosleep] = CALL_SLEEP,
 				[NR_epoll_wait] = CALL_EPOLL,
 				[NR_epoll_pwait] = CALL_EPOLL,
 				[NR_epoll_pwait2] = CALL_EPOLL,
-				[NR_epoll_wait_old] = CALL_EPOLL};
+				[NR_epoll_wait_old] = CALL_EPOLL,
+				[NR_io_uring_enter] = CALL_IO_URING};
 
 static enum call_kind call_kind(u64 syscall)
 {
@@ -339,16 +342,20 @@ struct wait_verdict classify_wait(const struct wait_facts *f)
 		return (struct wait_verdict){CLASS_LOCK, RULE_FUTEX};
 	if (is_on_socket(f, kind))
 		return (struct wait_verdict){CLASS_NETWORK, RULE_SOCKET};
+	if (kind == CALL_IO_URING)
+		return (struct wait_verdict){CLASS_OTHER, RULE_IO_URING};
 	if (f->iowait)
 		return (struct wait_verdict){CLASS_DISK, RULE_IOWAIT};
-	if (fd_call && (f->fd_type == FD_REG || f->fd_type == FD_BLK))
+	if (fd_call && (f->fd_type == FD_REG || f->fd_type == FD_BLK || f->fd_type == FD_DIR))
 		return (struct wait_verdict){CLASS_DISK, RULE_FILE};
 	if (kind == CALL_FSYNC)
 		return (struct wait_verdict){CLASS_DISK, RULE_FSYNC};
 	if (kind == CALL_PATH && asleep_in_kernel)
 		return (struct wait_verdict){CLASS_DISK, RULE_PATH};
-	if (fd_call && (f->fd_type == FD_FIFO || f->fd_type == FD_CHR))
+	if (fd_call && f->fd_type == FD_FIFO)
 		return (struct wait_verdict){CLASS_PIPE, RULE_PIPE};
+	if (fd_call && f->fd_type == FD_CHR)
+		return (struct wait_verdict){CLASS_PIPE, RULE_DEVICE};
 	if (kind == CALL_CHILD || (kind == CALL_CLONE && (f->arg0 & CLONE_VFORK_FLAG)))
 		return (struct wait_verdict){CLASS_PROCESS, RULE_CHILD};
 	if (kind == CALL_EPOLL || kind == CALL_POLL)

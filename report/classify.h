@@ -41,13 +41,15 @@ enum wait_rule {
 	RULE_FAULT,
 	RULE_NANOSLEEP,
 	RULE_FUTEX,
-	RULE_DNS, /* applied after symbolization, see reclass.c */
+	RULE_DNS, /* applied after symbolization, see wait_names.c, which has more such rules */
 	RULE_SOCKET,
+	RULE_IO_URING, /* the kernel counts its waits as I/O, whatever is in the ring */
 	RULE_IOWAIT,
 	RULE_FILE,
 	RULE_FSYNC,
 	RULE_PATH,
 	RULE_PIPE,
+	RULE_DEVICE, /* a character device: a terminal, usually */
 	RULE_CHILD,
 	RULE_EVENT_LOOP,
 	RULE_OTHER,

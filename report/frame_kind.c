@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "report/frame_kind.h"
+#include "report/library_table.h"
 
 /* Text that is not NUL-terminated. */
 struct slice {
@@ -36,24 +37,6 @@ static const char std_crates[] =
 static const char runtime_crates[] =
 	" tokio tokio_macros mio futures futures_core futures_util futures_task futures_executor pin_project "
 	"pin_project_lite ";
-
-/*
- * Crates that many programs use, for programs without debug info. Short of a list in the file itself, this keeps hyper from being
- * "yours".
- */
-static const char library_crates[] =
-	" actix_http actix_web ahash anyhow arc_swap argon2 async_trait aws_lc_rs axum axum_core base64 bb8 bcrypt "
-	"bincode brotli bytes chrono clap clap_builder crossbeam_channel crossbeam_epoch crossbeam_utils dashmap "
-	"deadpool diesel env_logger flate2 fred futures_channel h2 hashbrown hickory_proto hickory_resolver http "
-	"http_body http_body_util httparse hyper hyper_rustls hyper_tls hyper_util image indexmap itertools "
-	"jsonwebtoken kube_client lapin libsqlite3_sys log lz4_flex matchit memchr metrics moka mongodb native_tls "
-	"once_cell openssl opentelemetry parking_lot parking_lot_core postgres postgres_protocol prometheus prost "
-	"quinn quinn_proto r2d2 rand rand_chacha rand_core rayon rayon_core rdkafka redis regex regex_automata "
-	"regex_syntax reqwest ring rocksdb rusqlite rustix rustls ryu sea_orm serde serde_core serde_json "
-	"serde_urlencoded serde_yaml sha2 sled smallvec socket2 sqlx sqlx_core sqlx_postgres syn time tiberius "
-	"tokio_native_tls tokio_postgres tokio_rustls tokio_stream tokio_tungstenite tokio_util tonic tower "
-	"tower_http tower_layer tower_service tracing tracing_core tracing_log tracing_subscriber trust_dns_resolver "
-	"tungstenite unicode_normalization url uuid v8 warp wasmtime webpki zstd ";
 
 const char *frame_kind_name(enum frame_kind kind)
 {
@@ -255,19 +238,43 @@ static const char *find_as(const char *s)
 	return NULL;
 }
 
-/* Crate of the implementing item: of the type, or of the trait when the type is a parameter or built in. */
-static struct slice crate_of_function(const char *function)
+const char *frame_own_path(const char *function)
 {
-	struct slice crate;
-	const char *trait;
+	const char *type, *trait;
 
 	if (*function != '<')
-		return first_segment(function);
-	crate = first_segment(skip_type_prefix(function + 1));
-	if (crate.n)
-		return crate;
+		return function;
+	type = skip_type_prefix(function + 1);
+	if (first_segment(type).n)
+		return type;
+	/* the type is a parameter or built in: the trait's crate implements */
 	trait = find_as(function);
-	return trait ? first_segment(skip_type_prefix(trait)) : crate;
+	trait = trait ? skip_type_prefix(trait) : function;
+	return first_segment(trait).n ? trait : function;
+}
+
+/* Crate of the implementing item. */
+static struct slice crate_of_function(const char *function)
+{
+	return first_segment(frame_own_path(function));
+}
+
+char *frame_crate(const char *function, const char *file, char *buf, size_t n)
+{
+	struct slice crate = {0};
+
+	buf[0] = '\0';
+	if (file)
+		(void)frame_path_crate(file, buf, n);
+	if (*buf)
+		return buf;
+	if (function)
+		crate = crate_of_function(function);
+	crate.n = min_u64(crate.n, n - 1);
+	if (crate.n)
+		memcpy(buf, crate.s, crate.n);
+	buf[crate.n] = '\0';
+	return buf;
 }
 
 static const char *base_name(const char *path)
@@ -305,7 +312,8 @@ static bool is_program_crate(struct slice crate, const char *module_path)
 	return true;
 }
 
-static enum frame_kind kind_of_function(const char *function, const char *module_path, const char *dependencies)
+static enum frame_kind kind_of_function(const struct library_table *t, const char *function, const char *module_path,
+					const char *dependencies)
 {
 	struct slice crate = crate_of_function(function);
 
@@ -322,25 +330,32 @@ static enum frame_kind kind_of_function(const char *function, const char *module
 		return slice_is(crate, "tokio_util") || slice_is(crate, "tracing") ? FRAME_RUNTIME : FRAME_USER;
 	if (is_program_crate(crate, module_path))
 		return FRAME_USER;
-	return slice_in(crate, dependencies) || slice_in(crate, library_crates) ? FRAME_LIBRARY : FRAME_USER;
+	if (slice_in(crate, dependencies) || (t && library_table_has_crate(t, crate.s, crate.n)))
+		return FRAME_LIBRARY;
+	return FRAME_USER;
 }
 
-enum frame_kind frame_kind_of(const char *function, const char *file, const char *module_path)
+enum frame_kind frame_kind_of(const struct library_table *t, const char *function, const char *file, const char *module_path)
 {
-	return frame_kind_of_among(function, file, module_path, NULL);
+	return frame_kind_of_among(t, function, file, module_path, NULL);
 }
 
-enum frame_kind frame_kind_of_among(const char *function, const char *file, const char *module_path, const char *dependencies)
+enum frame_kind frame_kind_of_among(const struct library_table *t, const char *function, const char *file,
+				    const char *module_path, const char *dependencies)
 {
+	enum frame_kind said;
+
 	function = function ? function : "";
 	module_path = module_path ? module_path : "";
 	if (!strncmp(module_path, "[kernel", 7) || !strncmp(module_path, "[guest.kernel", 13))
 		return FRAME_KERNEL;
 	if (is_system_library(module_path))
 		return FRAME_NATIVE;
+	if (t && library_table_code(t, function, file, &said))
+		return said;
 	if (file && *file)
 		return kind_of_file(file);
-	return kind_of_function(function, module_path, dependencies ? dependencies : "");
+	return kind_of_function(t, function, module_path, dependencies ? dependencies : "");
 }
 
 /* "harness", "core", "raw": the files and modules of the poll itself; the name may go on behind the word. */

@@ -7,6 +7,8 @@
 
 #include "base/base.h"
 
+struct library_table;
+
 /* The names of frame_kind_name() are those of schema.sql, table symbol. */
 enum frame_kind {
 	FRAME_USER,    /* the program's own Rust code, its workspace included */
@@ -29,12 +31,23 @@ const char *frame_kind_name(enum frame_kind kind); /* "user", "library", "std", 
  * module_path: "[kernel...]", "[vdso]", or a path; its base name tells the program's own crate when there is no source file
  *
  * Of `<orders::Store as core::fmt::Debug>::fmt` the crate is orders; of `core::ptr::drop_in_place<orders::Store>` it is core.
- * Without a source file a crate is a library when it is in the table of well-known ones, else it counts as the user's.
+ * Without a source file a crate is a library when the table knows it (NULL: none is), else it counts as the user's. What the
+ * table's `code` rules say goes before all of this, but for the kernel and system libraries.
  */
-enum frame_kind frame_kind_of(const char *function, const char *file, const char *module_path);
+enum frame_kind frame_kind_of(const struct library_table *t, const char *function, const char *file, const char *module_path);
 
 /* Likewise; `dependencies` is what sym_module_dependencies() says of the module (NULL or "" unknown) and goes before the table. */
-enum frame_kind frame_kind_of_among(const char *function, const char *file, const char *module_path, const char *dependencies);
+enum frame_kind frame_kind_of_among(const struct library_table *t, const char *function, const char *file,
+				    const char *module_path, const char *dependencies);
+
+/*
+ * The path of the item that a function belongs to, within its name: of `<orders::Store as core::fmt::Debug>::fmt` from orders::
+ * on, of `<T as core::fmt::Debug>::fmt` from core:: on; the whole name when it begins with a path, or with none at all.
+ */
+const char *frame_own_path(const char *function);
+
+/* The crate of a frame into buf, cut at n - 1 bytes: of a dependency's source file, else of the function's own path; "" unknown. */
+char *frame_crate(const char *function, const char *file, char *buf, size_t n);
 
 /*
  * Tokio's frame that polls a task: what is further in is the task's, what is further out runs it (a user's `main` that entered a

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "report/wait_detail.h"
+
 static const char *state_text(char state)
 {
 	static const char *const texts[] = {"S", "D", "I", "T", "t", "X", "Z", "P", "R"};
@@ -31,6 +33,7 @@ static int write_offcpu(void *ctx, const struct offcpu_row *o)
 		db_text(o->is_wait ? wait_class_name(o->verdict.cls) : NULL),
 		db_text(o->is_wait ? wait_rule_name(o->verdict.rule) : NULL),
 		db_text(syscall_name(o->syscall)),
+		db_text(o->is_wait ? wait_detail_of_call(o->verdict, o->syscall) : NULL),
 		db_opt(o->ustack),
 		db_opt(o->kstack),
 		o->has_waker ? DB_INT(o->waker_tid) : DB_NULL,
@@ -83,6 +86,7 @@ static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
 		db_text(wait_class_name(p->cls)),
 		db_text(wait_rule_name(p->rule)),
 		p->cls == CLASS_CPU ? DB_NULL : db_text(syscall_name(p->syscall)),
+		db_text(wait_detail_of_call((struct wait_verdict){p->cls, p->rule}, p->cls == CLASS_CPU ? 0 : p->syscall)),
 		db_text(holds_name(p->holds)),
 		DB_INT(thread_id),
 		db_opt(p->runtime_id),
@@ -117,13 +121,13 @@ int event_loader_init(struct event_loader *el, struct load_dict *d, struct runti
 	err = throttle_set_init(&el->throttles, d);
 	if (err)
 		return err;
-	err = db_prepare(db, "INSERT INTO offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_offcpu);
+	err = db_prepare(db, "INSERT INTO offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_offcpu);
 	if (!err)
 		err = db_prepare(db, "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_sample);
 	if (!err)
 		err = db_prepare(
 			db,
-			"INSERT INTO poll VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?, ?)",
+			"INSERT INTO poll VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL, ?, ?)",
 			&el->ins_poll);
 	return err ? err : marker_loader_init(&el->markers, db);
 }

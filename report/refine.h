@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * refine.h: what needs names: the user's own function of each stack, waits in a name lookup (class dns), the place of each
- * poll. Run after symbolize.h has added names; running it again changes nothing but what new names change.
+ * refine.h: what becomes known of waits and polls once frames have names: the function each stack is reported under, classes and
+ * details that only names tell (reclass.h), the stack that stands for a poll on the CPU, libraries and what to try (advise.h).
  */
 #pragma once
 
 #include <sqlite3.h>
 
 #include "base/base.h"
+#include "report/library_table.h"
 
-/* True for a function that looks names up (getaddrinfo and what is below it). kind: as in table symbol. */
-bool refine_is_name_lookup(const char *function, const char *kind);
+/*
+ * Run after symbolize_run(), again whenever names were added, and with another table of libraries. db is writable; the caller has
+ * begun a transaction.
+ */
+int refine_run(sqlite3 *db, const struct library_table *libraries) __must_check;
 
-/* db is writable; the caller has begun a transaction. 0 or negative errno. */
-int refine_run(sqlite3 *db) __must_check;
+/* 1 when the database was refined with another table of libraries than this, 0 not; negative errno. */
+int refine_is_needed(sqlite3 *db, const struct library_table *libraries) __must_check;

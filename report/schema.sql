@@ -24,7 +24,7 @@ CREATE TABLE capture (
 
 -- Facts about host, options and recorder, as recorded. Those that begin with ascope.* are the loader's: data_lost (1 when data was lost or
 -- damaged), perfmap.names and perfmap.malformed (lines of perf maps that could and could not be read; not there without any), marker.ends_alone (ENDs of
--- markers that no START belongs to; not there without any).
+-- markers that no START belongs to; not there without any), libraries (of which table of libraries symbol.kind, poll.library and poll.advice_id are).
 CREATE TABLE meta (
     key         TEXT PRIMARY KEY,         -- name of the fact
     value       TEXT NOT NULL
@@ -219,8 +219,9 @@ CREATE TABLE poll (
     waits       INTEGER NOT NULL,         -- how many waits
     samples     INTEGER NOT NULL,         -- how many cpu-clock samples
     class       TEXT NOT NULL CHECK (class IN ('sleep', 'lock', 'disk', 'network', 'dns', 'pipe', 'process', 'fault', 'cpu', 'other')),
-    rule        TEXT NOT NULL,            -- the rule that gave the class of the largest part
+    rule        TEXT NOT NULL,            -- the rule that gave the class of the largest part: see offcpu.rule; cpu
     syscall     TEXT,                     -- of the largest part; null for cpu and fault
+    detail      TEXT,                     -- what within the class, of the longest wait of the largest part: see offcpu.detail; null unknown
     holds       TEXT NOT NULL CHECK (holds IN ('runtime', 'localset', 'root')), -- what waits while this poll does not return
     thread_id   INTEGER NOT NULL REFERENCES thread (id),
     runtime_id  INTEGER REFERENCES runtime (runtime_id), -- null for root futures and local sets outside any runtime's threads
@@ -237,12 +238,26 @@ CREATE TABLE poll (
     function    TEXT,                     -- the user's own innermost frame (not std, tokio, libc), inlined frames included
     file        TEXT,
     line        INTEGER,
+    library     TEXT,                     -- the library that this frame called (rusqlite, reqwest::blocking, std::fs); null: its own code waits or runs
+    advice_id   INTEGER REFERENCES advice (id), -- what to try; null nothing, or a poll of one record
     stopped     INTEGER NOT NULL DEFAULT 0, -- time within it that is not part of dur: stopped by a signal or a debugger, or frozen with its cgroup
     throttled   INTEGER NOT NULL DEFAULT 0 -- 1: its process's cgroup, or one above, ran out of cpu quota about then (table throttle), so it may have been stopped by that
 ) STRICT;
 
+-- What to try against blocks, by class, detail and library (ascope-libraries(5)); each sentence once.
+CREATE TABLE advice (
+    id          INTEGER PRIMARY KEY,
+    text        TEXT NOT NULL
+) STRICT;
+
 -- One row per time a thread was off its cpu. Its role says what the thread was doing: in_poll, parked (idle, or waiting between polls), scheduler
 -- (the runtime's own code, between polls), blocking_pool, block_in_place, none (no runtime entered), unread, unknown.
+-- Rules, by the system call: fault, nanosleep, futex, socket, io-uring, iowait, file, fsync, path, pipe, device, child, event-loop, other; by names in
+-- its stacks: fault-stack (in a page fault, though in a system call too), dns, anon-inode (eventfd and its like), fifo-open, file-lock, file-system.
+-- Details, of lock: mutex, rwlock, condvar, channel, join, once, barrier, park, block_on, semaphore, stdio, allocator, dynamic loader; network: connect,
+-- accept, read, write, tls, poll, close; disk: read, write, copy, fsync, open, stat, readdir, lock, rename, unlink, mkdir, link, truncate, close, exec;
+-- pipe: pipe, device, tty, open; process: wait, spawn; other: event loop, io_uring, eventfd, timerfd, signalfd, inotify, fanotify, userfaultfd, signal,
+-- semaphore, message queue, memory map, random.
 CREATE TABLE offcpu (
     id          INTEGER PRIMARY KEY,
     thread_id   INTEGER NOT NULL REFERENCES thread (id),
@@ -254,8 +269,9 @@ CREATE TABLE offcpu (
     role        TEXT NOT NULL,            -- 'in_poll', 'parked', 'scheduler', 'blocking_pool', 'block_in_place', 'none', 'unread', 'unknown'
     poll_id     INTEGER REFERENCES poll (id),
     class       TEXT,                     -- class of the wait; null when preempted
-    rule        TEXT,
+    rule        TEXT,                     -- which gave the class
     syscall     TEXT,
+    detail      TEXT,                     -- what within the class; null unknown
     stack_id    INTEGER REFERENCES stack (id),
     kstack_id   INTEGER REFERENCES stack (id),
     waker_tid   INTEGER,                  -- thread that woke it; null not seen, 0 an interrupt
@@ -296,7 +312,8 @@ CREATE VIEW blocking AS
 SELECT p.ts, p.dur, p.dur_min, p.dur_max, p.off_cpu, p.on_cpu, p.runnable, p.waits, p.class, p.syscall,
        pr.pid, pr.ns_pid, t.tid, t.ns_tid, p.worker, p.runtime_id, p.task_id, p.function, p.file, p.line,
        p.stack_id, p.kstack_id, p.state, p.holds, p.rule, p.samples, p.lifo, p.queued, p.id AS poll_id, p.off_cpu + p.on_cpu AS held,
-       p.stopped, p.throttled
+       p.stopped, p.throttled,
+       p.detail, p.library, (SELECT a.text FROM advice AS a WHERE a.id = p.advice_id) AS advice
 FROM poll AS p
 JOIN thread AS t ON t.id = p.thread_id
 JOIN process AS pr ON pr.id = t.process_id

@@ -180,7 +180,8 @@ static int find_file(const struct sym_want *w, const struct symbolize_opts *o, s
 	return w->has_names ? 0 : find_by_name(w, o, ret, ret_path, why);
 }
 
-static int write_frame(sqlite3_stmt *ins, u64 frame_id, const struct sym_frame *f, int n, const char *module_path)
+static int write_frame(sqlite3_stmt *ins, u64 frame_id, const struct sym_frame *f, int n, const char *module_path,
+		       const struct library_table *libraries)
 {
 	int err = 0;
 
@@ -192,7 +193,7 @@ static int write_frame(sqlite3_stmt *ins, u64 frame_id, const struct sym_frame *
 			db_text(f[i].file),
 			db_opt(f[i].line),
 			DB_INT(f[i].inlined),
-			db_text(frame_kind_name(frame_kind_of(f[i].function, f[i].file, module_path))),
+			db_text(frame_kind_name(frame_kind_of(libraries, f[i].function, f[i].file, module_path))),
 		};
 
 		err = db_run(ins, v, ARRAY_SIZE(v));
@@ -200,7 +201,7 @@ static int write_frame(sqlite3_stmt *ins, u64 frame_id, const struct sym_frame *
 	return err;
 }
 
-static int write_frames(sqlite3 *db, const struct sym_want *w, struct sym_module *m)
+static int write_frames(sqlite3 *db, const struct sym_want *w, struct sym_module *m, const struct library_table *libraries)
 {
 	_cleanup_stmt_ sqlite3_stmt *sel = NULL, *ins = NULL, *del = NULL;
 	struct sym_frame frames[SYM_MAX_INLINE];
@@ -227,7 +228,7 @@ static int write_frames(sqlite3 *db, const struct sym_want *w, struct sym_module
 		if (n == -ENOMEM)
 			return n;
 		if (n > 0) /* a lookup that fails leaves this frame without a name */
-			err = write_frame(ins, (u64)sqlite3_column_int64(sel, 0), frames, n, w->path);
+			err = write_frame(ins, (u64)sqlite3_column_int64(sel, 0), frames, n, w->path, libraries);
 	}
 	return err;
 }
@@ -296,7 +297,7 @@ static int symbolize_module(sqlite3 *db, const struct sym_want *w, const struct 
 		note = NULL;
 	if (source == SYM_NONE)
 		return w->has_names ? 0 : write_module(db, w, NULL, NULL, note);
-	err = write_frames(db, w, m);
+	err = write_frames(db, w, m, o->libraries);
 	return err ? err : write_module(db, w, path, source == SYM_DWARF ? "dwarf" : "symtab", note);
 }
 

@@ -9,10 +9,13 @@
 
 #include "base/base.h"
 
+struct library_table;
+
 struct symbolize_opts {
 	const char *capture; /* its directory is searched */
 	const char *const *targets;
 	u32 n_targets;
+	const struct library_table *libraries; /* tells whose code a frame is; NULL: by its source file alone */
 };
 
 /*

@@ -14,7 +14,6 @@
 #include "base/human.h"
 #include "report/sqlrow.h"
 #include "report/view.h"
-#include "report/view_advice.h"
 #include "report/view_blocks.h"
 #include "report/view_head.h"
 #include "report/view_places.h"
@@ -75,22 +74,25 @@ static int who_text(const struct blocking_view *v, const struct block *k, char *
 
 static int put_title(struct blocking_view *v, const struct block *k)
 {
-	_cleanup_free_ char *who = NULL, *syscall = NULL;
-	char number[32], what[96], when[48];
+	_cleanup_free_ char *who = NULL, *syscall = NULL, *detail = NULL;
+	char number[32], what[128], when[48];
 	struct text_wrap w;
 	int r;
 
 	r = who_text(v, k, &who);
 	if (r == 0)
 		r = text_clean(k->syscall, "", &syscall);
+	if (r == 0)
+		r = text_clean(k->detail, "", &detail);
 	if (r < 0)
 		return r;
 	v->number++;
 	(void)snprintf(number, sizeof(number), "#%llu", (unsigned long long)v->number);
-	if (*syscall)
-		(void)snprintf(what, sizeof(what), "%s (%s)", k->class_name, syscall);
-	else
-		(void)snprintf(what, sizeof(what), "%s", k->class_name);
+	/* "lock: rwlock (futex)"; a detail that only says again what stands beside it is left out */
+	if (strcmp(detail, syscall) == 0 || strcmp(detail, k->class_name) == 0)
+		*detail = '\0';
+	(void)snprintf(what, sizeof(what), "%s%s%s%s%s%s", k->class_name, *detail ? ": " : "", detail, *syscall ? " (" : "",
+		       syscall, *syscall ? ")" : "");
 	/* A poll that was open at the start may have been seen by the snapshot just before it. */
 	(void)snprintf(when, sizeof(when), "+%s", text_offset(k->ts > v->f->ts_start ? k->ts - v->f->ts_start : 0).s);
 	(void)fputc('\n', v->out);
@@ -229,12 +231,14 @@ static int put_paid_by(const struct blocking_view *v, const struct block *k)
 	return 0;
 }
 
-static void put_try(const struct blocking_view *v, const struct block *k, const struct vstack *user)
+static int put_try(const struct blocking_view *v, const struct block *k)
 {
-	const char *advice = advice_for(k->class_name, user);
+	_cleanup_free_ char *text = NULL;
+	int r = k->advice ? text_clean(k->advice, "", &text) : 0;
 
-	if (advice)
-		put_line(v, "try", advice);
+	if (r == 0 && text)
+		put_line(v, "try", text);
+	return r;
 }
 
 static int put_block(struct blocking_view *v, const struct block *k)
@@ -266,8 +270,7 @@ static int put_block(struct blocking_view *v, const struct block *k)
 	put_interruptions(v, k);
 	if (r == 0)
 		r = put_paid_by(v, k);
-	put_try(v, k, &user);
-	return r;
+	return r < 0 ? r : put_try(v, k);
 }
 
 /* What of the group is not spelled out, and how to see it. */

@@ -75,6 +75,7 @@ void places_release(struct places *p);
 struct block {
 	u64 poll_id, ts, dur, dur_min, dur_max, off_cpu, on_cpu, runnable, waits, samples;
 	char *class_name, *syscall, *holds, *state, *thread_name, *flavor, *tokio_version; /* raw, NULL when null */
+	char *detail, *advice;								   /* likewise */
 	u64 pid, tid, worker, runtime_id, task_id, stack_id, kstack_id, lifo, queued, cpu;
 	bool has_worker, has_task, has_lifo, has_queued, has_cpu;
 	u64 stopped;	/* in between, not part of dur, ns */

@@ -213,9 +213,9 @@ static int put_threads(const struct summary *v, FILE *out)
 
 #define CLASSES_SQL                                                                                                              \
 	"SELECT coalesce(class, 'preempted') AS what, role, coalesce(syscall, ''), count(*), "                                   \
-	"CAST(total(max(0, min(coalesce(ts + dur, ?2), ?2) - max(ts, ?1))) AS INTEGER) AS spent "                                \
+	"CAST(total(max(0, min(coalesce(ts + dur, ?2), ?2) - max(ts, ?1))) AS INTEGER) AS spent, coalesce(detail, '') "          \
 	"FROM offcpu WHERE ts <= ?2 AND (dur IS NULL OR ts + dur >= ?1) AND role <> 'parked' "                                   \
-	"GROUP BY what, role, syscall ORDER BY spent DESC, what, role, syscall LIMIT ?3"
+	"GROUP BY what, detail, role, syscall ORDER BY spent DESC, what, detail, role, syscall LIMIT ?3"
 
 static int put_classes(const struct summary *v, FILE *out)
 {
@@ -228,11 +228,14 @@ static int put_classes(const struct summary *v, FILE *out)
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		_cleanup_free_ char *syscall = NULL, *role = NULL;
+		_cleanup_free_ char *syscall = NULL, *role = NULL, *detail = NULL;
+		char what[64];
 
 		r = text_clean(sql_text(st, 2), "", &syscall);
 		if (r == 0)
 			r = text_clean(sql_text(st, 1), "", &role);
+		if (r == 0)
+			r = text_clean(sql_text(st, 5), "", &detail);
 		if (r < 0)
 			return r;
 		if (!headed)
@@ -241,7 +244,10 @@ static int put_classes(const struct summary *v, FILE *out)
 			(void)fputs("    role             syscall              count      total\n", out);
 		headed = true;
 		(void)fputs("  ", out);
-		text_left(out, sql_text(st, 0), 20);
+		if (strcmp(detail, sql_text(st, 0)) == 0)
+			*detail = '\0';
+		(void)snprintf(what, sizeof(what), "%s%s%s", sql_text(st, 0), *detail ? ": " : "", detail);
+		text_left(out, what, 20);
 		(void)fputs(" ", out);
 		text_left(out, role, 16);
 		(void)fputs(" ", out);
@@ -433,6 +439,7 @@ static int classes_json(const struct summary *v, struct json *j)
 		json_kv_string(j, "class", sql_text(st, 0));
 		json_kv_string(j, "role", sql_text(st, 1));
 		json_kv_string(j, "syscall", *sql_text(st, 2) ? sql_text(st, 2) : NULL);
+		json_kv_string(j, "detail", *sql_text(st, 5) ? sql_text(st, 5) : NULL);
 		json_kv_u64(j, "count", sql_u64(st, 3));
 		json_kv_u64(j, "total", sql_u64(st, 4));
 		json_object_end(j);

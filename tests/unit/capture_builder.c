@@ -168,6 +168,14 @@ void cb_release(struct capture_builder *cb)
 	(void)unlink(cb->path);
 }
 
+void cb_refine(sqlite3 *db)
+{
+	_cleanup_library_table_ struct library_table *libraries = NULL;
+
+	assert_int_equal(library_table_builtin(&libraries), 0);
+	assert_int_equal(refine_run(db, libraries), 0);
+}
+
 sqlite3 *cb_load(struct capture_builder *cb)
 {
 	struct load_source src = {cb->path, 1, 2};
@@ -182,7 +190,7 @@ sqlite3 *cb_load(struct capture_builder *cb)
 	if (err)
 		print_error("load: %d %s\n", err, sqlite3_errmsg(db));
 	assert_int_equal(err, 0);
-	assert_int_equal(refine_run(db), 0);
+	cb_refine(db);
 	fmt_reader_close(r);
 	/* the invariants that hold for every capture, whatever the test is about */
 	assert_int_equal(

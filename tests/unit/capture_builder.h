@@ -45,6 +45,7 @@ void cb_abandon(struct capture_builder *cb); /* as a killed recorder leaves it: 
 
 /* Loads the finished file into a database in memory, symbols of user code apart. */
 sqlite3 *cb_load(struct capture_builder *cb);
+void cb_refine(sqlite3 *db); /* refine_run() with the built-in libraries */
 
 /* First column of the first row; fails the test when there is none. */
 s64 cb_int(sqlite3 *db, const char *sql);

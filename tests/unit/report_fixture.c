@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/fdio.h"
+#include "report/refine.h"
 #include "report/schema_sql.h"
 #include "report/sqlrow.h"
 
@@ -32,11 +33,15 @@ static sqlite3 *open_schema(void)
 
 sqlite3 *fixture_open(void)
 {
+	_cleanup_library_table_ struct library_table *libraries = NULL;
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	sqlite3 *db = open_schema();
 
 	assert_int_equal(file_read_all("tests/unit/data/report_db.sql", &b, 1 << 20), 0);
 	fixture_exec(db, (const char *)b.data);
+	/* what names add: details, libraries, what to try */
+	assert_int_equal(library_table_builtin(&libraries), 0);
+	assert_int_equal(refine_run(db, libraries), 0);
 	return db;
 }
 

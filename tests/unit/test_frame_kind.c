@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "report/frame_kind.h"
+#include "report/library_table.h"
 
 #define REG "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/"
 #define STD "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/"
@@ -90,9 +91,12 @@ static const struct {
 
 static void test_kinds(void **state)
 {
+	_cleanup_library_table_ struct library_table *t = NULL;
+
 	(void)state;
+	assert_int_equal(library_table_builtin(&t), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		enum frame_kind kind = frame_kind_of(kinds[i].function, kinds[i].file, kinds[i].module);
+		enum frame_kind kind = frame_kind_of(t, kinds[i].function, kinds[i].file, kinds[i].module);
 
 		if (kind != kinds[i].kind)
 			fail_msg("%s in %s: %s, not %s", kinds[i].function, kinds[i].file ? kinds[i].file : "-",
@@ -102,15 +106,17 @@ static void test_kinds(void **state)
 
 static void test_dependencies(void **state)
 {
-	const char *deps = " aho_corasick orders ", *exe = "/srv/orders";
+	const char *deps = " acme_corasick orders ", *exe = "/srv/orders";
+	_cleanup_library_table_ struct library_table *t = NULL;
 	char buf[16];
 
 	(void)state;
-	assert_int_equal(frame_kind_of("aho_corasick::build", NULL, exe), FRAME_USER);
-	assert_int_equal(frame_kind_of_among("aho_corasick::build", NULL, exe, deps), FRAME_LIBRARY);
-	assert_int_equal(frame_kind_of_among("corasick::build", NULL, exe, deps), FRAME_USER);
-	assert_int_equal(frame_kind_of_among("orders::get", NULL, exe, deps), FRAME_USER);
-	assert_int_equal(frame_kind_of_among("aho_corasick::build", "src/api.rs", exe, deps), FRAME_USER);
+	assert_int_equal(library_table_builtin(&t), 0);
+	assert_int_equal(frame_kind_of(t, "acme_corasick::build", NULL, exe), FRAME_USER);
+	assert_int_equal(frame_kind_of_among(t, "acme_corasick::build", NULL, exe, deps), FRAME_LIBRARY);
+	assert_int_equal(frame_kind_of_among(t, "corasick::build", NULL, exe, deps), FRAME_USER);
+	assert_int_equal(frame_kind_of_among(t, "orders::get", NULL, exe, deps), FRAME_USER);
+	assert_int_equal(frame_kind_of_among(t, "acme_corasick::build", "src/api.rs", exe, deps), FRAME_USER);
 	assert_string_equal(frame_path_crate(REG "futures-util-0.3.31/src/lib.rs", buf, sizeof(buf)), "futures_util");
 	assert_string_equal(frame_path_crate(REG "futures-util-0.3.31/src/lib.rs", buf, 5), "futu");
 	assert_string_equal(frame_path_crate("src/lib.rs", buf, sizeof(buf)), "");

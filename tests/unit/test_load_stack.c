@@ -16,7 +16,6 @@
 
 #include "capture_builder.h"
 #include "report/db.h"
-#include "report/refine.h"
 
 #define AT(ms)	 (CB_START + (u64)(ms)*1000000)
 #define OFF(off) (CB_CODE + (off)) /* address; 0x1000 + off in the module's file */
@@ -344,7 +343,7 @@ static void places(void **state)
 				k, kinds[i][k], k);
 			assert_int_equal(db_exec(db, sql), 0);
 		}
-		assert_int_equal(refine_run(db), 0);
+		cb_refine(db);
 		assert_string_equal(cb_text(db, "SELECT function FROM stack_place"), want[i]);
 	}
 	sqlite3_close(db);
@@ -390,7 +389,7 @@ static void places_within_the_task(void **state)
 				stacks[i][k].function, stacks[i][k].kind, k);
 			assert_int_equal(db_exec(db, sql), 0);
 		}
-		assert_int_equal(refine_run(db), 0);
+		cb_refine(db);
 		assert_int_equal(cb_int(db, "SELECT count(*) FROM stack_place"), 2);
 		assert_string_equal(cb_text(db, "SELECT DISTINCT function FROM stack_place"), want[i]);
 	}

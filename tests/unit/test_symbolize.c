@@ -22,8 +22,9 @@
 #include "capture_builder.h"
 #include "report/capture_db.h"
 #include "report/db.h"
-#include "report/refine.h"
+#include "report/frame_kind.h"
 #include "report/sym.h"
+#include "report/wait_names.h"
 
 #define AT(ms) (CB_START + (u64)(ms)*1000000)
 
@@ -294,7 +295,7 @@ static void name_symbols(sqlite3 *db, const char *const *names, const char *cons
 		assert_int_equal(
 			db_run(s, (struct db_val[]){DB_INT(i + 1), db_text(names[i]), DB_INT(10 + i), db_text(kinds[i])}, 4), 0);
 	sqlite3_finalize(s);
-	assert_int_equal(refine_run(db), 0);
+	cb_refine(db);
 }
 
 static void lookups_become_dns(void **state)
@@ -402,14 +403,14 @@ static void return_addresses(void **state)
 static void lookup_names(void **state)
 {
 	(void)state;
-	assert_true(refine_is_name_lookup("getaddrinfo", "native"));
-	assert_true(refine_is_name_lookup("__GI_getaddrinfo", "native"));
-	assert_true(refine_is_name_lookup("__res_context_query", "native"));
-	assert_true(refine_is_name_lookup("_nss_dns_gethostbyname4_r", "native"));
-	assert_true(refine_is_name_lookup("<std::sys::net::LookupHost as core::convert::TryFrom<&str>>::try_from", "std"));
-	assert_false(refine_is_name_lookup("getaddrinfo", "user"));
-	assert_false(refine_is_name_lookup("poll", "native"));
-	assert_false(refine_is_name_lookup("tokio::net::addr::lookup_host", "runtime"));
+	assert_true(name_is_lookup("getaddrinfo", FRAME_NATIVE));
+	assert_true(name_is_lookup("__GI_getaddrinfo", FRAME_NATIVE));
+	assert_true(name_is_lookup("__res_context_query", FRAME_NATIVE));
+	assert_true(name_is_lookup("_nss_dns_gethostbyname4_r", FRAME_NATIVE));
+	assert_true(name_is_lookup("<std::sys::net::LookupHost as core::convert::TryFrom<&str>>::try_from", FRAME_STD));
+	assert_false(name_is_lookup("getaddrinfo", FRAME_USER));
+	assert_false(name_is_lookup("poll", FRAME_NATIVE));
+	assert_false(name_is_lookup("tokio::net::addr::lookup_host", FRAME_RUNTIME));
 }
 
 int main(void)

@@ -141,11 +141,12 @@ INSERT INTO seed VALUES
     (20, 7, NULL, 2, 3, 25070000, 28000, 28000, 30000, 28000, 0, 0, 15, 'cpu', 'cpu', NULL, 'runtime', 0, 'complete', 12, NULL, NULL, NULL),
     -- long because the CPUs were busy: no row of the view
     (21, 5, 3, 1, 73, 26070000, 15000, 15000, 15000, 2000, 13000, 0, 2, 'cpu', 'cpu', NULL, 'runtime', 1, 'complete', 12, NULL, NULL, NULL);
-INSERT INTO poll
+INSERT INTO poll (id, ts, dur, dur_min, dur_max, off_cpu, on_cpu, runnable, waits, samples, class, rule, syscall, holds, thread_id, runtime_id, worker,
+    task_id, tick, joined_by, classified, state, stack_id, kstack_id, lifo, queued)
 SELECT id, 1000000000000 + at * 1000, dur * 1000, dmin * 1000, dmax * 1000, (dur - cpu - run) * 1000, cpu * 1000, run * 1000, waits, samples, class,
     rule, syscall, holds, thread, runtime, worker, task, CASE WHEN classified AND worker IS NOT NULL THEN 1000 + id END,
-    CASE WHEN class = 'cpu' THEN 'tick+budget' WHEN worker IS NULL THEN 'interval' ELSE 'tick' END, classified, state, stack, kstack, lifo, queued,
-    NULL, NULL, NULL, 0, 0 FROM seed ORDER BY id;
+    CASE WHEN class = 'cpu' THEN 'tick+budget' WHEN worker IS NULL THEN 'interval' ELSE 'tick' END, classified, state, stack, kstack, lifo, queued
+    FROM seed ORDER BY id;
 UPDATE poll SET (function, file, line) = (SELECT function, file, line FROM stack_place AS p WHERE p.stack_id = poll.stack_id);
 
 -- Waits of polls: `waits` of equal length with on-CPU and then runnable time between them, so that the parts add up.
