@@ -139,10 +139,17 @@ static u64 listed(const struct markers_view *v, u64 n)
 	return min_u64(top, n);
 }
 
+static const char *s_of(u64 n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static void put_rest(const struct markers_view *v, u64 n)
 {
-	if (n > listed(v, n))
-		(void)fprintf(v->out, "  and %s shorter ones (--top 0 lists all)\n", human_count(n - listed(v, n)).s);
+	u64 rest = n - listed(v, n);
+
+	if (rest)
+		(void)fprintf(v->out, "  and %s shorter one%s (--top 0 lists all)\n", human_count(rest).s, s_of(rest));
 }
 
 static int put_both_row(struct markers_view *v, const struct marker_interval *i)
@@ -210,7 +217,7 @@ static int list_polls(struct markers_view *v)
 static void put_sum(const struct markers_view *v, u64 n, const char *what, u64 ns)
 {
 	if (n)
-		(void)fprintf(v->out, "  %s %s, %s\n", human_count(n).s, what, human_ns(ns).s);
+		(void)fprintf(v->out, "  %s %s%s, %s\n", human_count(n).s, what, s_of(n), human_ns(ns).s);
 	else
 		(void)fputs("  none\n", v->out);
 }
@@ -224,11 +231,12 @@ static int put_both(struct markers_view *v)
 		(void)fputs("  none\n", v->out);
 		return 0;
 	}
-	(void)fprintf(v->out, "  %s intervals, %s polls\n", human_count(m->n_both).s, human_count(m->polls_both).s);
+	(void)fprintf(v->out, "  %s interval%s, %s poll%s\n", human_count(m->n_both).s, s_of(m->n_both),
+		      human_count(m->polls_both).s, s_of(m->polls_both));
 	if (m->compared)
-		(void)fprintf(v->out, "  their lengths differ by %s in the median, %s at p99, %s at most (%s pairs)\n",
+		(void)fprintf(v->out, "  their lengths differ by %s in the median, %s at p99, %s at most (%s pair%s)\n",
 			      human_ns(m->differ_median).s, human_ns(m->differ_p99).s, human_ns(m->differ_max).s,
-			      human_count(m->compared).s);
+			      human_count(m->compared).s, s_of(m->compared));
 	(void)fputs("     marker        poll      differs  class        thread         at  START was called in\n", v->out);
 	return list_intervals(v, true, put_both_row);
 }
@@ -238,7 +246,7 @@ static int put_marker_only(struct markers_view *v)
 	const struct marker_match *m = v->m;
 
 	heading(v, "BY THE MARKER ONLY");
-	put_sum(v, m->n_only, "intervals", m->only_ns);
+	put_sum(v, m->n_only, "interval", m->only_ns);
 	if (!m->n_only)
 		return 0;
 	for (u32 w = 0; w < WHY_COUNT; w++) {
@@ -260,14 +268,14 @@ static int put_scheduler_only(struct markers_view *v)
 	int r = 0;
 
 	heading(v, "BY THE SCHEDULER ONLY");
-	put_sum(v, m->polls_only, "polls", m->polls_only_ns);
+	put_sum(v, m->polls_only, "poll", m->polls_only_ns);
 	if (m->polls_only) {
 		(void)fputs("       poll  class        thread         at  place\n", v->out);
 		r = list_polls(v);
 	}
 	if (r == 0 && m->polls_part)
-		(void)fprintf(v->out, "\n%s more polls, %s, had a marker for a part of them only\n", human_count(m->polls_part).s,
-			      human_ns(m->polls_part_ns).s);
+		(void)fprintf(v->out, "\n%s more poll%s, %s, with a marker for a part only\n", human_count(m->polls_part).s,
+			      s_of(m->polls_part), human_ns(m->polls_part_ns).s);
 	return r;
 }
 
@@ -278,8 +286,8 @@ static int put_all(struct markers_view *v)
 
 	if (r < 0 || !m->n_pairs)
 		return r;
-	(void)fprintf(v->out, "\n%s intervals and %s blocked polls lasted %s or longer\n", human_count(m->n_long).s,
-		      human_count(m->n_polls).s, text_threshold(m->min_ns).s);
+	(void)fprintf(v->out, "\n%s interval%s and %s blocked poll%s lasted %s or longer\n", human_count(m->n_long).s,
+		      s_of(m->n_long), human_count(m->n_polls).s, s_of(m->n_polls), text_threshold(m->min_ns).s);
 	r = put_both(v);
 	if (r == 0)
 		r = put_marker_only(v);

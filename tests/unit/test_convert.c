@@ -479,6 +479,45 @@ static void a_tid_used_again(void **state)
 	fmt_reader_close(rows.r);
 }
 
+static void markers(void **state)
+{
+	struct fmt_marker m;
+	struct rows rows;
+	struct rec s;
+
+	(void)state;
+	start(&s);
+	struct wire_stack callers = {
+		.h = header(&s, WIRE_STACK, s.pid), .hash = 9, .n = 2, .status = UW_WHOLE, .frames = {0x1000, 0x2000}};
+	struct wire_marker e = {.h = header(&s, WIRE_MARKER, s.pid), .task = 30, .ustack = 9, .pair = 7};
+
+	take(&s, &callers);
+	take(&s, &e);
+	e = (struct wire_marker){.h = header(&s, WIRE_MARKER, s.pid), .end = 1};
+	take(&s, &e);
+	e = (struct wire_marker){.h = header(&s, WIRE_MARKER, s.pid), .ustack = 10};
+	take(&s, &e);
+	assert_int_equal(s.cv.stacks_missing, 1); /* a stack that never came */
+	stop(&s, &rows);
+	assert_int_equal(count(&rows, FMT_MARKER), 3);
+	row(&rows, FMT_MARKER, 0, &m);
+	assert_int_equal(m.ts, T0 + 20);
+	assert_int_equal(m.thread, 1);
+	assert_int_equal(m.cpu, 3);
+	assert_int_equal(m.pair, 8); /* from 1 */
+	assert_int_equal(m.end, 0);
+	assert_int_equal(m.task, 30);
+	assert_int_equal(m.ustack, 1);
+	row(&rows, FMT_MARKER, 1, &m);
+	assert_int_equal(m.pair, 1);
+	assert_int_equal(m.end, 1);
+	assert_int_equal(m.task, 0);
+	assert_int_equal(m.ustack, 0);
+	row(&rows, FMT_MARKER, 2, &m);
+	assert_int_equal(m.ustack, 0);
+	fmt_reader_close(rows.r);
+}
+
 static void an_exec(void **state)
 {
 	struct fmt_process process;
@@ -665,6 +704,7 @@ static void short_and_unknown_records(void **state)
 		[WIRE_THREAD_EXIT] = sizeof(struct wire_thread_exit),
 		[WIRE_RENAME] = sizeof(struct wire_rename),
 		[WIRE_EXEC] = sizeof(struct wire_exec),
+		[WIRE_MARKER] = sizeof(struct wire_marker),
 		[WIRE_CORE] = sizeof(struct wire_core),
 		[WIRE_MARKER] = sizeof(struct wire_marker),
 	};
@@ -729,6 +769,7 @@ int main(void)
 		cmocka_unit_test(wakings),
 		cmocka_unit_test(stacks),
 		cmocka_unit_test(a_tid_used_again),
+		cmocka_unit_test(markers),
 		cmocka_unit_test(an_exec),
 		cmocka_unit_test(a_process_that_is_gone),
 		cmocka_unit_test(contexts),
