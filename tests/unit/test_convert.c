@@ -706,7 +706,6 @@ static void short_and_unknown_records(void **state)
 		[WIRE_EXEC] = sizeof(struct wire_exec),
 		[WIRE_MARKER] = sizeof(struct wire_marker),
 		[WIRE_CORE] = sizeof(struct wire_core),
-		[WIRE_MARKER] = sizeof(struct wire_marker),
 	};
 	struct rows rows;
 	struct rec s;
