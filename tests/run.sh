@@ -68,6 +68,7 @@ for group in "$@"; do
 		tap live tests/live/run.sh all
 		tap live tests/live/copies.py
 		tap live tests/live/markers.py
+		tap live tests/live/states.py all
 		tap live tests/live/unwind/run.py
 		;;
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;

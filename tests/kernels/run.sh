@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# run.sh: boots other kernels under qemu (TCG, no KVM), records a fixture there with the static ascope and checks what its report says: blocks, whole stacks.
+# run.sh: boots other kernels under qemu (TCG, no KVM), records a fixture there with the static ascope and checks what its report says: blocks, whole stacks, cpu quota and
+# freezing by cgroup v2.
 #
 # usage: tests/kernels/run.sh OUT [PACKAGE...]        `make check-kernels`
 #
@@ -42,6 +43,8 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 ip link set lo up
+mkdir -p /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
 cd /tmp
 for scenario in sleep spin; do
 	/bin/scenarios $scenario --seconds 20 >/dev/null &
@@ -63,6 +66,37 @@ for scenario in sleep spin; do
 		 (SELECT value FROM total WHERE key = 'cost.verified_insns') AS insns FROM capture" 2>/dev/null | tr -d '\n'
 	echo " @query"
 done
+# a fifth of a cpu, for the cgroup above the program's own
+mkdir -p /sys/fs/cgroup/limited
+echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
+echo +cpu >/sys/fs/cgroup/limited/cgroup.subtree_control
+mkdir /sys/fs/cgroup/limited/app
+echo '20000 100000' >/sys/fs/cgroup/limited/cpu.max
+/bin/scenarios spin --seconds 20 >/dev/null &
+fixture=$!
+sleep 1
+echo $fixture >/sys/fs/cgroup/limited/app/cgroup.procs
+/bin/ascope record -q --comm scenarios -d 3 -o quota.ascope 2>&1
+kill $fixture
+grep -E 'nr_throttled|throttled_usec' /sys/fs/cgroup/limited/cpu.stat
+/bin/ascope query --no-cache --target /bin/scenarios quota.ascope --json \
+	"SELECT (SELECT cgroup FROM process) AS cgroup, (SELECT group_concat(DISTINCT cgroup) FROM throttle) AS of,
+	 (SELECT total(periods) FROM throttle) AS periods, (SELECT total(dur) FROM throttle) AS dur,
+	 (SELECT count(*) FROM poll WHERE throttled) AS throttled, (SELECT max(runnable) FROM poll) AS longest" 2>/dev/null | tr -d '\n'
+echo " @quota"
+# frozen by cgroup v2, and by nobody
+/bin/scenarios sleep --seconds 20 >/dev/null &
+fixture=$!
+sleep 2
+mkdir /sys/fs/cgroup/frozen
+echo $fixture >/sys/fs/cgroup/frozen/cgroup.procs
+(for i in 1 2 3 4 5 6; do sleep 1; echo 1 >/sys/fs/cgroup/frozen/cgroup.freeze; sleep 0.4; echo 0 >/sys/fs/cgroup/frozen/cgroup.freeze; done) &
+/bin/ascope record -q --comm scenarios -d 8 -o frozen.ascope 2>&1
+kill $fixture
+/bin/ascope query --no-cache --target /bin/scenarios frozen.ascope --json \
+	"SELECT (SELECT count(*) FROM blocking WHERE dur >= 10000000) AS blocks, (SELECT max(dur - runnable) FROM blocking) AS longest,
+	 (SELECT count(*) FROM offcpu WHERE state = 'T' AND dur > 200000000) AS frozen, (SELECT count(*) FROM throttle) AS throttled" 2>/dev/null | tr -d '\n'
+echo " @frozen"
 poweroff -f
 INIT
 chmod +x "$root/init"
@@ -76,7 +110,10 @@ for package in "$@"; do
 	timeout 300 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nographic -nic none -no-reboot -kernel "$work/$n"/boot/vmlinuz-* -initrd "$work/initrd" \
 		-append 'console=ttyS0 quiet panic=-1' >"$work/$n.log" 2>&1 </dev/null || true
 	grep -aoE '\[?\{.*\}\]? *@query' "$work/$n.log" | sed 's/ *@query//' >"$work/$n.answers" || true
-	if [ "$(grep -ac '@record 0' "$work/$n.log")" = 2 ] && python3 - "$work/$n.answers" <<'PY'; then
+	for what in quota frozen; do
+		grep -aoE "\[?\{.*\}\]? *@$what" "$work/$n.log" | sed "s/ *@$what//" >"$work/$n.$what" || true
+	done
+	if [ "$(grep -ac '@record 0' "$work/$n.log")" = 2 ] && python3 - "$work/$n.answers" "$work/$n.quota" "$work/$n.frozen" <<'PY'; then
 import json
 import sys
 rows = {row["scenario"]: row for line in open(sys.argv[1]) for row in json.loads(line)}
@@ -86,6 +123,14 @@ for row in rows.values():
     assert row["found"] == "symbol+scan 1" and row["privileges"] == "dropped", row
     assert row["whole"] >= 0.999 * row["stacks"] and row["depth"] >= 15, row
     assert 0 < row["insns"] < 50000, row
+for path in sys.argv[2:]:
+    (row,) = json.load(open(path))
+    print("#", row)
+    rows[path.rsplit(".", 1)[1]] = row
+quota, frozen = rows["quota"], rows["frozen"]
+assert quota["cgroup"] == "/limited/app" and quota["of"] == "/limited", quota
+assert quota["periods"] >= 5 and quota["dur"] > 0 and quota["throttled"] >= 1 and quota["longest"] > 10e6, quota
+assert frozen["blocks"] >= 3 and frozen["frozen"] >= 8 and frozen["longest"] < 200e6 and frozen["throttled"] == 0, frozen
 assert rows["sleep"]["blocks"] >= 5 and rows["spin"]["blocks"] >= 1 and rows["spin"]["samples"] >= 50, rows
 PY
 		echo "ok $n - kernel ${package#linux-image-}"
