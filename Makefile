@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: captures all help deps demo check check-fast check-unit check-live check-kernels check-mutants check-san static lint format format-check fuzz man install uninstall clean bench
+.PHONY: captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-mutants check-san static lint format format-check fuzz man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -90,6 +90,11 @@ check-unit: $(UNIT_TESTS) ## unit tests only
 check-live: all ## tests against live programs only (root, BTF)
 	@$(MAKE) --no-print-directory $(ORACLE)
 	@tests/run.sh $(OUT) live
+
+# ROUNDS: how often to attach and detach
+ROUNDS ?= 200
+check-attach: all ## attach at any moment, and ROUNDS=200 times to a busy program, which goes on to be right; nothing stays behind (root, BTF)
+	@ATTACH_ROUNDS=$(ROUNDS) ASCOPE=$(abspath $(OUT))/ascope CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures tests/live/attach.py
 
 check-kernels: static ## boot Debian's kernels under qemu and record there
 	@tests/run.sh $(OUT) kernels

@@ -69,6 +69,7 @@ for group in "$@"; do
 		tap live tests/live/copies.py
 		tap live tests/live/markers.py
 		tap live tests/live/states.py all
+		tap live tests/live/attach.py
 		tap live tests/live/unwind/run.py
 		;;
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;

@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Live tests of attaching at any moment, and of leaving nothing behind (fixtures/held, fixtures/scenarios).
+
+    attach.py [NAME...]        prints TAP; exit 1 when a test fails
+
+Environment: ATTACH_ROUNDS  attach-detach rounds (15); `make check-attach` runs 200
+"""
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+from live import ASCOPE, RELEASE, Capture, Failure, Program, Skip, agree, check, main, record, recorder, rows_of, score, window_of  # noqa: E402
+
+MS = score.MS
+PERIOD = score.PERIOD
+HELD = str(RELEASE / "held")
+SECONDS = 3
+ROUNDS = int(os.environ.get("ATTACH_ROUNDS", "15"))
+# of bpf/ascope.bpf.c: whatever else uses BPF on this machine is no business of these tests
+PROGRAMS = {"on_sched_switch", "on_sample", "waking_exact", "waking_guess", "wakeup_new_exact", "wakeup_new_guess", "on_fork", "on_exec", "on_exit", "on_rename",
+            "list_threads"}
+MAPS = {"ring", "stats", "targets"}
+
+
+def runtimes(capture):
+    return [(row["flavor"], row["workers"]) for row in capture.query("SELECT flavor, workers FROM runtime")]
+
+
+# ---- the state that a program is in ----
+
+
+def idle(work):
+    """All workers are parked and nothing wakes them: the runtime is found all the same, and there is nothing to report."""
+    with Program(work, [HELD, "parked", str(SECONDS + 5)]) as p:
+        p.await_line(r"^(ready)")
+        capture = record(work, p.process.pid, 1.5)
+        alone = p.process.poll() is None
+    check(alone, "the program ended")
+    check(runtimes(capture) == [("multi_thread", 2)], f"runtimes: {runtimes(capture)}")
+    check(not rows_of(capture), f"rows: {rows_of(capture)}")
+    verdict = capture.query("SELECT verdict, verdict_why FROM capture")[0]
+    check(verdict["verdict"] == "complete", f"verdict: {verdict}")
+
+
+def full_load(work):
+    """Polls of 100 us on every worker."""
+    with Program(work, [str(RELEASE / "scenarios"), "cooperative", "--seconds", str(SECONDS + 2)]) as p:
+        p.await_line(r"^(ready)")
+        time.sleep(0.5)
+        capture = record(work, p.process.pid, SECONDS)
+    check(runtimes(capture) == [("multi_thread", 4)], f"runtimes: {runtimes(capture)}")
+    check([r for r in rows_of(capture) if r["dur"] - r["runnable"] >= score.THRESHOLD] == [], f"rows: {rows_of(capture)}")
+    valid = capture.query("SELECT tick_valid FROM runtime")
+    check(valid == [{"tick_valid": 1}], "the tick was not proven")
+
+
+def held(work, how):
+    """Every worker is inside a long poll when recording begins, and again when it ends: the program, its truth and the capture."""
+    truth = f"{work}/truth"
+    with Program(work, [HELD, how, "3000", "1000", "6000"], env={**os.environ, "ASCOPE_TRUTH": truth}) as p:
+        p.await_line(r"^(ready)")
+        time.sleep(0.3)
+        capture = record(work, p.process.pid, 5)
+        p.finish()
+    check(runtimes(capture) == [("multi_thread", 2)], f"runtimes: {runtimes(capture)}")
+    line = agree(how, capture, [truth], 4)
+    window = window_of(capture)
+    rows = {state: [r for r in rows_of(capture) if r["state"] == state] for state in ("open-start", "open-end", "open-both")}
+    entries = score.read_truth(truth)
+    first = [e for e in entries if e.function == f"{how}_first"]
+    last = [e for e in entries if e.function == f"{how}_last"]
+    check(len(first) == 2 and len(last) == 2 and all(e.t0 < window[0] < e.t1 for e in first), f"the program was not in the state that is meant: {window} {first}")
+    check(all(e.t0 < window[1] < e.t1 for e in last), f"the recording did not end in the last polls: {window} {[str(e) for e in last]}")
+    compare_open(rows["open-start"], first, [(window[0], e.t1) for e in first], how)
+    compare_open(rows["open-end"], last, [(e.t0, window[1]) for e in last], how)
+    check(not rows["open-both"], f"open-both: {rows['open-both']}")
+    return line
+
+
+def compare_open(rows, entries, spans, how):
+    """One row for each entry, of the right place, that claims no more than the part of the entry that lies in the recording."""
+    slack = 2 * PERIOD + 2 * MS if how == "spin" else 2 * MS
+    check(sorted(r["tid"] for r in rows) == sorted(e.tid for e in entries), f"rows {rows}, should be of {[str(e) for e in entries]}")
+    for entry, (begin, end) in zip(entries, spans):
+        row = next(r for r in rows if r["tid"] == entry.tid)
+        check(score.own_name(row["function"]) == entry.function and row["line"] and entry.line <= row["line"] <= entry.last_line, f"{row}: should be {entry}")
+        check(row["class"] in entry.classes and row["task_id"] == entry.task, f"{row}: should be {entry}")
+        delay = entry.run_delay_ns
+        check(end - begin - slack - delay <= row["dur"] <= end - begin + MS, f"{row['dur'] / MS} ms proven, should be {(end - begin) / MS}: {row}")
+        check(row["dur_max"] >= end - begin - MS or how == "sleep", f"possible length {row['dur_max'] / MS} ms, should be {(end - begin) / MS}: {row}")
+
+
+def every_worker_sleeps(work):
+    return held(work, "sleep")
+
+
+def every_worker_spins(work):
+    return held(work, "spin")
+
+
+def longer_than_the_recording(work):
+    """Polls that began before and end after: a wait is reported as such; of a computation the tick cannot be proven, and the verdict says so."""
+    for how in ("sleep", "spin"):
+        with Program(work, [HELD, how, "6000", "0", "0"]) as p:
+            p.await_line(r"^(ready)")
+            capture = record(work, p.process.pid, 1.5)
+        check(runtimes(capture) == [("multi_thread", 2)], f"{how}: runtimes: {runtimes(capture)}")
+        rows = rows_of(capture)
+        why = capture.query("SELECT verdict, verdict_why FROM capture")[0]
+        (begin, end) = window_of(capture)
+        if how == "sleep":
+            check([r["state"] for r in rows] == ["open-both"] * 2, f"rows: {rows}")
+            check(all(score.own_name(r["function"]) == "sleep_first" and abs(r["dur"] - (end - begin)) < MS for r in rows), f"rows: {rows}")
+        else:
+            check(not rows, f"rows without a proven tick: {rows}")
+            check(why["verdict"] == "partial" and "unclassified" in why["verdict_why"], f"verdict: {why}")
+            open_rows = capture.query("SELECT state, classified, function FROM poll WHERE dur > 1000000000")
+            check(sorted(open_rows, key=str) == [{"state": "open-both", "classified": 0, "function": "held::spin_first"}] * 2, f"polls: {open_rows}")
+            text = report(work)
+            check("unclassified" in text and "tick not proven" in text, f"the report does not tell of them:\n{text}")
+
+
+def report(work):
+    run = subprocess.run([str(ASCOPE), "report", "--blocking", f"{work}/capture.ascope"], capture_output=True, text=True, timeout=60, check=False)
+    return run.stdout
+
+
+# ---- what stays behind ----
+
+
+def bpftool(*args):
+    tool = shutil.which("bpftool", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if not tool:
+        raise Skip("no bpftool")
+    return json.loads(subprocess.run([tool, "-j", *args], capture_output=True, text=True, check=True).stdout)
+
+
+def kernel_objects():
+    """What ascope could leave in the kernel: programs, links to them, maps by id; and the uprobes of everybody."""
+    programs = {p["id"] for p in bpftool("prog", "list") if p.get("name", "") in {name[:15] for name in PROGRAMS} | PROGRAMS}
+    links = {link["id"] for link in bpftool("link", "list") if link.get("prog_id") in programs}
+    maps = {m["id"] for m in bpftool("map", "list") if m.get("name", "") in MAPS}
+    return programs, links, maps, uprobes()
+
+
+def uprobes():
+    for place in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
+        events = pathlib.Path(place) / "uprobe_events"
+        if events.exists():
+            return events.read_text()
+    return ""
+
+
+def recorders():
+    """Processes, helpers included, and threads of the program under test."""
+    found = []
+    for pid in (p for p in os.listdir("/proc") if p.isdigit()):
+        try:
+            if os.path.samefile(f"/proc/{pid}/exe", ASCOPE) and int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]) != 0:
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def threads(pid):
+    """Of a program whose threads come and go: the most that are there at all times."""
+    least = None
+    for _ in range(20):
+        n = len(os.listdir(f"/proc/{pid}/task"))
+        least = n if least is None else min(least, n)
+        time.sleep(0.01)
+    return least
+
+
+def expect_nothing_left(before, what):
+    end = time.monotonic() + 10  # the kernel frees programs after a grace period
+    while True:
+        left = [now - then if isinstance(now, set) else (now if now != then else "") for now, then in zip(kernel_objects(), before)]
+        alive = recorders()
+        if not any(left) and not alive:
+            return
+        if time.monotonic() > end:
+            raise Failure(f"{what}: left behind: programs, links, maps, uprobes {left}, processes {alive}")
+        time.sleep(0.1)
+
+
+def expect_something_there(work, pid, before):
+    """That nothing is left proves something only if it can be seen while it is there."""
+    with recorder(work, "--duration", "20", "-p", pid) as r:
+        end = time.monotonic() + 15
+        while True:
+            programs, links, maps = (now - then for now, then in zip(kernel_objects()[:3], before))
+            if len(programs) >= 8 and len(links) >= 8 and len(maps) >= len(MAPS) and recorders():
+                break
+            check(time.monotonic() < end, f"a recording is not seen: programs {programs}, links {links}, maps {maps}, processes {recorders()}")
+            time.sleep(0.05)
+        r.process.send_signal(signal.SIGINT)
+        r.finish((0, 3))
+
+
+def whole_round(work, pid, number):
+    with recorder(work, "--duration", f"{random.uniform(0.2, 0.5):.3f}", "-p", pid) as r:
+        r.finish((0, 3))
+    rows = Capture(work).query("SELECT count(*) AS n FROM runtime")
+    check(rows[0]["n"] == 1, f"round {number}: {rows[0]['n']} runtimes")
+
+
+def killed_round(work, pid):
+    """The recorder is killed at any moment, while it loads and attaches, too."""
+    with recorder(work, "-p", pid) as r:
+        time.sleep(random.uniform(0.02, 0.7))
+        r.process.send_signal(signal.SIGKILL)
+        r.process.wait()
+    if os.path.exists(f"{work}/capture.ascope"):
+        run = subprocess.run([str(ASCOPE), "info", f"{work}/capture.ascope"], capture_output=True, text=True, timeout=60, check=False)
+        check(run.returncode in (0, 1, 2, 3), f"info of a capture that ended abruptly: {run.returncode}: {run.stderr}")
+
+
+def rounds(work, kill):
+    random.seed(7)
+    check(not recorders(), f"another recorder of this build runs: {recorders()}")
+    before = kernel_objects()
+    with Program(work, [HELD, "check", "3600"]) as p:
+        p.await_line(r"^(ready)")
+        time.sleep(0.3)
+        at_first = threads(p.process.pid)
+        expect_something_there(work, p.process.pid, before)
+        for number in range(ROUNDS):
+            if kill:
+                killed_round(work, p.process.pid)
+            else:
+                whole_round(work, p.process.pid, number)
+            check(p.process.poll() is None, f"round {number}: the program ended: {p.process.poll()}")
+        expect_nothing_left(before, f"{ROUNDS} rounds")
+        at_last = threads(p.process.pid)
+        check(at_last == at_first, f"the program has {at_last} threads, had {at_first}")
+        tracer = next(line for line in pathlib.Path(f"/proc/{p.process.pid}/status").read_text().splitlines() if line.startswith("TracerPid"))
+        check(tracer.split()[1] == "0", tracer)
+        p.process.send_signal(signal.SIGTERM)
+        done = p.await_line(r"^(work .*)$")
+        p.finish()
+    check(done.endswith(" wrong 0") and not any(f"{part} 0 " in done for part in ("work", "socket", "file", "pool", "thread")), done)
+    return f"{ROUNDS} rounds: {done}"
+
+
+def attach_and_detach(work):
+    """Again and again on a busy program, which goes on to be right."""
+    return rounds(work, False)
+
+
+def recorder_killed(work):
+    return rounds(work, True)
+
+
+TESTS = [idle, full_load, every_worker_sleeps, every_worker_spins, longer_than_the_recording, attach_and_detach, recorder_killed]
+
+if __name__ == "__main__":
+    sys.exit(main("attach:", TESTS, sys.argv[1:]))
