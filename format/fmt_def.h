@@ -173,7 +173,8 @@ enum fmt_payload {
 	X(ts, DELTA, "when the thread left the cpu")                                                                             \
 	X(thread, DICT, "thread index")                                                                                          \
 	X(cpu, DICT, "cpu")                                                                                                      \
-	X(state, DICT, "prev_state bits of the kernel (0 running, 1 S, 2 D, ...; 0x8000 also for a thread frozen by its cgroup v2)") \
+	X(state, DICT,                                                                                                           \
+	  "prev_state bits of the kernel (0 running, 1 S, 2 D, ...; 0x8000 also for a thread frozen by its cgroup v2)")          \
 	X(preempt, DICT, "1 preempted: wins over state")                                                                         \
 	FMT_CTX_COLS(X)                                                                                                          \
 	X(syscall, DICT, "1 + system call number; 0 when not in a system call")                                                  \

@@ -75,7 +75,7 @@ struct cat_process {
 	u32 ns_pid; /* inside its pid namespace; 0 unknown */
 	u32 exec_gen;
 	bool gone;
-	struct fmt_process row; /* as written last */
+	struct fmt_process row;	  /* as written last */
 	u32 exe_module;		  /* module index of the main program; 0 unknown */
 	struct cat_mapping *maps; /* sorted, without overlaps */
 	u32 n_maps;

@@ -147,8 +147,12 @@ static int put_switch_in(struct convert *cv, const struct wire_switch_in *e)
 
 static int put_waking(struct convert *cv, const struct wire_waking *e)
 {
-	struct fmt_waking row = {
-		.ts = e->h.ts, .cpu = e->h.cpu, .source = e->irq != 0, .waker_pid = e->waker_tgid, .waker_tid = e->waker_tid, .state = e->state};
+	struct fmt_waking row = {.ts = e->h.ts,
+				 .cpu = e->h.cpu,
+				 .source = e->irq != 0,
+				 .waker_pid = e->waker_tgid,
+				 .waker_tid = e->waker_tid,
+				 .state = e->state};
 	struct cat_process *p;
 
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);

@@ -97,7 +97,8 @@ int proc_open_perfmap_in(int root, u32 ns_pid, uid_t owner) __must_check;
 /* A path as the process sees it: its root, absolute symbolic links in a container stay there. */
 int proc_open_in_root(u32 pid, const char *path) __must_check;
 int proc_open_kallsyms(const struct procfs *fs) __must_check;
-int proc_open_cgroup(const struct procfs *fs, u32 pid) __must_check; /* /proc/PID/cgroup, to be read again and again: fd or -errno */
+int proc_open_cgroup(const struct procfs *fs,
+		     u32 pid) __must_check; /* /proc/PID/cgroup, to be read again and again: fd or -errno */
 int proc_read_mem(int mem_fd, u64 addr, void *buf, size_t n) __must_check; /* all n bytes, or -EFAULT */
 
 bool proc_exists(u32 pid); /* also as a zombie; needs no right to look at it */

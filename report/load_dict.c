@@ -212,7 +212,8 @@ static int add_throttle(struct load_dict *d, const struct fmt_section *s, u32 i)
 	struct fmt_throttle f, *t;
 
 	fmt_section_row(s, i, &f);
-	if (f.ts > LOAD_TS_MAX || f.ts_end > LOAD_TS_MAX || f.ts_end < f.ts || f.throttled > LOAD_TS_MAX || f.periods > LOAD_TS_MAX) {
+	if (f.ts > LOAD_TS_MAX || f.ts_end > LOAD_TS_MAX || f.ts_end < f.ts || f.throttled > LOAD_TS_MAX ||
+	    f.periods > LOAD_TS_MAX) {
 		d->bad_rows++;
 		return 0;
 	}

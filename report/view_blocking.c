@@ -424,9 +424,10 @@ static int put_unproven(struct blocking_view *v)
 		text_paragraph(v->out, v->o->width, 4, 0, text);
 	}
 	if (throttled) {
-		(void)snprintf(text, sizeof(text),
-			       "maybe throttled: %s of these, while a cgroup of theirs was out of cpu quota (--summary tells which)",
-			       human_count(throttled).s);
+		(void)snprintf(
+			text, sizeof(text),
+			"maybe throttled: %s of these, while a cgroup of theirs was out of cpu quota (--summary tells which)",
+			human_count(throttled).s);
 		text_paragraph(v->out, v->o->width, 4, 0, text);
 	}
 	return 0;

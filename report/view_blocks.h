@@ -78,8 +78,8 @@ struct block {
 	char *detail, *advice;								   /* likewise */
 	u64 pid, tid, worker, runtime_id, task_id, stack_id, kstack_id, lifo, queued, cpu;
 	bool has_worker, has_task, has_lifo, has_queued, has_cpu;
-	u64 stopped;	/* in between, not part of dur, ns */
-	bool throttled; /* maybe, for its cgroup's cpu quota */
+	u64 stopped;		      /* in between, not part of dur, ns */
+	bool throttled;		      /* maybe, for its cgroup's cpu quota */
 	u64 place_count, place_total; /* blocks at its place, itself included, and what they took, ns; BLOCKS_BY_PLACE only */
 };
 
