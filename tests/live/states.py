@@ -368,6 +368,46 @@ def frozen_v1(work):
         return interrupted(work, "frozen_v1", interrupt, stops_are_exact=False)
 
 
+def attach_while(work, name, hold, release):
+    """The program is stopped already when recording begins, in the middle of a sleep, and goes on a second later."""
+    with Fixture(work, "sleep") as fixture:
+        tid = fixture.sleeper()
+        hold(fixture)
+        with Recording(work, fixture.pid, 4) as recording:
+            time.sleep(1)
+            release(fixture)
+            recording.finish()
+            fixture.leave()
+            _, result, _ = judge(name, recording, fixture)
+            held = recording.query("SELECT t.tid, o.ts, o.dur FROM offcpu AS o JOIN thread AS t ON t.id = o.thread_id "
+                                   "WHERE o.state IN ('T', 't') AND o.ts <= (SELECT ts_start FROM capture)")
+            check(any(row["tid"] == tid and row["dur"] > 500 * MS for row in held), f"thread {tid} was not seen stopped from the beginning: {held}")
+            rows = recording.query("SELECT * FROM blocking WHERE state = 'open-start'")
+            for row in rows:
+                check(row["dur"] - row["runnable"] <= 81 * MS, f"a stop counts: {score.describe(row)}")
+            check(result.must >= 3, f"{result.must} other polls: too few")
+            return f"{len(held)} threads stopped at attach, {len(rows)} rows; {result.line()}"
+
+
+def attached_stopped(work):
+    """SIGSTOP before the recording, SIGCONT in it."""
+    return attach_while(work, "attached_stopped", lambda fixture: os.kill(fixture.pid, signal.SIGSTOP),
+                        lambda fixture: os.kill(fixture.pid, signal.SIGCONT))
+
+
+def attached_frozen(work):
+    """Frozen by cgroup v2 before the recording: the state of its threads is that of sleepers."""
+    root = hierarchies().get("v2")
+    if not root:
+        raise Skip("no cgroup v2")
+    with Cgroup(root, f"ascope-states-{os.getpid()}") as group:
+        def hold(fixture):
+            group.add(fixture.pid)
+            group.set("cgroup.freeze", "1")
+
+        return attach_while(work, "attached_frozen", hold, lambda _: group.set("cgroup.freeze", "0"))
+
+
 # ---- the end ----
 
 def judge_end(recording, fixture):
@@ -591,7 +631,7 @@ def quota_moved(work):
             return said
 
 
-TESTS = {test.__name__: test for test in (stop, traced, gdb, frozen_v2, frozen_v1, killed, core_dump, contended, competitors, starved, quota, quota_moved)}
+TESTS = {test.__name__: test for test in (stop, traced, gdb, frozen_v2, frozen_v1, attached_stopped, attached_frozen, killed, core_dump, contended, competitors, starved, quota, quota_moved)}
 
 
 # ---- TAP ----

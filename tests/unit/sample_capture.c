@@ -95,6 +95,9 @@ static void put_totals(struct fmt_writer *w, const struct sample_recipe *r)
 	row_(w, TOTAL, total, .key = STR_TOTAL, .value = 2000); /* the latest counts */
 	if (r->lost && !r->no_totals)
 		row_(w, TOTAL, total, .key = STR_LOST, .value = r->lost);
+	if (r->throttle)
+		row_(w, THROTTLE, throttle, .ts = T0 + 100000000, .ts_end = T0 + 200000000, .cgroup = STR_PATH, .periods = 1,
+		     .throttled = 80000000);
 	if (r->lost)
 		row_(w, GAP, gap, .ts = T0 + 1000, .ts_end = T0 + 2000, .cause = STR_RING_FULL, .count = r->lost);
 	assert_int_equal(fmt_writer_flush(w), 0);

@@ -22,6 +22,7 @@ struct sample_recipe {
 	u64 no_table;	   /* of 10 user stacks, how many end for want of a table; each is that of 100 switch-outs */
 	bool samples;	   /* 6 samples besides: 3 with callers (of stack 1, 2, 1), 2 without, 1 whose callers are lost */
 	bool guessed;	   /* stack 1 was found by frame pointers from its second frame on */
+	bool throttle;	   /* a cgroup, named as the program, ran out of cpu quota */
 	bool no_events;
 	bool no_close; /* the file ends behind the last data block */
 	bool hostile_names;

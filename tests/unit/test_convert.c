@@ -320,6 +320,7 @@ static void wakings(void **state)
 	take(&s, &e);
 	e.h = header(&s, WIRE_WAKING, s.pid);
 	e.irq = 1;
+	e.state = 0x8000;
 	take(&s, &e);
 	stop(&s, &rows);
 	row(&rows, FMT_WAKING, 0, &w);
@@ -328,7 +329,10 @@ static void wakings(void **state)
 	row(&rows, FMT_WAKING, 1, &w);
 	assert_int_equal(w.waker_context, 0);
 	assert_int_equal(w.waker_task, 8);
+	row(&rows, FMT_WAKING, 3, &w);
+	assert_int_equal(w.state, 0x8000);
 	row(&rows, FMT_WAKING, 2, &w);
+	assert_int_equal(w.state, 0);
 	assert_int_equal(w.thread, 1);
 	assert_int_equal(w.source, 0);
 	assert_int_equal(w.waker, 2);

@@ -56,6 +56,26 @@ static void everything_as_text(void **state)
 	sample_release(&s);
 }
 
+static void throttling(void **state)
+{
+	const struct sample_recipe recipe = {.throttle = true};
+	struct sample s;
+	struct ran r;
+
+	(void)state;
+	sample_make(&s, &recipe);
+	run_command(&r, dump_cmd, (const char *[]){"dump", s.path, NULL});
+	assert_int_equal(r.exit_code, 0);
+	has(r.out, "  throttle ts=5100000000 ts_end=5200000000 cgroup=2\"/usr/bin/orders\" periods=1 throttled=80000000\n");
+	ran_release(&r);
+	run_command(&r, dump_cmd, (const char *[]){"dump", "--json", s.path, NULL});
+	assert_int_equal(r.exit_code, 0);
+	has(r.out, "\"kind\":\"throttle\",\"ts\":5100000000,\"ts_end\":5200000000,\"cgroup\":\"/usr/bin/orders\",\"periods\":1,"
+		   "\"throttled\":80000000}\n");
+	ran_release(&r);
+	sample_release(&s);
+}
+
 static void json_lines(void **state)
 {
 	const struct sample_recipe recipe = {.hostile_names = true};
@@ -186,11 +206,9 @@ static void failures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything_as_text),
-		cmocka_unit_test(json_lines),
-		cmocka_unit_test(selections),
-		cmocka_unit_test(damage_is_named),
-		cmocka_unit_test(schema_names_every_column),
+		cmocka_unit_test(everything_as_text), cmocka_unit_test(throttling),
+		cmocka_unit_test(json_lines),	      cmocka_unit_test(selections),
+		cmocka_unit_test(damage_is_named),    cmocka_unit_test(schema_names_every_column),
 		cmocka_unit_test(failures),
 	};
 
