@@ -291,6 +291,11 @@ static int attach_samplers(struct kernel_side *k)
  */
 static int attach_markers(struct kernel_side *k)
 {
+	/* without it libbpf would fall back on uprobe_events, where probes outlive a recorder that is killed */
+	if (k->opts.markers->n && access("/sys/bus/event_source/devices/uprobe/type", R_OK) < 0) {
+		log_error("--marker: this kernel has no uprobes as perf events (CONFIG_UPROBE_EVENTS), or /sys is not mounted");
+		return -ENOTSUP;
+	}
 	for (u32 i = 0; i < k->opts.markers->n; i++) {
 		const struct marker_place *at = &k->opts.markers->rows[i];
 		LIBBPF_OPTS(bpf_uprobe_opts, uo, .bpf_cookie = WIRE_MARKER_COOKIE(at->pair, at->end));

@@ -47,10 +47,12 @@ mkdir -p /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 cd /tmp
 for scenario in sleep spin; do
-	/bin/scenarios $scenario --seconds 20 >/dev/null &
+	marker=
+	[ $scenario = sleep ] && marker='--marker marker_begin,marker_end'
+	ASCOPE_TRUTH=/tmp/truth /bin/scenarios $scenario --seconds 20 >/dev/null &
 	fixture=$!
 	sleep 3
-	/bin/ascope record -q --comm scenarios -d 4 -o $scenario.ascope 2>&1
+	/bin/ascope record -q --comm scenarios -d 4 $marker -o $scenario.ascope 2>&1
 	echo "@record $?"
 	kill $fixture
 	/bin/ascope query --no-cache --target /bin/scenarios $scenario.ascope --json \
@@ -61,6 +63,7 @@ for scenario in sleep spin; do
 		 (SELECT value FROM meta WHERE key = 'waker.interrupts') AS wakers,
 		 (SELECT value FROM meta WHERE key = 'recorder.privileges') AS privileges,
 		 (SELECT count(*) FROM sample) AS samples,
+		 (SELECT count(dur) FROM marker WHERE task_id IS NOT NULL AND stack_id IS NOT NULL) AS markers,
 		 (SELECT sum(events) FROM stack_end WHERE status = 'whole') AS whole, (SELECT sum(events) FROM stack_end) AS stacks,
 		 (SELECT max(depth) FROM stack WHERE kind = 'user') AS depth,
 		 (SELECT value FROM total WHERE key = 'cost.verified_insns') AS insns FROM capture" 2>/dev/null | tr -d '\n'
@@ -123,6 +126,7 @@ for row in rows.values():
     assert row["found"] == "symbol+scan 1" and row["privileges"] == "dropped", row
     assert row["whole"] >= 0.999 * row["stacks"] and row["depth"] >= 15, row
     assert 0 < row["insns"] < 50000, row
+assert rows["sleep"]["markers"] >= rows["sleep"]["blocks"] - 2 and rows["spin"]["markers"] == 0, rows
 for path in sys.argv[2:]:
     (row,) = json.load(open(path))
     print("#", row)

@@ -111,10 +111,14 @@ def test_sleep(work):
 
 
 def test_pool(work):
-    """what sleeps on the blocking pool is seen by the marker only, and the report says why"""
-    record_scenario(work, "spawn-blocking", "--marker", PAIR)
+    """what sleeps on the blocking pool is seen by the marker only, and the report says why; another process of the same file is left out"""
+    with Fixture(work, "spawn-blocking") as other:
+        record_scenario(work, "spawn-blocking", "--marker", PAIR)
+        other.leave()
     got = report(work)
     only = got["marker_only"]
+    pids = [row["pid"] for row in query(work, "SELECT DISTINCT pid FROM process")]
+    check(len(pids) == 1 and pids[0] != other.pid, f"processes {pids}, of which {other.pid} was not to be recorded")
     say(work, got["polls"] == 0 and got["both"]["intervals"] == 0, "there are blocked polls", got)
     say(work, only["intervals"] >= 2 and [r["reason"] for r in only["reasons"]] == ["blocking_pool"], "wrong reasons", only)
     for row in only["list"]:
