@@ -60,7 +60,9 @@ def build(out, name):
 def record_all(args):
     """Yields one run after the other."""
     ascope = measure.Ascope(os.environ.get("ASCOPE") or args.out / "ascope")
+    turns = measure.Turns(args.lock)
     for name in args.build:
+        turns.end()
         binary, twin = build(args.out, name)
         names = BUILDS[name][2] or args.twin
         listed = measure.scenarios(binary)
@@ -76,7 +78,7 @@ def record_all(args):
             # Beside the build, not in /tmp, which may be a tmpfs: the scenario `file` must be able to wait for a disk.
             folder = pathlib.Path(tempfile.mkdtemp(prefix="accuracy.", dir=args.out))
             try:
-                yield measure.measure(ascope, binary, scenario, folder, build=label, seconds=seconds, lock=args.lock, names=names,
+                yield measure.measure(ascope, binary, scenario, folder, build=label, seconds=seconds, turns=turns, names=names,
                                       target=twin if args.twin else None)
             except (measure.Failed, OSError, ValueError, subprocess.SubprocessError) as error:
                 yield failed_run(scenario, label, seconds, f"{type(error).__name__}: {error}")
@@ -89,14 +91,15 @@ def record_all(args):
 
 def failed_run(scenario, label, seconds, why):
     nothing = measure.score_dict(measure.score.Score(scenario[0]))
-    return {"scenario": scenario[0], "build": label, "quiet": scenario[2], "seconds": seconds, "verdict": "none", "losses": {}, "why": "",
+    return {"scenario": scenario[0], "build": label, "quiet": scenario[2], "seconds": seconds, "verdict": "none", "losses": {}, "stolen": 0, "why": "",
             "off": nothing, "cpu": nothing, "complaints": [why]}
 
 
 def tell(run, begun):
     """A line for each run as it is done, and whatever is not right about it."""
     off, cpu = run["off"], run["cpu"]
-    losses = ", ".join(f"{cause} {count}" for cause, count in run["losses"].items())
+    losses = [f"{cause} {count}" for cause, count in run["losses"].items()]
+    losses = ", ".join(losses + ([f"{run['stolen'] // bars.MS} ms stolen by the hypervisor"] if run["stolen"] else []))
     print(f"{time.monotonic() - begun:5.0f} s  {run['build']:<18} {run['scenario']:<18} waits {off['found']}/{off['must']} false {off['false']} "
           f"error {bars.time_text(bars.quantile(off['errors'], 0.5))}, {bars.time_text(bars.quantile(off['errors'], 1))}  computations "
           f"{cpu['found']}/{cpu['must']} false {cpu['false']}  {run['verdict']}{' (' + losses + ')' if losses else ''}", flush=True)
@@ -124,7 +127,7 @@ def parse(argv):
     parser.add_argument("--scenario", action="append", help="this scenario only; may be repeated")
     parser.add_argument("--twin", action="store_true", help="read stripped captures with the names of the unstripped program")
     parser.add_argument("--from", dest="runs", help="judge these runs instead of recording; may be repeated", metavar="FILE", action="append")
-    parser.add_argument("--lock", help="hold a lock on FILE during each recording", metavar="FILE")
+    parser.add_argument("--lock", help="hold a lock on FILE during recordings, for less than a minute in a row", metavar="FILE")
     parser.add_argument("--json", help="keep the runs in FILE", metavar="FILE")
     parser.add_argument("--markdown", help="write both tables to FILE", metavar="FILE")
     parser.add_argument("--readme", action="store_true", help="write the short table into README.md")

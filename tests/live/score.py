@@ -16,7 +16,8 @@ time. Then
   - a matched row must agree in class, system call, task, function, file and line, in detail and holds where the log
     has them, and its parts must add up;
   - a wait's length must be right to 1 ms. If the thread queued for a CPU for more than 0.5 ms meanwhile, the lengths may
-    be compared without the queueing instead, on both sides, and the entry is counted as `delayed`;
+    be compared without the queueing instead, on both sides, and the entry is counted as `delayed`; queueing before and
+    behind the block, which the log does not see, is no error;
   - a computation is known by samples: its length lies in [dur_min, dur_max] and within one period of dur_min + period;
   - entries that the capture holds only a part of are ignored, except that a row which says so itself (`open-start`,
     `open-end`) must name the right place.
@@ -229,29 +230,35 @@ def compare_length(result, entry, rules):
     """Lengths as they are, or what is left of either when the time spent waiting for a cpu is taken out."""
     row = entry.row
     held, own = row["dur"] - row["runnable"], entry.own
-    result.delayed += entry.run_delay_ns > JITTER
+    inside = min(entry.t1, row["ts"] + row["dur"]) - max(entry.t0, row["ts"])
+    # A poll goes on when its block is over, and may be preempted then, where the log does not count any more: what the row has
+    # before and behind the entry is an error only as far as it is more than its time spent waiting for a cpu.
+    beyond = max(0, row["dur"] - inside - row["runnable"])
+    delayed = entry.run_delay_ns > JITTER
     if entry.cost == "computes":
         # The first and the last sample lie up to a period inside the poll.
         error = min(abs(row["dur_min"] + PERIOD - entry.length), abs(held + PERIOD - own))
         proven = row["dur_min"] - JITTER <= entry.length or held - JITTER <= own
+        if not proven and beyond <= JITTER:
+            proven, delayed, error = True, True, min(error, abs(inside + PERIOD - entry.length))
         right = error <= PERIOD + JITTER and proven and entry.length <= row["dur_max"] + JITTER
     else:
         error = min(abs(row["dur"] - entry.length), abs(held - own))
         unproven = entry.cpu_ns - row["on_cpu"]
         if row["dur"] < entry.length and unproven > JITTER:
             # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves.
-            result.delayed += 1
-            error = max(0, error - unproven)
-        if rules.within:
-            inside = min(entry.t1, row["ts"] + row["dur"]) - max(entry.t0, row["ts"])
-            if row["dur"] - inside <= AROUND + row["runnable"]:
-                error = min(error, abs(inside - entry.length))
+            delayed, error = True, max(0, error - unproven)
+        if error > JITTER:
+            delayed, error = True, min(error, abs(inside - entry.length) + beyond)
+        if rules.within and row["dur"] - inside <= AROUND + row["runnable"]:
+            error = min(error, abs(inside - entry.length))
         right = error <= TOLERANCE
+    result.delayed += delayed
     result.errors.append(error)
     if not right:
         result.wrong["duration"].append(
-            f"{row['dur'] / MS:.3f} ms [{row['dur_min'] / MS:.3f}, {row['dur_max'] / MS:.3f}] runnable "
-            f"{row['runnable'] / MS:.3f} at {row['ts']}: {entry}")
+            f"{row['dur'] / MS:.3f} ms [{row['dur_min'] / MS:.3f}, {row['dur_max'] / MS:.3f}] off {row['off_cpu'] / MS:.3f} on "
+            f"{row['on_cpu'] / MS:.3f} runnable {row['runnable'] / MS:.3f} at {row['ts']}: {entry} cpu {entry.cpu_ns / MS:.2f} ms")
 
 
 def own_name(function):

@@ -207,6 +207,14 @@ class Scoring(unittest.TestCase):
         self.assert_wrong("duration", [entry(run_delay_ns=3 * MS)], [delayed])
         self.assert_wrong("duration", [entry(run_delay_ns=MS // 2)], [row(dur=38 * MS, off_cpu=38 * MS)])
 
+    def test_a_poll_that_waits_for_a_cpu_behind_its_block(self):
+        longer = {"dur": 47 * MS, "off_cpu": 40 * MS}
+        self.assertTrue(self.outcome([entry()], [row(**longer, runnable=7 * MS)]).agrees())
+        self.assertTrue(self.outcome([entry()], [row(**longer, runnable=6 * MS + MS // 2, on_cpu=MS // 2)]).agrees())
+        self.assert_wrong("duration", [entry()], [row(**longer, runnable=5 * MS, on_cpu=2 * MS)])
+        # time waited for a cpu inside is still no part of the block's own length
+        self.assert_wrong("duration", [entry()], [row(dur=47 * MS, off_cpu=47 * MS)])
+
     def test_wrong_place_and_kind(self):
         for check, change in [("line", {"line": 22}), ("line", {"line": None}), ("file", {"file": "src/xsleep.rs"}),
                               ("file", {"file": None}), ("function", {"function": "scenarios::sleep::request_loop"}),
@@ -232,6 +240,9 @@ class Scoring(unittest.TestCase):
         wide = cpu_row(30 * MS, dur_max=90 * MS)
         self.assert_wrong("duration", [spin(40 * MS)], [wide])
         self.assertTrue(self.outcome([spin(40 * MS, run_delay_ns=8 * MS)], [wide]).agrees())
+        behind = cpu_row(36 * MS, on_cpu=29 * MS)
+        self.assertTrue(self.outcome([spin(31 * MS)], [{**behind, "runnable": 7 * MS}]).agrees())
+        self.assert_wrong("duration", [spin(31 * MS)], [{**behind, "runnable": 4 * MS, "on_cpu": 32 * MS}])
 
     def test_line_range_of_a_computation(self):
         ranged = {"line": 20, "last_line": 25}

@@ -1,0 +1,448 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Compares captures with witnesses that share nothing with ascope: the kernel's own counters, perf, and Tokio's hooks.
+
+    oracles.py [--seconds N] [--keep] [NAME...]       prints TAP, one test per oracle; exit 1 when one fails
+
+  counters      each thread's switches against its context switch counts, and its time runnable against its run delay
+                (/proc/PID/task/TID/status and schedstat, read by this test while ascope records)
+  conservation  per thread: time on the cpu as the kernel has it + runnable + off the cpu = wall time; rows never overlap;
+                a poll's parts are those of its rows
+  perf          every switch of every thread against `perf record --switch-events` of the same run
+  hooks         polls that waited for 1 ms or more against Tokio's own before-poll and after-poll hooks (fixtures/hooks)
+
+No instant is this test's own: all are CLOCK_MONOTONIC, read beside the thing that is compared. Environment: ASCOPE, ASCOPE_OUT
+(where ascope and the fixtures are built; out/), ASCOPE_LOCK (a file to lock during each recording, on a shared machine).
+"""
+import argparse
+import bisect
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/accuracy"))
+from bars import quantile  # noqa: E402
+from measure import Ascope, Failed, Fixture, locked  # noqa: E402
+
+US, MS = 1_000, 1_000_000
+OUT = pathlib.Path(os.environ.get("ASCOPE_OUT", ROOT / "out")).resolve()
+TICK = 4 * MS  # a running thread's cpu time in /proc is up to one tick old (CONFIG_HZ=250; shorter at more)
+# The kernel counts a switch a few us before ascope and perf do, and the hypervisor may take the cpu between the two.
+EDGE = 50 * US
+LATE = 1 * MS
+MARGIN = MS // 10  # as in score.py: how well a wait's own length is known from run delay and cpu time
+OFF = """SELECT t.tid, o.ts, o.dur, o.ts_waking, o.state, o.role, o.poll_id FROM offcpu AS o JOIN thread AS t ON t.id = o.thread_id
+ORDER BY t.tid, o.ts"""
+POLLS = """SELECT t.tid, p.id, p.ts, p.dur, p.off_cpu, p.on_cpu, p.runnable, p.task_id, p.state FROM poll AS p
+JOIN thread AS t ON t.id = p.thread_id WHERE p.classified = 1"""
+
+
+def fixture_command(scenario, folder, seconds):
+    return [OUT / "fixtures/release/scenarios", scenario, "--seconds", str(seconds + 40), "--dir", folder, "--pace", "dense"]
+
+
+@contextlib.contextmanager
+def recording(ascope, pid, path):
+    """Recorded is what happens inside; callers check that by the capture's ts_start and ts_end."""
+    recorder = subprocess.Popen([ascope.path, "record", "-q", "-p", str(pid), "-o", path], stdin=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 20
+        # The first block is written within a second after everything is attached.
+        while not (path.exists() and path.stat().st_size > 1000) and recorder.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        yield
+        time.sleep(0.1)
+    finally:
+        recorder.terminate()
+        recorder.wait(30)
+
+
+class Capture:
+    """What a capture holds, by thread."""
+
+    def __init__(self, ascope, path):
+        (facts,) = ascope.query(path, "SELECT ts_start, ts_end, verdict, verdict_why FROM capture")
+        self.start, self.end, self.verdict = facts["ts_start"], facts["ts_end"], facts["verdict"]
+        self.losses = {row["cause"]: row["count"] for row in ascope.query(path, "SELECT cause, count FROM loss")}
+        self.lost = sum(self.losses.values())
+        self.off = {}
+        for row in ascope.query(path, OFF):
+            self.off.setdefault(row["tid"], []).append(row)
+        self.polls = ascope.query(path, POLLS)
+
+
+def end_of(row):
+    return None if row["dur"] is None else row["ts"] + row["dur"]
+
+
+# ---- the kernel's counters ----
+
+
+def read_counters(pid):
+    """{tid: facts}: counters of every thread that is there, with the instants just before and just after they were read."""
+    found = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            before = time.monotonic_ns()
+            status = (task / "status").read_text(encoding="utf-8")
+            middle = time.monotonic_ns()
+            run, delay, count = map(int, (task / "schedstat").read_text(encoding="utf-8").split())
+            after = time.monotonic_ns()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it left meanwhile
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        switches = int(fields["voluntary_ctxt_switches"]) + int(fields["nonvoluntary_ctxt_switches"])
+        found[int(task.name)] = {"before": before, "middle": middle, "after": after, "switches": switches, "run": run, "delay": delay,
+                                 "count": count, "running": fields["State"].startswith("R")}
+    return found
+
+
+def record_with_counters(ascope, folder, scenario, seconds):
+    """(capture, counters near its begin, near its end)"""
+    path = folder / "capture.ascope"
+    with locked(os.environ.get("ASCOPE_LOCK")), Fixture(fixture_command(scenario, folder, seconds), folder) as fixture:
+        with recording(ascope, fixture.pid, path):
+            first = read_counters(fixture.pid)
+            time.sleep(seconds)
+            last = read_counters(fixture.pid)
+        fixture.leave()
+    capture = Capture(ascope, path)
+    begin, end = min(f["before"] for f in first.values()), max(f["after"] for f in last.values())
+    if not capture.start < begin < end < capture.end:
+        raise Failed(f"the counters were not read while ascope recorded: {capture.start} {begin} {end} {capture.end}")
+    return capture, first, last
+
+
+def between(instants, low, high):
+    """How many of the sorted instants lie in [low, high]."""
+    return max(0, bisect.bisect_right(instants, high) - bisect.bisect_left(instants, low))
+
+
+def runnable_within(rows, low, high):
+    """(runnable, blocked) ns of a thread's rows that fall into [low, high]."""
+    runnable = blocked = 0
+    for row in rows:
+        begin, end = row["ts"], end_of(row)
+        end = high if end is None else end
+        woken = begin if row["state"] == "R" else row["ts_waking"] if row["ts_waking"] is not None else end
+        clip = lambda instant: min(max(instant, low), high)  # noqa: E731
+        runnable += clip(end) - clip(woken)
+        blocked += clip(woken) - clip(begin)
+    return runnable, blocked
+
+
+def counters(ascope, folder, seconds):
+    """Switches exactly; run delay to some us a switch."""
+    wrong, notes, threads, switches, differences = [], [], 0, 0, []
+    for scenario in ("mutex", "cooperative"):
+        (folder / scenario).mkdir()
+        capture, first, last = record_with_counters(ascope, folder / scenario, scenario, seconds)
+        for tid in sorted(first.keys() & last.keys()):
+            a, b = first[tid], last[tid]
+            rows = capture.off.get(tid, [])
+            outs, backs = [row["ts"] for row in rows], [end_of(row) for row in rows if row["dur"] is not None]
+            threads += 1
+            # every switch surely between the two readings was counted, and none that is not possibly between them
+            for what, instants, field, x, y in [("switches out", outs, "switches", ("before", "middle"), ("before", "middle")),
+                                                ("switches in", backs, "count", ("middle", "after"), ("middle", "after"))]:
+                count = b[field] - a[field]
+                least = between(instants, a[x[1]] + EDGE, b[y[0]] - EDGE) - capture.lost
+                most = between(instants, a[x[0]] - EDGE, b[y[1]] + EDGE) + capture.lost
+                switches += count
+                if not least <= count <= most:
+                    wrong.append(f"{scenario} tid {tid}: the kernel counted {count} {what}, ascope has {least} to {most}")
+            runnable, _ = runnable_within(rows, a["after"], b["middle"])
+            count, delay = b["count"] - a["count"], b["delay"] - a["delay"]
+            if count:
+                differences.append((runnable - delay) / count)
+            # at either edge a reading may fall into a time of waiting, which schedstat counts when it is over
+            if abs(runnable - delay) > EDGE * (count + 2) + 2 * edge_wait(rows, a, b):
+                wrong.append(f"{scenario} tid {tid}: {delay / MS:.3f} ms run delay, ascope has {runnable / MS:.3f} ms runnable in {count} switches")
+        notes.append(f"{scenario}: {capture.verdict}, losses {capture.losses}")
+    differences.sort()
+    notes.append(f"{threads} threads, {switches} switches; runnable - run delay per switch: median {quantile(differences, 0.5) / US:.1f} us, "
+                 f"{quantile(differences, 0) / US:.1f} to {quantile(differences, 1) / US:.1f} us")
+    if switches < 1000:
+        wrong.append(f"too little to compare: {switches} switches")
+    return wrong, notes
+
+
+def edge_wait(rows, a, b):
+    """The longest wait for a cpu that one of the two readings cuts."""
+    cut = 0
+    for row in rows:
+        end = end_of(row)
+        if end is not None and any(row["ts"] <= instant <= end + EDGE for instant in (a["middle"], a["after"], b["middle"], b["after"])):
+            cut = max(cut, runnable_within([row], row["ts"], end)[0])
+    return cut
+
+
+# ---- conservation ----
+
+
+def conservation(ascope, folder, seconds):
+    """Only the kernel knows time on the cpu independently; all else must leave room for exactly that."""
+    wrong, notes, errors = [], [], []
+    capture, first, last = record_with_counters(ascope, folder, "mutex", seconds)
+    for tid in sorted(first.keys() & last.keys()):
+        a, b = first[tid], last[tid]
+        rows = capture.off.get(tid, [])
+        if a["running"] or b["running"]:
+            slack = 2 * TICK
+        else:
+            slack = 0
+        runnable, blocked = runnable_within(rows, a["after"], b["middle"])
+        wall, run = b["middle"] - a["after"], b["run"] - a["run"]
+        count = b["count"] - a["count"]
+        error = run + runnable + blocked - wall
+        if not rows:
+            continue  # it did nothing, all the time
+        errors.append(abs(error))
+        if abs(error) > EDGE * (count + 2) + slack:
+            wrong.append(f"tid {tid}: on {run / MS:.3f} + runnable {runnable / MS:.3f} + blocked {blocked / MS:.3f} is not "
+                         f"{wall / MS:.3f} ms, by {error / MS:.3f} ms ({count} switches)")
+    for tid, rows in capture.off.items():
+        for this, following in zip(rows, rows[1:]):
+            end = end_of(this)
+            if end is None or end > following["ts"]:
+                wrong.append(f"tid {tid}: the row at {this['ts']} ends at {end}, behind the next one's begin at {following['ts']}")
+        for row in rows:
+            end = end_of(row)
+            if row["ts_waking"] is not None and not row["ts"] <= row["ts_waking"] <= (end or row["ts_waking"]):
+                wrong.append(f"tid {tid}: woken at {row['ts_waking']}, out from {row['ts']} to {end}")
+    parts = {}
+    for rows in capture.off.values():
+        for row in rows:
+            if row["poll_id"] is not None and row["dur"] is not None:
+                sums = parts.setdefault(row["poll_id"], [0, 0])
+                runnable, blocked = runnable_within([row], row["ts"], end_of(row))
+                sums[0] += runnable
+                sums[1] += blocked
+    for poll in capture.polls:
+        if poll["state"] == "complete":
+            runnable, blocked = parts.get(poll["id"], (0, 0))
+            if (runnable, blocked) != (poll["runnable"], poll["off_cpu"]) or poll["off_cpu"] + poll["on_cpu"] + poll["runnable"] != poll["dur"]:
+                wrong.append(f"poll {poll['id']}: {poll}, its rows: runnable {runnable}, blocked {blocked}")
+    errors.sort()
+    notes.append(f"{len(errors)} threads, {len(capture.polls)} polls; |on + runnable + blocked - wall| of {seconds} s: median "
+                 f"{quantile(errors, 0.5) / US:.0f} us, worst {quantile(errors, 1) / US:.0f} us; {capture.verdict}, losses {capture.losses}")
+    if len(errors) < 4 or len(capture.polls) < 20:
+        wrong.append("too little to compare")
+    return wrong, notes
+
+
+# ---- perf ----
+
+
+def perf_switches(path):
+    """{tid: [(ts, 'IN' or 'OUT')]}"""
+    text = subprocess.run(["perf", "script", "-i", path, "--show-switch-events", "--ns", "-F", "tid,time,event"], check=True,
+                          capture_output=True, text=True).stdout
+    found = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) >= 4 and fields[2] == "PERF_RECORD_SWITCH":
+            whole, part = fields[1].rstrip(":").split(".")
+            found.setdefault(int(fields[0]), []).append((int(whole) * 1_000_000_000 + int(part), fields[3]))
+    return found
+
+
+def perf(ascope, folder, seconds):
+    """Every switch that perf saw is ours, and the other way round, in the same order."""
+    path, data = folder / "capture.ascope", folder / "perf.data"
+    with locked(os.environ.get("ASCOPE_LOCK")), Fixture(fixture_command("mutex", folder, seconds), folder) as fixture:
+        with recording(ascope, fixture.pid, path):
+            done = subprocess.run(["perf", "record", "-e", "dummy", "--switch-events", "-k", "CLOCK_MONOTONIC", "-p", str(fixture.pid), "-o", data,
+                                   "--", "sleep", str(seconds)], capture_output=True, text=True, check=False)
+        fixture.leave()
+    if done.returncode != 0:
+        raise Failed(f"perf record: {done.stderr[-500:]}")
+    capture, theirs = Capture(ascope, path), perf_switches(data)
+    wrong, outs, ins, intervals = [], [], [], []
+    missing = 0
+    for tid, events in sorted(theirs.items()):
+        ours = [(row["ts"], "OUT") for row in capture.off.get(tid, [])]
+        ours += [(end_of(row), "IN") for row in capture.off.get(tid, []) if row["dur"] is not None]
+        # perf attaches to one thread after the other: what each of its threads' events span is what it saw
+        if events[0][1] == "IN":
+            events = events[1:]  # an interval begins with an OUT: a new thread's first IN ends none
+        if not events:
+            continue
+        low, high = events[0][0] - LATE // 2, events[-1][0] + LATE // 2
+        ours = sorted(event for event in ours if low <= event[0] <= high)
+        ours = ours[1:] if ours and ours[0][1] == "IN" else ours
+        mine, his = [kind for _, kind in ours], [kind for _, kind in events]
+        lost = abs(len(mine) - len(his))
+        missing += lost
+        if mine != his:
+            if lost <= 2 * capture.lost and capture.lost:
+                continue  # counted
+            wrong.append(f"tid {tid}: perf has {len(his)} switches, ascope {len(mine)}{first_difference(ours, events)}")
+            continue
+        begun = None
+        for (our_ts, kind), (their_ts, _) in zip(ours, events):
+            (outs if kind == "OUT" else ins).append(our_ts - their_ts)
+            if abs(our_ts - their_ts) > LATE:
+                wrong.append(f"tid {tid}: {kind} at {our_ts}, perf {their_ts}: {(our_ts - their_ts) / US:.0f} us apart")
+            if kind == "OUT":
+                begun = our_ts, their_ts
+            elif begun:
+                intervals.append((our_ts - begun[0]) - (their_ts - begun[1]))
+    notes = [f"{len(theirs)} threads; {missing} switches missing; {capture.verdict}, losses {capture.losses}"]
+    for what, values in [("out", outs), ("in", ins), ("interval", intervals)]:
+        values.sort()
+        shown = ", ".join(f"{name} {quantile(values, q) / US:.1f}" for name, q in [("least", 0), ("1 %", .01), ("median", .5), ("99 %", .99), ("most", 1)])
+        notes.append(f"ascope - perf, {what}: {len(values)} compared, us: {shown}")
+    if len(intervals) < 200:
+        wrong.append(f"too little to compare: {len(intervals)} intervals")
+    elif not all(abs(quantile(values, 0.5)) <= 20 * US for values in (outs, ins, intervals)):
+        wrong.append("the medians are not within 20 us")
+    elif quantile(sorted(map(abs, intervals)), 0.99) > 200 * US:
+        wrong.append("more than one interval in a hundred differs by more than 200 us")
+    return wrong, notes
+
+
+def first_difference(ours, theirs):
+    for index, (mine, his) in enumerate(zip(ours, theirs)):
+        if mine[1] != his[1]:
+            return f"; number {index} is {mine} here, {his} there"
+    return ""
+
+
+# ---- Tokio's hooks ----
+
+
+def build_hooks():
+    target = OUT / "fixtures-unstable"
+    env = {**os.environ, "CARGO_TARGET_DIR": str(target), "RUSTFLAGS": "--cfg tokio_unstable"}
+    if shutil.which("cargo"):
+        subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "hooks"], cwd=ROOT / "fixtures", check=True, env=env)
+    return target / "release/hooks"
+
+
+def hooks(ascope, folder, seconds):
+    """One to one, by thread, task and time."""
+    program = build_hooks()
+    wrong, notes = [], []
+    for flavor in ("multi_thread", "current_thread"):
+        (folder / flavor).mkdir()
+        more_wrong, more_notes = hooks_of(ascope, program, folder / flavor, seconds, flavor)
+        wrong += [f"{flavor}: {text}" for text in more_wrong]
+        notes += [f"{flavor}: {text}" for text in more_notes]
+    return wrong, notes
+
+
+def hooks_of(ascope, program, folder, seconds, flavor):
+    path, log = folder / "capture.ascope", folder / "polls"
+    with locked(os.environ.get("ASCOPE_LOCK")), Fixture([program, log, str(seconds + 2), flavor], folder) as fixture:
+        ascope.run("record", "-q", "-p", fixture.pid, "-o", path, "--duration", seconds)
+        if fixture.process.wait(30) != 0:
+            raise Failed(f"the fixture failed: {fixture.error_text()}")
+    capture = Capture(ascope, path)
+    wrong, compared, errors = [], 0, []
+    rows = {}
+    for row in capture.polls:
+        if row["off_cpu"] >= MS and row["state"] == "complete":
+            rows.setdefault(row["tid"], []).append(row)
+    used, in_all = set(), 0
+    for poll in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
+        if not capture.start <= poll["t0"] <= poll["t1"] <= capture.end:
+            # cut by the capture: its row, if any, is not asked about
+            used.update(row["id"] for row in rows.get(poll["tid"], []) if row["ts"] < poll["t1"] and poll["t0"] < row["ts"] + row["dur"])
+            continue
+        off = poll["t1"] - poll["t0"] - poll["cpu_ns"] - poll["run_delay_ns"]
+        mine = [row for row in rows.get(poll["tid"], []) if row["ts"] < poll["t1"] and poll["t0"] < row["ts"] + row["dur"]]
+        used.update(row["id"] for row in mine)
+        if off < MS + MARGIN and not mine:
+            continue
+        in_all += 1
+        text = f"poll of task {poll['task']} at {poll['t0']} tid {poll['tid']}, {(poll['t1'] - poll['t0']) / MS:.3f} ms, {off / MS:.3f} off the cpu"
+        if len(mine) != 1:
+            wrong.append(f"{len(mine)} rows, should be 1: {text}")
+            continue
+        (row,) = mine
+        if row["task_id"] != poll["task"]:
+            wrong.append(f"task {row['task_id']}: {text}")
+        if row["ts"] < poll["t0"] - EDGE or row["ts"] + row["dur"] > poll["t1"] + EDGE:
+            wrong.append(f"a row from {row['ts']} for {row['dur'] / MS:.3f} ms reaches beyond it: {text}")
+        errors.append(abs(row["off_cpu"] - off))
+        compared += 1
+        if errors[-1] > MS:
+            wrong.append(f"{row['off_cpu'] / MS:.3f} ms off the cpu: {text}")
+    false = [row for of_thread in rows.values() for row in of_thread if row["id"] not in used and row["task_id"] is not None]
+    wrong += [f"Tokio polled nothing then: {row}" for row in false]
+    errors.sort()
+    notes = [f"{in_all} polls of 1 ms and more off the cpu, {compared} compared; |off cpu - Tokio's|: median {quantile(errors, 0.5) / US:.0f} us, "
+             f"99 % {quantile(errors, 0.99) / US:.0f}, worst {quantile(errors, 1) / US:.0f} us; {capture.verdict}, losses {capture.losses}"]
+    if compared < 100:
+        wrong.append(f"too little to compare: {compared} polls")
+    return wrong, notes
+
+
+ORACLES = {"counters": counters, "conservation": conservation, "perf": perf, "hooks": hooks}
+
+
+def obstacle(name):
+    """Why this one cannot run here, or None."""
+    if os.geteuid() != 0:
+        return "not root"
+    if not os.access("/sys/kernel/btf/vmlinux", os.R_OK):
+        return "no /sys/kernel/btf/vmlinux"
+    if not os.access(os.environ.get("ASCOPE", OUT / "ascope"), os.X_OK):
+        return "ascope is not built"
+    if name == "perf" and not shutil.which("perf"):
+        return "no perf"
+    if name == "hooks" and not shutil.which("cargo") and not (OUT / "fixtures-unstable/release/hooks").exists():
+        return "no cargo to build the fixture"
+    return None
+
+
+def run_one(name, seconds, keep):
+    """(wrong, notes); a run that a kernel's missing switches disturbed is repeated, as in run.sh, and says so."""
+    ascope = Ascope(os.environ.get("ASCOPE", OUT / "ascope"))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="oracle.", dir=OUT))
+    try:
+        return ORACLES[name](ascope, folder, seconds)
+    except (Failed, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        return [f"{type(error).__name__}: {error}"], []
+    finally:
+        if keep:
+            print(f"# kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description="Compare captures with independent witnesses.")
+    parser.add_argument("name", nargs="*", choices=[*ORACLES, []])
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--keep", action="store_true")
+    args = parser.parse_args(argv)
+    names = args.name or list(ORACLES)
+    failed = 0
+    print(f"1..{len(names)}")
+    for number, name in enumerate(names, 1):
+        why = obstacle(name)
+        if why:
+            print(f"ok {number} - oracle {name} # SKIP {why}")
+            continue
+        wrong, notes = run_one(name, args.seconds, args.keep)
+        failed += bool(wrong)
+        print(f"{'not ok' if wrong else 'ok'} {number} - oracle {name}")
+        for text in notes + wrong[:30] + ([f"and {len(wrong) - 30} more"] if len(wrong) > 30 else []):
+            print(f"# {text}")
+        sys.stdout.flush()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
