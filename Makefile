@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-mutants check-san static lint format format-check fuzz man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-mutants check-san static lint format format-check fuzz man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -104,6 +104,12 @@ bench: ## measure what ascope costs beside perf and print it beside its bars: BE
 	@.ci/deps build bench
 	@$(MAKE) --no-print-directory all $(OUT)/table_build
 	@tests/bench/run.sh $(OUT) $(BENCH)
+
+# ACCURACY: options of tests/accuracy/accuracy.py; DOC=1 writes its tables into README.md and doc/accuracy.md
+accuracy: ## compare captures of all scenarios in three builds with what the programs know: prints each bar with its figure (root; 15 minutes; doc/accuracy.md)
+	@.ci/deps build check
+	@$(MAKE) --no-print-directory all
+	@python3 -B tests/accuracy/accuracy.py $(OUT) $(if $(DOC),--doc) $(ACCURACY)
 
 check-mutants: $(UNIT_TESTS) ## break each rule of what blocking is, one at a time: a test must notice
 	@python3 -B tests/mutants/mutants.py $(OUT)

@@ -65,11 +65,14 @@ for group in "$@"; do
 	cli) for t in tests/cli/*.sh; do single "cli: $(basename "$t" .sh)" "$t"; done ;;
 	live)
 		single 'live: the scorer itself' tests/live/score.py --self-test
+		single 'live: the bars of accuracy themselves' tests/accuracy/accuracy.py --self-test
 		tap live tests/live/run.sh all
 		tap live tests/live/copies.py
 		tap live tests/live/markers.py
 		tap live tests/live/states.py all
 		tap live tests/live/attach.py
+		tap live tests/live/oracles.py
+		single 'live: accuracy, in short' tests/accuracy/accuracy.py "$out" --short
 		tap live tests/live/unwind/run.py
 		;;
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;

@@ -24,7 +24,7 @@ sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
 import bars  # noqa: E402
 import measure  # noqa: E402
 
-MARKS = "<!-- accuracy: make accuracy README=1 writes this -->\n", "<!-- accuracy: end -->\n"
+MARKS = "<!-- accuracy: make accuracy DOC=1 writes this -->\n", "<!-- accuracy: end -->\n"
 # name: (cargo's options, its folder, whether it has names)
 BUILDS = {"release": (["--release"], "release", True), "debug": ([], "debug", True),
           "fat LTO, stripped": (["--profile", "fatstrip"], "fatstrip", False)}
@@ -107,8 +107,8 @@ def tell(run, begun):
         print(f"         {text}", flush=True)
 
 
-def write_readme(path, text):
-    """Puts text between the marks."""
+def write_between_marks(path, text):
+    """Where a document quotes a table."""
     old = path.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(MARKS[0]) + ".*?" + re.escape(MARKS[1]), re.DOTALL)
     new, count = pattern.subn(lambda _: MARKS[0] + text + MARKS[1], old)
@@ -130,7 +130,7 @@ def parse(argv):
     parser.add_argument("--lock", help="hold a lock on FILE during recordings, for less than a minute in a row", metavar="FILE")
     parser.add_argument("--json", help="keep the runs in FILE", metavar="FILE")
     parser.add_argument("--markdown", help="write both tables to FILE", metavar="FILE")
-    parser.add_argument("--readme", action="store_true", help="write the short table into README.md")
+    parser.add_argument("--doc", action="store_true", help="write the bars into README.md, both tables into doc/accuracy.md")
     parser.add_argument("--keep", action="store_true", help="leave the captures")
     args = parser.parse_args(argv)
     if not args.out and not args.runs:
@@ -144,7 +144,7 @@ def parse(argv):
 def main(argv):
     if argv == ["--self-test"]:
         import selftest
-        return selftest.run()
+        return selftest.run_all()
     args = parse(argv)
     begun = time.monotonic()
     if args.runs:
@@ -165,8 +165,9 @@ def main(argv):
     print("\n" + "\n".join(tables))
     if args.markdown:
         pathlib.Path(args.markdown).write_text("\n".join(tables), encoding="utf-8")
-    if args.readme:
-        write_readme(measure.ROOT / "README.md", tables[1])
+    if args.doc:
+        write_between_marks(measure.ROOT / "README.md", tables[1])
+        write_between_marks(measure.ROOT / "doc/accuracy.md", "\n".join(tables))
     unmet = [what for what, _, _, met in found if not met]
     print(f"{len(found) - len(unmet)} of {len(found)} bars met" + (f"; not met: {', '.join(unmet)}" if unmet else ""))
     return 1 if unmet else 0
