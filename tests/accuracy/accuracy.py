@@ -91,7 +91,7 @@ def record_all(args):
 
 def failed_run(scenario, label, seconds, why):
     nothing = measure.score_dict(measure.score.Score(scenario[0]))
-    return {"scenario": scenario[0], "build": label, "quiet": scenario[2], "seconds": seconds, "verdict": "none", "losses": {}, "stolen": 0, "why": "",
+    return {"scenario": scenario[0], "build": label, "quiet": scenario[2], "seconds": seconds, "verdict": "none", "losses": {}, "stolen": 0, "derived": 0, "why": "",
             "off": nothing, "cpu": nothing, "complaints": [why]}
 
 
@@ -99,6 +99,7 @@ def tell(run, begun):
     """A line for each run as it is done, and whatever is not right about it."""
     off, cpu = run["off"], run["cpu"]
     losses = [f"{cause} {count}" for cause, count in run["losses"].items()]
+    losses += [f"{run['derived']} switches derived"] if run["derived"] else []
     losses = ", ".join(losses + ([f"{run['stolen'] // bars.MS} ms stolen by the hypervisor"] if run["stolen"] else []))
     print(f"{time.monotonic() - begun:5.0f} s  {run['build']:<18} {run['scenario']:<18} waits {off['found']}/{off['must']} false {off['false']} "
           f"error {bars.time_text(bars.quantile(off['errors'], 0.5))}, {bars.time_text(bars.quantile(off['errors'], 1))}  computations "
@@ -148,7 +149,8 @@ def main(argv):
     args = parse(argv)
     begun = time.monotonic()
     if args.runs:
-        runs = [run for path in args.runs for run in json.loads(pathlib.Path(path).read_text(encoding="utf-8"))]
+        kept = [run for path in args.runs for run in json.loads(pathlib.Path(path).read_text(encoding="utf-8"))]
+        runs = list({(run["scenario"], run["build"]): run for run in kept}.values())  # a later one replaces an earlier one
     else:
         why = obstacle(args.out)
         if why:

@@ -15,6 +15,7 @@ def add(runs, part):
     """The sum of all runs' scores of one part, 'off' or 'cpu'."""
     total = {count: sum(run[part][count] for run in runs) for count in COUNTS}
     total["errors"] = sorted(error for run in runs for error in run[part]["errors"])
+    total["mended"] = sorted(error for run in runs for error in run[part].get("mended", []))
     total["wrong"] = {}
     for run in runs:
         for check, count in run[part]["wrong"].items():
@@ -112,6 +113,10 @@ def table(runs):
         text += line(f"**all, {build}**", [run for run in loud if run["build"] == build])
     if loud:
         text += line("**all**", loud)
+    mended = add(runs, "off")["mended"]
+    if mended:
+        text += (f"\nRows with a switch-in that the kernel did not report and ascope derived, counted apart: {len(mended)}, error median "
+                 f"{time_text(quantile(mended, 0.5))}, worst {time_text(quantile(mended, 1))}.\n")
     return text + f"\nComputations of 10 ms to 10 ms + 2 periods, which may be reported: {cpu['band_found']} of {cpu['band']} were.\n"
 
 

@@ -131,10 +131,22 @@ class Ascope:
         return json.loads(self.run("query", capture, sql, "--json", *(["--target", target] if target else [])) or "[]")
 
 
+def mark_derived(ascope, capture, rows):
+    """Notes in each row whether a switch-in within it was not reported by the kernel, but derived by ascope."""
+    derived = {}
+    for line in ascope.run("dump", capture).splitlines():
+        if "switch_in " in line and "derived=1" in line:
+            fields = dict(field.split("=", 1) for field in line.split() if "=" in field)
+            derived.setdefault(int(fields["thread"]), []).append(int(fields["ts"]))
+    for row in rows:
+        row["derived"] = any(row["ts"] <= ts <= row["ts"] + row["dur"] for ts in derived.get(row["thread_id"], []))
+    return sum(map(len, derived.values()))
+
+
 def score_dict(result):
     """What bars.py needs of a Score; errors in ns."""
     return {"must": result.must, "found": result.found, "may": result.may, "matched": result.matched, "false": len(result.false),
-            "errors": sorted(result.errors), "delayed": result.delayed, "ignored": result.ignored, "placed": result.placed,
+            "errors": sorted(result.errors), "mended": sorted(result.mended), "delayed": result.delayed, "ignored": result.ignored, "placed": result.placed,
             "placed_right": result.placed_right, "band": result.band, "band_found": result.band_found,
             "wrong": {check: len(found) for check, found in result.wrong.items() if found}, "details": list(result.details())}
 
@@ -160,6 +172,7 @@ def measure(ascope, binary, scenario, folder, *, build, seconds, turns, names=Tr
         fixture.leave()
     steal = stolen() - steal
     rows = ascope.query(capture, POLLS, target)
+    derived = mark_derived(ascope, capture, rows)
     (facts,) = ascope.query(capture, "SELECT ts_start, ts_end, verdict, verdict_why FROM capture", target)
     runtimes = ascope.query(capture, "SELECT flavor, workers FROM runtime", target)
     losses = {row["cause"]: row["count"] for row in ascope.query(capture, "SELECT cause, count FROM loss", target)}
@@ -168,7 +181,7 @@ def measure(ascope, binary, scenario, folder, *, build, seconds, turns, names=Tr
     explain(ascope, capture, off)
     cpu = score.score(name, entries, rows, window, score.Rules(only="computes", names=names))
     explain(ascope, capture, cpu)
-    run = {"scenario": name, "build": build, "quiet": quiet, "seconds": seconds, "verdict": facts["verdict"], "losses": losses, "stolen": steal,
+    run = {"scenario": name, "build": build, "quiet": quiet, "seconds": seconds, "verdict": facts["verdict"], "losses": losses, "stolen": steal, "derived": derived,
            "why": facts["verdict_why"], "off": score_dict(off), "cpu": score_dict(cpu), "complaints": []}
     if flavor != "any" and flavor not in [row["flavor"] for row in runtimes]:
         run["complaints"].append(f"runtimes found: {runtimes}, {flavor} wanted")  # else that nothing blocked is worth nothing

@@ -13,12 +13,12 @@ from bars import MS, PERIOD, US
 def part(must=0, **changes):
     """One run's score with `must` entries, all found 20 us off."""
     fields = {"must": must, "found": must, "may": 0, "matched": must, "false": 0, "errors": [20 * US] * must, "delayed": 0, "ignored": 0,
-              "placed": must, "placed_right": must, "band": 0, "band_found": 0, "wrong": {}, "details": []}
+              "placed": must, "placed_right": must, "band": 0, "band_found": 0, "mended": [], "wrong": {}, "details": []}
     return {**fields, **changes}
 
 
 def run(off=None, cpu=None, **changes):
-    fields = {"scenario": "sleep", "build": "release", "quiet": False, "seconds": 10, "verdict": "complete", "losses": {}, "stolen": 0,
+    fields = {"scenario": "sleep", "build": "release", "quiet": False, "seconds": 10, "verdict": "complete", "losses": {}, "stolen": 0, "derived": 0,
               "off": off or part(), "cpu": cpu or part(), "complaints": []}
     return {**fields, **changes}
 
@@ -107,6 +107,8 @@ class Bars(unittest.TestCase):
         self.assertIn("| sleep | 6,000 | 1.0000 | 1.0000 | 20 us | 20 us | 20 us |", text)
         self.assertIn("| idle | quiet: 0 rows in 60 s |", text)
         self.assertIn("| **all** |", text)
+        self.assertNotIn("derived", text)
+        self.assertIn("counted apart: 1, error median 2.00 ms", bars.table(good(off=part(6000, mended=[2 * MS]))))
         widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
         self.assertEqual(len(widths), 1, text)
         self.assertIn("**not met**", bars.bar_table(bars.bars(good(off=part(10)), True)))

@@ -215,6 +215,11 @@ class Scoring(unittest.TestCase):
         # time waited for a cpu inside is still no part of the block's own length
         self.assert_wrong("duration", [entry()], [row(dur=47 * MS, off_cpu=47 * MS)])
 
+    def test_derived_instants_are_counted_apart(self):
+        result = self.outcome([entry()], [row(dur=42 * MS, off_cpu=42 * MS, derived=True)])
+        self.assertEqual((result.agrees(), result.errors, result.mended), (True, [], [2 * MS]))
+        self.assert_wrong("line", [entry()], [row(derived=True, line=22)])
+
     def test_wrong_place_and_kind(self):
         for check, change in [("line", {"line": 22}), ("line", {"line": None}), ("file", {"file": "src/xsleep.rs"}),
                               ("file", {"file": None}), ("function", {"function": "scenarios::sleep::request_loop"}),
