@@ -13,6 +13,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -89,9 +90,14 @@ class Fixture:
         self.pid = self.process.pid
 
     def __enter__(self):
-        line = self.process.stdout.readline()  # the line of a program that ends, or is ready; it does one or the other
+        limit = threading.Timer(READY_SECONDS, self.process.kill)
+        limit.start()
+        line = self.process.stdout.readline()
+        limit.cancel()
         if line.strip() != "ready":
-            raise Failed(f"the fixture did not say ready: {line!r} {self.error_text()}")
+            text = self.error_text()
+            self.__exit__()
+            raise Failed(f"the fixture did not say ready: {line!r} {text}")
         return self
 
     def __exit__(self, *_):
