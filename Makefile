@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-mutants check-san static lint format format-check fuzz man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-mutants check-services check-san static lint format format-check fuzz man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -113,6 +113,10 @@ accuracy: ## compare captures of all scenarios in three builds with what the pro
 
 check-mutants: $(UNIT_TESTS) ## break each rule of what blocking is, one at a time: a test must notice
 	@python3 -B tests/mutants/mutants.py $(OUT)
+
+# SERVICES: names and options for tests/services/run.py
+check-services: all ## record three services from crates.io, built as their authors ship them, beside a truth log: minutes to build (root, BTF; doc/services.md)
+	@ASCOPE_OUT=$(abspath $(OUT)) tests/services/run.py $(SERVICES)
 
 check-san: ## unit and command-line tests under ASan and UBSan
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined check-fast
@@ -232,7 +236,7 @@ lint: ## layering, bans, headers, man pages, shell scripts, formatting
 	@tests/run.sh $(OUT) lint
 	@$(MAKE) --no-print-directory format-check
 
-C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/live/unwind/*.[ch] fixtures/c/*.c)
+C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/live/unwind/*.[ch] tests/services/*.c fixtures/c/*.c)
 
 format: ## run clang-format on all C
 	@clang-format -i $(C_FILES)

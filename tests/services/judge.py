@@ -16,9 +16,11 @@ import statistics
 import struct
 
 MS = 1_000_000
+PERIOD = 1_000_000_000 // 499  # the recorder's default --freq
 THRESHOLD = 10 * MS  # the reports' default --min
 TOLERANCE = MS
 ENOUGH = 100  # slow calls in polls, below which agreement proves nothing
+MAX_FIGURES = 20
 AT_ONCE = 2 * MS  # a client may ask again so soon that the poll that answered finds the next request
 OUTERMOST = 5  # frames of the thread's start that tell what it runs
 AROUND = 5 * MS  # what a handler's poll may do besides its slow calls
@@ -89,6 +91,10 @@ class Capture:
             where = frame["function"] or f"{(frame['module'] or '?').rsplit('/', 1)[-1]}+{frame['file_off']:#x}"
             self.stacks.setdefault(frame["stack_id"], []).append(where)
 
+    def joined_from(self, blocks):
+        """35-blocking section 2: until the tick is proven, waits are not joined, so that blocks of many waits are cut."""
+        return self.tick_from if any(len(b.calls) > 1 for b in blocks) else 0
+
     def place(self, row):
         """Class, system call and the innermost frames: what rows are told apart by where there are no names."""
         user = self.stacks.get(row["stack_id"], [])[:8]
@@ -96,14 +102,16 @@ class Capture:
         return f"{row['class']} {row['syscall'] or '-'} {row['holds']}: {' < '.join(user)} | {' < '.join(kernel)}"
 
     def describe(self, row):
+        # a running thread is sampled: one that was not for many periods did not run, whatever the kernel thought
+        stolen = " NEVER SAMPLED: the host took the cpu away" if row["class"] == "cpu" and not row["samples"] and row["on_cpu"] > 4 * PERIOD else ""
         return (f"{row['dur'] / MS:.2f} ms (cpu {row['on_cpu'] / MS:.2f}, runnable {row['runnable'] / MS:.2f}, {row['waits']} waits) at "
-                f"{row['ts']} tid {row['tid']} task {row['task_id']} {row['state']}: {self.place(row)}")
+                f"{row['ts']} tid {row['tid']} task {row['task_id']} {row['state']}{stolen}: {self.place(row)}")
 
 
 class Result:
     def __init__(self):
         self.figures, self.wrong = [], []
-        self.score = {}
+        self.score, self.unpaired = {}, 0
 
 
 def read_log(path):
@@ -152,9 +160,14 @@ def overlaps(row, tid, t0, t1):
     return row["tid"] == tid and min(t1, row["ts"] + row["dur"]) > max(t0, row["ts"])
 
 
-def judge(service, capture, calls):
+def judge(service, capture, calls, idle):
     result = Result()
+    result.unpaired = capture.loss.get("unpaired", 0)
     check_runtimes(service, capture, result)
+    if idle:
+        result.wrong += [f"it was idle: {capture.describe(row)}" for row in capture.rows if row["dur"] >= MS]
+    elif not all(row["tick_valid"] for row in capture.runtimes):
+        result.wrong.append("a tick is unproven")
     rows = [row for row in capture.rows if row["dur"] - row["runnable"] >= THRESHOLD]
     if calls is not None:
         loops = loop_threads(service, calls, result)
@@ -163,10 +176,11 @@ def judge(service, capture, calls):
     else:
         others = rows
     for row in others:
-        result.figures.append("row without a slow call: " + capture.describe(row))
+        if len(result.figures) < MAX_FIGURES:
+            result.figures.append("row without a slow call: " + capture.describe(row))
         if row["class"] == "sleep":
             result.wrong.append("nothing slept there: " + capture.describe(row))
-    if calls is None or not result.score.get("blocks"):
+    if not idle and not result.score.get("blocks"):
         small = [row for row in capture.rows if MS <= row["dur"] - row["runnable"] < THRESHOLD]
         result.figures.append(f"{len(small)} rows of 1 to 10 ms")
         places = {}
@@ -184,8 +198,7 @@ def judge_calls(capture, calls, loops, rows, result):
     whole = [b for b in blocks if capture.start <= b.t0 and b.t1 <= capture.end]
     must = [b for b in whole if b.slept >= THRESHOLD]
     missed = [b for b in must if not any(covers(row, b) for row in rows)]
-    # 35-blocking section 2: until the tick is proven, waits are not joined
-    early = [b for b in missed if len(b.calls) > 1 and b.t0 < capture.tick_from]
+    early = [b for b in missed if b.t0 < capture.joined_from([b])]
     missed = [b for b in missed if b not in early]
     result.wrong += [f"missed: {b}" for b in missed]
     if any(c.slow for c in calls) and len(must) < ENOUGH:
@@ -228,7 +241,8 @@ def check_stacks(calls, loops, result):
 def judge_row(capture, row, mine, turns, errors, lengths, result):
     end = row["ts"] + row["dur"]
     mine.sort(key=lambda b: b.t0)
-    partial = str(row["state"]).startswith("open-") or mine[0].t0 < capture.start or mine[-1].t1 > capture.end
+    partial = str(row["state"]).startswith("open-") or mine[0].t0 < max(capture.start, capture.joined_from(mine)) \
+        or mine[-1].t1 > capture.end
     text = f"{capture.describe(row)}, should be {'; '.join(str(b) for b in mine)}"
     slept = sum(b.slept for b in mine)
     if row["class"] != "sleep" and slept > row["dur"] / 2:
@@ -275,9 +289,7 @@ def check_runtimes(service, capture, result):
     result.figures.append(f"verdict: {capture.verdict} ({capture.why.strip()}); unclassified polls: {capture.unclassified}; loss {capture.loss}")
     if found != sorted(service.runtimes):
         result.wrong.append(f"wrong runtimes: {found}, should be {sorted(service.runtimes)}")
-    if not all(row["tick_valid"] for row in capture.runtimes):
-        result.wrong.append("a tick is unproven")
-
+    result.wrong += [f"found by {row['found_by']}" for row in capture.runtimes if row["found_by"] != "scan"]
 
 def figures_of_recorder(capture, result):
     result.figures.append("recorder: " + ", ".join(f"{key} {value}" for key, value in sorted(capture.totals.items()) if key in ("cost.user_ns", "cost.sys_ns", "cost.max_rss_bytes")))
