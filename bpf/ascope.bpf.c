@@ -6,6 +6,7 @@
 #include "emit.bpf.h"
 #include "evidence.bpf.h"
 #include "marker.bpf.h"
+#include "outside.bpf.h"
 #include "stack.bpf.h"
 #include "tokio.bpf.h"
 
@@ -132,7 +133,7 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	if (!t || (prev->flags & PF_KTHREAD))
 		return;
 	regs = (struct pt_regs *)bpf_task_pt_regs(prev);
-	if (prev->mm)
+	if (prev->mm && !is_outside(&x, prev, regs->orig_ax))
 		copy = read_ctx(t, &x, prev->thread.fsbase, false);
 	wanted = all_stacks || (waits && !is_idle_wait(&x));
 	if (wanted && prev->mm) {
@@ -201,7 +202,7 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 	irq = exact ? in_interrupt_exact() : in_interrupt_guess(waker);
 	if (!irq) {
 		t = target_of((u32)waker->tgid);
-		if (t && waker->mm)
+		if (t && waker->mm && !is_copied(waker))
 			(void)read_ctx(t, &x, waker->thread.fsbase, true);
 	}
 	e = RESERVE(struct wire_waking, WIRE_WAKING);
@@ -259,8 +260,9 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	struct wire_sample *e;
 	struct wire_ctx x = {};
 	struct user_regs r;
+	struct pt_regs *regs;
 	u64 ustack = 0, kstack = 0;
-	u32 copy;
+	u32 copy = 0;
 	bool user = (cs & 3) == 3, walkable;
 
 	if (!recording || (cur->flags & PF_KTHREAD) || !cur->mm)
@@ -268,8 +270,10 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	t = target_of((u32)cur->tgid);
 	if (!t)
 		return 0;
-	copy = read_ctx(t, &x, cur->thread.fsbase, false);
-	walkable = user_regs_of(cur, (struct pt_regs *)bpf_task_pt_regs(cur), &r);
+	regs = (struct pt_regs *)bpf_task_pt_regs(cur);
+	if (!is_outside(&x, cur, regs->orig_ax))
+		copy = read_ctx(t, &x, cur->thread.fsbase, false);
+	walkable = user_regs_of(cur, regs, &r);
 	if (user)
 		r = (struct user_regs){.ip = in_line(cur, ip), .sp = sp, .fp = bp, .regs = r.regs}; /* the same struct */
 	if (walkable)
@@ -292,8 +296,12 @@ int on_sample(struct bpf_perf_event_data *ctx)
 }
 
 /* A child process of a target is a target: it begins with its parent's image, so the layout holds for it until it execs. */
-static __always_inline void follow_child(struct wire_target *t, u32 tgid)
+static __always_inline void follow_child(struct wire_target *t, struct task_struct *parent, u32 tgid)
 {
+	struct wire_ctx x = {};
+
+	(void)read_ctx(t, &x, parent->thread.fsbase, true);
+	note_copied(&x, parent, tgid);
 	(void)__sync_fetch_and_or(target_word(tgid), 1ULL << (tgid & 63));
 	if (bpf_map_update_elem(&targets, &tgid, t, BPF_NOEXIST))
 		stat_add(WIRE_STAT_TARGETS_FULL);
@@ -309,7 +317,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	if (!recording || !t)
 		return 0;
 	if (child->tgid != parent->tgid)
-		follow_child(t, (u32)child->tgid);
+		follow_child(t, parent, (u32)child->tgid);
 	e = RESERVE(struct wire_thread_start, WIRE_THREAD_START);
 	if (!e)
 		return 0;
@@ -339,6 +347,7 @@ int BPF_PROG(on_exec, struct task_struct *p, int old_pid)
 	t->map_n = 0;
 	t->map_gen++;
 	note_start((u32)p->tgid);
+	forget_copied((u32)p->pid);
 	bpf_map_delete_elem(&notes, &old_tid);
 	e = RESERVE(struct wire_exec, WIRE_EXEC);
 	if (!e)
@@ -360,6 +369,7 @@ int BPF_PROG(on_exit, struct task_struct *p)
 	if (!recording || !target_of((u32)p->tgid))
 		return 0;
 	bpf_map_delete_elem(&notes, &tid);
+	forget_copied(tid);
 	e = RESERVE(struct wire_thread_exit, WIRE_THREAD_EXIT);
 	if (!e)
 		return 0;
@@ -416,7 +426,7 @@ int list_threads(struct bpf_iter__task *ctx)
 	row.state = t->__state;
 	if (row.state && bpf_core_field_exists(t->frozen) && BPF_CORE_READ_BITFIELD_PROBED(t, frozen))
 		row.state |= TASK_FROZEN;
-	row.fsbase = t->thread.fsbase;
+	row.fsbase = is_copied(t) ? 0 : t->thread.fsbase;
 	if (runs_user_code(t->flags, (u16)BPF_CORE_READ(regs, cs)) &&
 	    !is_new_thread(t, BPF_CORE_READ(regs, orig_ax), BPF_CORE_READ(regs, ax)))
 		row.ip = BPF_CORE_READ(regs, ip);

@@ -11,6 +11,18 @@ enum {
 };
 
 #define S_IFSOCK_TYPE 0xc
+#define S_IFREG_TYPE  0x8
+
+/* include/uapi/linux/magic.h. Since 6.16 (anonymous inodes) and 6.9 (pidfds) they say that they are regular files, and lie on no disk. */
+#define ANON_INODE_FS_MAGIC 0x09041934
+#define PID_FS_MAGIC	    0x50494446
+
+static __always_inline bool is_no_file(struct file *file)
+{
+	u64 magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+
+	return magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC;
+}
 
 /* System calls whose first argument is a file descriptor that can be waited on; one bit per number below 64, the rest by name. */
 static __always_inline bool arg0_is_fd(s64 nr)
@@ -22,12 +34,15 @@ static __always_inline bool arg0_is_fd(s64 nr)
 	if (nr >= 0 && nr < 64)
 		return low >> nr & 1;
 	switch (nr) {
+	case 72:  /* fcntl */
 	case 73:  /* flock */
 	case 74:  /* fsync */
 	case 75:  /* fdatasync */
 	case 77:  /* ftruncate */
 	case 78:  /* getdents */
+	case 187: /* readahead */
 	case 217: /* getdents64 */
+	case 221: /* fadvise64 */
 	case 275: /* splice */
 	case 277: /* sync_file_range */
 	case 285: /* fallocate */
@@ -58,6 +73,8 @@ static __always_inline void file_evidence(struct task_struct *t, u32 fd, struct 
 		return;
 	mode = BPF_CORE_READ(file, f_inode, i_mode);
 	w->fd_type = mode >> 12;
+	if (w->fd_type == S_IFREG_TYPE && is_no_file(file))
+		w->fd_type = 0;
 	if (w->fd_type == S_IFSOCK_TYPE) {
 		struct socket *sock = BPF_CORE_READ(file, private_data);
 

@@ -60,8 +60,13 @@ struct signal_struct {
 	atomic_t live; /* threads of the group that have not exited */
 };
 
+struct super_block {
+	unsigned long s_magic;
+};
+
 struct inode {
 	u16 i_mode;
+	struct super_block *i_sb;
 };
 
 struct sock_common {

@@ -43,7 +43,7 @@ bool convert_is_idle(const struct wire_ctx *x)
 		return false;
 	if (!x->sched)
 		return x->runtime == 2 && !x->task;
-	return x->core && (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->park);
+	return x->core && (x->flavor == WIRE_FLAVOR_MULTI_THREAD ? !x->park : !x->task);
 }
 
 static u32 stack_of(struct convert *cv, u64 hash)

@@ -374,6 +374,16 @@ int proc_open_cgroup(const struct procfs *fs, u32 pid)
 	return open_of(fs, pid, PROC_CGROUP);
 }
 
+u16 proc_fd_type(u32 pid, int fd)
+{
+	char path[64], name[16] = "";
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/fd/%d", pid, fd);
+	if (readlink(path, name, sizeof(name) - 1) < 0)
+		return 0;
+	return strncmp(name, "socket:[", 8) == 0 ? S_IFSOCK >> 12 : strncmp(name, "pipe:[", 6) == 0 ? S_IFIFO >> 12 : 0;
+}
+
 int proc_read_mem(int mem_fd, u64 addr, void *buf, size_t n)
 {
 	return addr > INT64_MAX || fd_pread_full(mem_fd, buf, n, addr) != (ssize_t)n ? -EFAULT : 0;

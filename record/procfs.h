@@ -99,6 +99,11 @@ int proc_open_in_root(u32 pid, const char *path) __must_check;
 int proc_open_kallsyms(const struct procfs *fs) __must_check;
 int proc_open_cgroup(const struct procfs *fs,
 		     u32 pid) __must_check; /* /proc/PID/cgroup, to be read again and again: fd or -errno */
+/*
+ * S_IFMT >> 12 of a process's open file that is a socket or a pipe; 0 others, unknown, or without the right to look (this process's). By the name that
+ * /proc gives the descriptor: to ask the file itself could take as long as its server.
+ */
+u16 proc_fd_type(u32 pid, int fd);
 int proc_read_mem(int mem_fd, u64 addr, void *buf, size_t n) __must_check; /* all n bytes, or -EFAULT */
 
 bool proc_exists(u32 pid); /* also as a zombie; needs no right to look at it */

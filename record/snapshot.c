@@ -16,6 +16,9 @@
 
 enum { DWARF_RDI = 5 }; /* System V ABI AMD64 1.0 figure 3.36 */
 
+/* x86-64: arch/x86/entry/syscalls/syscall_64.tbl */
+enum { NR_poll = 7, NR_ppoll = 271 };
+
 struct looked_at {
 	struct wire_task task;
 	struct fmt_snapshot row;
@@ -51,6 +54,16 @@ static void walk(const struct catalog *cat, struct cat_process *p, struct looked
 	l->status = s.status;
 }
 
+/* The kind of the first file that a thread polls, S_IFMT >> 12; 0 unknown. The iterator cannot read it, for it is in the process's memory. */
+static u16 polled_type(struct cat_process *p, const struct wire_task *t)
+{
+	s32 fd;
+
+	if ((t->wait.syscall != NR_poll && t->wait.syscall != NR_ppoll) || cat_process_read(p, t->wait.arg0, &fd, sizeof(fd)))
+		return 0;
+	return proc_fd_type(t->tgid, fd);
+}
+
 static int look_at(void *ctx, const struct wire_task *t)
 {
 	struct snapshot *s = ctx;
@@ -73,14 +86,17 @@ static int look_at(void *ctx, const struct wire_task *t)
 	memcpy(comm, t->comm, WIRE_COMM_LEN);
 	l = &s->list[s->n];
 	*l = (struct looked_at){.task = *t};
-	copies_read_ctx(p, t->fsbase, &x);
+	if (t->fsbase)
+		copies_read_ctx(p, t->fsbase, &x);
+	else /* no thread-locals, or none of its own (bpf/outside.bpf.h) */
+		x = (struct wire_ctx){.status = WIRE_CTX_READ, .runtime = WIRE_NOT_ENTERED};
 	l->row = (struct fmt_snapshot){
 		.ts = clock_ns(CLOCK_MONOTONIC),
 		.thread = catalog_thread(s->d->cat, t->tgid, t->tid, comm, t->start),
 		.on_cpu = t->state == 0,
 		.state = t->state,
 		.iowait = t->wait.iowait,
-		.fd_type = t->wait.fd_type,
+		.fd_type = t->wait.fd_type ? t->wait.fd_type : polled_type(p, t),
 		.fd_family = t->wait.fd_family,
 	};
 	if (t->wait.syscall >= 0 && t->wait.syscall < 1024) {

@@ -129,6 +129,9 @@ static struct role_facts classify_without_scheduler(const struct context_facts *
 		return (struct role_facts){ROLE_IN_POLL, HOLDS_LOCALSET};
 	if (in_budget && !f->task)
 		return (struct role_facts){ROLE_IN_POLL, HOLDS_ROOT};
+	/* An unconstrained task of a local set; a second block_on of a current_thread runtime parks like that, with a closure's id. */
+	if (f->runtime == 0 && f->task && !(f->waiting && is_driver_wait(f->syscall)))
+		return (struct role_facts){ROLE_IN_POLL, HOLDS_LOCALSET};
 	/* Handle::block_on inside spawn_blocking keeps the id of the closure. */
 	if (f->task)
 		return (struct role_facts){ROLE_BLOCKING_POOL, HOLDS_NOTHING};
@@ -149,6 +152,18 @@ static bool is_unconstrained_poll(const struct context_facts *f)
 	return f->park != 0;
 }
 
+/*
+ * A worker's core is out of its place while it does something else than run a task: in block_in_place, which leaves the runtime, and in the worker's own loop,
+ * which does not. A wait there with a task's id is a destructor: the runtime ends and drops its tasks. block_on within block_in_place enters the
+ * runtime again; its polls have a budget, and it parks in a futex, for which a destructor that locks is taken, too. A current_thread runtime has no block_in_place.
+ */
+static bool is_drop_at_shutdown(const struct context_facts *f)
+{
+	bool entered = f->flavor == FMT_FLAVOR_CURRENT_THREAD || f->runtime == 1;
+
+	return f->waiting && f->task && !f->budget && entered && !is_driver_wait(f->syscall);
+}
+
 struct role_facts classify_context(const struct context_facts *f)
 {
 	if (f->status == FMT_CTX_UNREAD)
@@ -157,6 +172,8 @@ struct role_facts classify_context(const struct context_facts *f)
 		return (struct role_facts){ROLE_UNKNOWN, HOLDS_NOTHING};
 	if (!f->has_scheduler)
 		return classify_without_scheduler(f);
+	if (!f->core && is_drop_at_shutdown(f))
+		return (struct role_facts){ROLE_IN_POLL, HOLDS_RUNTIME};
 	if (!f->core) {
 		/* current_thread has no block_in_place: its core is out only in the scheduler's own code */
 		if (f->flavor == FMT_FLAVOR_CURRENT_THREAD)
@@ -334,7 +351,8 @@ struct wait_verdict classify_wait(const struct wait_facts *f)
 	bool fd_call = kind == CALL_FD || kind == CALL_POLL;
 	bool asleep_in_kernel = f->state == 'D' || f->state == 'I';
 
-	if (kind == CALL_NONE && asleep_in_kernel)
+	/* a thread that entered the kernel without a system call and sleeps there does so in a page fault; in state S with userfaultfd(2) */
+	if (kind == CALL_NONE && (asleep_in_kernel || f->state == 'S'))
 		return (struct wait_verdict){CLASS_FAULT, RULE_FAULT};
 	if (kind == CALL_SLEEP)
 		return (struct wait_verdict){CLASS_SLEEP, RULE_NANOSLEEP};
@@ -346,7 +364,8 @@ struct wait_verdict classify_wait(const struct wait_facts *f)
 		return (struct wait_verdict){CLASS_OTHER, RULE_IO_URING};
 	if (f->iowait)
 		return (struct wait_verdict){CLASS_DISK, RULE_IOWAIT};
-	if (fd_call && (f->fd_type == FD_REG || f->fd_type == FD_BLK || f->fd_type == FD_DIR))
+	/* poll() never waits for either: a first fd of that kind is of the pid file system, or stands beside others */
+	if (kind == CALL_FD && (f->fd_type == FD_REG || f->fd_type == FD_BLK || f->fd_type == FD_DIR))
 		return (struct wait_verdict){CLASS_DISK, RULE_FILE};
 	if (kind == CALL_FSYNC)
 		return (struct wait_verdict){CLASS_DISK, RULE_FSYNC};

@@ -17,7 +17,8 @@ ascope=${ASCOPE:-$root/out/ascope}
 [[ $ascope == /* ]] || ascope=$PWD/$ascope
 fixtures=${CARGO_TARGET_DIR:-$root/out/fixtures}/release
 
-# A scenario's line: name, what it runs, the runtime that ascope must find, and the fewest entries that prove something.
+# A scenario's line: name, what it runs, the runtime that ascope must find (any: also_NAME looks), the fewest entries that prove something, and options for
+# score.py.
 scenarios='
 sleep           attach    multi_thread    10
 mutex           attach    multi_thread    10
@@ -29,6 +30,27 @@ inlined         attach    multi_thread    10
 root            attach    multi_thread    10
 current-thread  attach    current_thread  10
 localset        attach    multi_thread    10
+locks           attach    multi_thread    100
+sockets         attach    multi_thread    70
+dns             attach    multi_thread    10
+children        attach    multi_thread    40
+devices         attach    multi_thread    20
+storage         attach    multi_thread    30
+faults          attach    multi_thread    20
+waits           attach    multi_thread    60
+compute         attach    multi_thread    20
+unconstrained   attach    multi_thread    40
+unconstrained-ct attach   current_thread  30
+abort           attach    multi_thread    10
+shutdown        attach    any             10
+tasks           attach    multi_thread    60
+runtimes        attach    any             40
+cut             attach    multi_thread    4     --cut
+rt-only-blocks  rtonly    current_thread  20
+rt-only-cooperative rtonly current_thread 0
+harmless        attach    multi_thread    0
+ping-pong       attach    multi_thread    0
+cooperative-ct  attach    current_thread  0
 idle            attach    multi_thread    0
 cooperative     attach    multi_thread    0
 spawn-blocking  attach    multi_thread    0
@@ -130,22 +152,47 @@ record() {
 	run_ascope record record -p "$1" -o "$work/capture.ascope" --duration "$record_seconds"
 }
 
-# compare NAME FLAVOR MINIMUM: the capture against the truth log.
+# compare NAME FLAVOR MINIMUM [OPTION...]: the capture against the truth log; then what also_NAME asks, if there is one.
 compare() {
-	local workers=() within=()
-	[[ $2 == multi_thread ]] && workers=(--workers 4)
+	local runtime=(--runtime "$work/runtime.json" --flavor "$2") within=()
+	[[ $2 == multi_thread ]] && runtime+=(--workers 4)
+	[[ $2 == any ]] && runtime=()
 	[[ $1 == demo ]] && within=(--within)
 	run_ascope blocking query "$work/capture.ascope" "SELECT * FROM blocking" --json || return
 	run_ascope capture query "$work/capture.ascope" "SELECT ts_start, ts_end FROM capture" --json || return
 	run_ascope runtime query "$work/capture.ascope" "SELECT flavor, workers FROM runtime" --json || return
 	python3 -B "$here/score.py" "$work/truth" "$work/blocking.json" --capture "$work/capture.json" \
-		--runtime "$work/runtime.json" --flavor "$2" "${workers[@]}" "${within[@]}" --name "$1" --min-must "$3" \
-		${ASCOPE_SCORES:+--append "$ASCOPE_SCORES"}
+		"${runtime[@]}" "${within[@]}" --name "$1" --min-must "$3" "${@:4}" \
+		${ASCOPE_SCORES:+--append "$ASCOPE_SCORES"} || return
+	if declare -F "also_$1" >/dev/null; then
+		"also_$1"
+	fi
+}
+
+# Each of the four runtimes blocks in its own way, and is told from the others by it.
+also_runtimes() {
+	run_ascope also query --csv "$work/capture.ascope" \
+		"SELECT b.syscall, r.flavor, r.workers, t.name, count(DISTINCT r.runtime_id)
+		FROM blocking AS b JOIN runtime AS r USING (runtime_id) JOIN thread AS t ON t.tid = b.tid
+		WHERE b.dur >= 10000000 GROUP BY 1, 2, 3, 4 ORDER BY 1, 4" || return
+	tr -d '\r' <"$work/also.json" | tail -n +2 | diff - <(printf '%s\n' \
+		clock_nanosleep,multi_thread,3,orders,1 epoll_wait,current_thread,1,orders,1 \
+		futex,multi_thread,2,billing,1 poll,current_thread,1,ticker,1) || fail "which runtime blocked how (<: found, >: should be)"
 }
 
 # Attach to a running program.
 run_attach() {
 	start "$1" env ASCOPE_TRUTH="$work/truth" "$fixtures/scenarios" "$1" --seconds "$fixture_seconds" --dir "$work"
+	local fixture=$pid
+	await_line "$1" ready || return
+	record "$fixture" || return
+	leave "$1" "$fixture" || return
+	compare "$@"
+}
+
+# The same of a Tokio built with feature rt alone.
+run_rtonly() {
+	start "$1" env ASCOPE_TRUTH="$work/truth" "$fixtures/rtonly" "${1#rt-only-}" --seconds "$fixture_seconds"
 	local fixture=$pid
 	await_line "$1" ready || return
 	record "$fixture" || return
@@ -200,7 +247,7 @@ obstacle() {
 		echo "no /sys/kernel/btf/vmlinux"
 	elif [[ ! -x $ascope ]]; then
 		echo "$ascope is not built"
-	elif ! command -v cargo >/dev/null && [[ ! -x $fixtures/scenarios || ! -x $fixtures/orders ]]; then
+	elif ! command -v cargo >/dev/null && [[ ! -x $fixtures/scenarios || ! -x $fixtures/orders || ! -x $fixtures/rtonly ]]; then
 		echo "no cargo to build the fixtures"
 	fi
 }
@@ -208,7 +255,8 @@ obstacle() {
 build_fixtures() {
 	command -v cargo >/dev/null || return 0
 	# From inside the folder, so that its .cargo/config.toml applies.
-	(cd "$root/fixtures" && CARGO_TARGET_DIR=${fixtures%/release} cargo build --release --locked --quiet)
+	(cd "$root/fixtures" && export CARGO_TARGET_DIR=${fixtures%/release} && cargo build --release --locked --quiet &&
+		cargo build --release --locked --quiet -p rtonly) # by itself: Cargo.toml
 }
 
 # Some kernels in virtual machines skip scheduler tracepoints now and then (a switch from idle is reported neither to BPF nor to perf). ascope counts
@@ -247,12 +295,13 @@ for name in "${names[@]}"; do
 		skipped=$((skipped + 1))
 		continue
 	fi
-	read -r _ how flavor minimum < <(awk -v name="$name" '$1 == name' <<<"$scenarios")
+	read -r _ how flavor minimum options < <(awk -v name="$name" '$1 == name' <<<"$scenarios")
 	: >"$repeated"
 	for try in 1 2 3; do
 		# Beside the build, not in /tmp, which may be a tmpfs: the scenario `file` must be able to wait for a disk.
 		work=$(mktemp -d "$root/out/live.XXXXXX") || exit 1
-		"run_$how" "$name" "$flavor" "$minimum" >"$work/outcome" 2>&1
+		# shellcheck disable=SC2086 # the options are words
+		"run_$how" "$name" "$flavor" "$minimum" $options >"$work/outcome" 2>&1
 		code=$?
 		[[ $code != 0 && $try -lt 3 ]] && kernel_skipped || break
 		cleanup

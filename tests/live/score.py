@@ -21,7 +21,8 @@ time. Then
   - a row with a switch-in that the kernel did not report (`derived`, if the caller says so) is counted apart;
   - a computation is known by samples: its length lies in [dur_min, dur_max] and within one period of dur_min + period;
   - entries that the capture holds only a part of are ignored, except that a row which says so itself (`open-start`,
-    `open-end`) must name the right place.
+    `open-end`) must name the right place. With --cut, where every entry is one wait, each of them that can be seen for
+    more than twice the threshold must have such a row, of the right side and length, and there must be some of either side.
 Entries that only may be reported may lack a row, and need not agree in class. With --only, entries of the other kind become
 such, and rows of the other kind without an entry are left to the other scoring.
 
@@ -45,7 +46,7 @@ ROUNDING = 1_000  # of a row's parts, which add up to dur
 MARGIN = MS // 10
 
 PLACE = ["function", "file", "line"]
-CHECKS = ["duration", "parts", "class", "syscall", "detail", "holds", "task"] + PLACE
+CHECKS = ["duration", "parts", "class", "syscall", "detail", "holds", "task", "state"] + PLACE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Rules:
     names: bool = True  # compare what takes symbols: a stripped binary has none
     within: bool = False  # the blocks are parts of their polls (a service's handler does more than block): what a row has
     #                       before and behind its block is not compared, but for being short
+    cut: bool = False  # rows of what the capture holds a part of must be there
 
 
 class Entry:
@@ -105,6 +107,7 @@ class Score:
         self.band = self.band_found = 0  # computations less than two periods above the threshold
         self.missed = []  # entries
         self.false = []  # rows
+        self.cut = {"open-start": 0, "open-end": 0}  # rows of entries that the capture holds a part of
         self.wrong = {check: [] for check in CHECKS}  # sentences
         self.errors = []  # of matched rows' lengths, ns, absolute
         self.mended = []  # the same of rows with an instant that the kernel did not report and ascope derived
@@ -156,6 +159,8 @@ def score(name, entries, rows, window=None, rules=Rules()):
             result.ignored += 1
             if entry.row and str(entry.row.get("state")).startswith("open-"):
                 compare_place(result, entry, rules)
+            if rules.cut:
+                compare_cut(result, entry, window, rules)
             continue
         if rules.only not in ("", entry.cost):
             continue
@@ -171,7 +176,26 @@ def score(name, entries, rows, window=None, rules=Rules()):
             compare_length(result, entry, rules)
         elif entry.expect == "must":
             result.missed.append(entry)
+    if rules.cut:
+        result.complaints += [f"no row is {side}" for side in ("open-start", "open-end") if not result.cut[side]]
     return result
+
+
+def compare_cut(result, entry, window, rules):
+    """An entry of which the window holds a part: one wait, so that the row has exactly that part."""
+    visible = min(entry.t1, window[1]) - max(entry.t0, window[0])
+    if entry.expect != "must" or visible < 2 * rules.min:
+        return
+    if not entry.row:
+        result.missed.append(entry)
+        return
+    state = entry.row.get("state")
+    sides = ["open-start"] * (entry.t0 < window[0]) + ["open-end"] * (entry.t1 > window[1])
+    result.cut[state] = result.cut.get(state, 0) + 1
+    if state not in sides:
+        result.wrong["state"].append(f"{state}, should be {' or '.join(sides)}: {entry}")
+    if abs(entry.row["dur"] - visible) > TOLERANCE + entry.run_delay_ns:
+        result.wrong["duration"].append(f"{entry.row['dur'] / MS:.3f} ms, of which {visible / MS:.3f} was recorded: {entry}")
 
 
 def match(entries, rows):
@@ -322,6 +346,7 @@ def main(argv):
     parser.add_argument("--min", type=float, default=10, help="the reports' threshold", metavar="MS")
     parser.add_argument("--only", choices=["waits", "computes"], default="")
     parser.add_argument("--without-names", action="store_true", help="the binary is stripped")
+    parser.add_argument("--cut", action="store_true", help="rows of what the capture holds a part of must be there")
     parser.add_argument("--min-must", type=int, default=0)
     parser.add_argument("--append", help="add the outcome to FILE, as one line of JSON", metavar="FILE")
     args = parser.parse_args(argv)
@@ -329,7 +354,7 @@ def main(argv):
         entries, rows = read_truth(args.truth), read_json(args.blocking)
         window = read_window(args.capture) if args.capture else None
         runtimes = read_json(args.runtime) if args.runtime else None
-        rules = Rules(int(args.min * MS), args.only, not args.without_names, args.within)
+        rules = Rules(int(args.min * MS), args.only, not args.without_names, args.within, args.cut)
         result = score(args.name, entries, rows, window, rules)
         if runtimes is not None:
             check_runtime(result, runtimes, args.flavor, args.workers)
