@@ -230,7 +230,8 @@ int discover_core(struct discover *d, const struct wire_core *e)
 	u32 bit = 1u << (e->ctx.flavor - 1);
 	struct calibrate **slot, *c;
 	u16 *off;
-	int found;
+	int found, err;
+	bool is_same;
 
 	if (!copy || p->gone || !(copy->wire.want_core & bit))
 		return 0;
@@ -247,10 +248,17 @@ int discover_core(struct discover *d, const struct wire_core *e)
 			~bit; /* it will not come to a decision: CPU-bound polls stay unclassified, and the report says so */
 		return tell_kernel(d, p);
 	}
-	/* records read with the right offset all along are good from the first on */
-	*(mt ? &copy->tick_from_mt : &copy->tick_from_ct) = *off == found ? max_u64(copy->layout_ts, 1) : e->h.ts + NSEC_PER_MSEC;
+	is_same = *off == found;
 	*off = (u16)found;
 	copy->wire.want_core &= ~bit;
+	err = tell_kernel(d, p);
+	if (err)
+		return err;
+	/*
+	 * Records read with the right offset all along are good from the first on. Else from when the kernel side knows it, which may be long after the
+	 * record that decided: that waited in the ring, and until then ticks are what lay at the wrong place.
+	 */
+	*(mt ? &copy->tick_from_mt : &copy->tick_from_ct) = is_same ? max_u64(copy->layout_ts, 1) : clock_ns(CLOCK_MONOTONIC) + NSEC_PER_MSEC;
 	catalog_layout(d->cat, p, copy, e->h.ts);
-	return tell_kernel(d, p);
+	return 0;
 }
