@@ -160,7 +160,7 @@ compare() {
 	[[ $1 == demo ]] && within=(--within)
 	run_ascope blocking query "$work/capture.ascope" "SELECT * FROM blocking" --json || return
 	run_ascope capture query "$work/capture.ascope" "SELECT ts_start, ts_end FROM capture" --json || return
-	run_ascope runtime query "$work/capture.ascope" "SELECT flavor, workers FROM runtime" --json || return
+	run_ascope runtime query "$work/capture.ascope" "SELECT flavor, workers, tick_from FROM runtime" --json || return
 	python3 -B "$here/score.py" "$work/truth" "$work/blocking.json" --capture "$work/capture.json" \
 		"${runtime[@]}" "${within[@]}" --name "$1" --min-must "$3" "${@:4}" \
 		${ASCOPE_SCORES:+--append "$ASCOPE_SCORES"} || return

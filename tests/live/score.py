@@ -41,6 +41,7 @@ TOLERANCE = 1 * MS  # of a wait's length
 JITTER = MS // 2  # of a sample's instant; run delays below it are not worth a second comparison
 PERIOD = 1_000_000_000 // 499  # the recorder's default --freq
 AROUND = 5 * MS  # what a handler's poll may do besides its block
+SOON = 1000 * MS  # after its begin a capture should be able to tell polls apart
 ROUNDING = 1_000  # of a row's parts, which add up to dur
 # Run delay is read from a file, before the first clock and behind the last one, so a wait's own length is known to this.
 MARGIN = MS // 10
@@ -58,6 +59,7 @@ class Rules:
     within: bool = False  # the blocks are parts of their polls (a service's handler does more than block): what a row has
     #                       before and behind its block is not compared, but for being short
     cut: bool = False  # rows of what the capture holds a part of must be there
+    proven: int = 0  # the instant from which polls on the cpu can be told apart; the capture's verdict counts those before
 
 
 class Entry:
@@ -88,7 +90,8 @@ def expect(entry, rules):
         if entry.length < rules.min:
             return "never"
         # Two sampling periods above the threshold a computation is proven by its samples alone.
-        return "may" if entry.own < rules.min + 2 * PERIOD or rules.only == "waits" else "must"
+        short = entry.own < rules.min + 2 * PERIOD
+        return "may" if short or entry.t0 < rules.proven or rules.only == "waits" else "must"
     if entry.cost == "waits":
         # The largest part gives the class. Well under half, so that the class is not a matter of luck.
         mostly_computes = entry.cpu_ns > entry.own * 2 // 5
@@ -313,6 +316,12 @@ def check_runtime(result, rows, flavor, workers):
         result.complaints.append(f"wrong runtimes: {found}, should be one {wanted}")
 
 
+def proven_from(rows, window):
+    """When the last runtime's ticks were proven. Later than the first part of the capture, that excuses nothing."""
+    instant = max([row.get("tick_from") or 0 for row in rows], default=0)
+    return min(instant, window[0] + SOON) if window else 0
+
+
 def read_truth(path):
     with open(path, encoding="utf-8") as file:
         head, *entries = [json.loads(line) for line in file]
@@ -354,7 +363,8 @@ def main(argv):
         entries, rows = read_truth(args.truth), read_json(args.blocking)
         window = read_window(args.capture) if args.capture else None
         runtimes = read_json(args.runtime) if args.runtime else None
-        rules = Rules(int(args.min * MS), args.only, not args.without_names, args.within, args.cut)
+        rules = Rules(int(args.min * MS), args.only, not args.without_names, args.within, args.cut,
+                      proven_from(runtimes or [], window))
         result = score(args.name, entries, rows, window, rules)
         if runtimes is not None:
             check_runtime(result, runtimes, args.flavor, args.workers)

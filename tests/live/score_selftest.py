@@ -179,6 +179,32 @@ class Scoring(unittest.TestCase):
         self.assertEqual(self.outcome(entries, [row()]).found, 1)
         self.assertEqual(len(self.outcome(entries, []).missed), 1)
 
+    def test_computations_before_the_ticks_were_proven(self):
+        early = spin(40 * MS)
+        self.assertEqual(self.outcome([early], [], proven=early.t0 + 1).agrees(), True)
+        self.assertEqual(len(self.outcome([early], [], proven=early.t0).missed), 1)
+        self.assertEqual(len(self.outcome([entry()], [], proven=2000 * MS).missed), 1)
+        window = (1000 * MS, 5000 * MS)
+        for rows, want in [([{"tick_from": 1200 * MS}], 1200 * MS), ([{"tick_from": 4000 * MS}], 1000 * MS + score.SOON),
+                           ([{"tick_from": None}], 0), ([], 0)]:
+            self.assertEqual(score.proven_from(rows, window), want)
+
+    def test_what_the_capture_cuts(self):
+        window = (1010 * MS, 3000 * MS)
+        long = {"dur": 30 * MS, "dur_min": 30 * MS, "off_cpu": 30 * MS, "ts": 1010 * MS, "state": "open-start"}
+        end = entry(t0=2950 * MS, t1=3100 * MS)
+        ends = row(ts=2950 * MS, dur=50 * MS, off_cpu=50 * MS, state="open-end")
+        self.assertTrue(self.outcome([entry(), end], [row(**long), ends], window, cut=True).agrees())
+        for rows, missed, wrong in [([ends], 1, {}), ([row(**{**long, "state": "complete"}), ends], 0, {"state": 1}),
+                                    ([row(**{**long, "state": "open-end"}), ends], 0, {"state": 1}),
+                                    ([row(**{**long, "dur": 25 * MS, "off_cpu": 25 * MS}), ends], 0, {"duration": 1})]:
+            result = self.outcome([entry(), end], rows, window, cut=True)
+            self.assertEqual((len(result.missed), result.agrees()), (missed, False))
+            self.assertEqual({check: len(found) for check, found in result.wrong.items() if found}, wrong)
+        self.assertEqual(self.outcome([end], [ends], window, cut=True).complaints, ["no row is open-start"])
+        # too little of it is to be seen
+        self.assertEqual(self.outcome([entry(t1=1020 * MS), end], [ends], window, cut=True).missed, [])
+
     def test_two_rows_for_one_poll(self):
         halves = [row(dur=20 * MS, off_cpu=20 * MS), row(ts=1021 * MS, dur=19 * MS, off_cpu=19 * MS)]
         result = self.outcome([entry()], halves)
