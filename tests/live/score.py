@@ -59,7 +59,7 @@ class Rules:
     within: bool = False  # the blocks are parts of their polls (a service's handler does more than block): what a row has
     #                       before and behind its block is not compared, but for being short
     cut: bool = False  # rows of what the capture holds a part of must be there
-    proven: int = 0  # the instant from which polls on the cpu can be told apart; the capture's verdict counts those before
+    proven: int = 0  # polls on the cpu can be told apart from this instant on; while that is found out, they are not reported
 
 
 class Entry:
