@@ -48,7 +48,8 @@ static __always_inline void note_copied(const struct wire_ctx *x, const struct t
 {
 	u8 yes = 1;
 
-	if (!is_copied(parent) && (x->status != WIRE_CTX_READ || (!x->sched && !x->budget && !x->task && x->runtime == WIRE_NOT_ENTERED)))
+	if (!is_copied(parent) &&
+	    (x->status != WIRE_CTX_READ || (!x->sched && !x->budget && !x->task && x->runtime == WIRE_NOT_ENTERED)))
 		return;
 	copied_ever = 1;
 	bpf_map_update_elem(&copied, &child, &yes, BPF_ANY);

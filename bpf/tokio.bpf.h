@@ -212,5 +212,6 @@ static __always_inline bool is_idle_wait(const struct wire_ctx *x)
 		return x->runtime == WIRE_NOT_ENTERED && !x->task; /* idle pool thread, or not Tokio's */
 	if (x->flavor == WIRE_FLAVOR_MULTI_THREAD)
 		return x->core && !x->park;
-	return x->core && !x->task; /* current-thread: no poll, so it parks; with an id it may be task::unconstrained(), which has no budget */
+	return x->core &&
+	       !x->task; /* current-thread: no poll, so it parks; with an id it may be task::unconstrained(), which has no budget */
 }

@@ -258,7 +258,8 @@ int discover_core(struct discover *d, const struct wire_core *e)
 	 * Records read with the right offset all along are good from the first on. Else from when the kernel side knows it, which may be long after the
 	 * record that decided: that waited in the ring, and until then ticks are what lay at the wrong place.
 	 */
-	*(mt ? &copy->tick_from_mt : &copy->tick_from_ct) = is_same ? max_u64(copy->layout_ts, 1) : clock_ns(CLOCK_MONOTONIC) + NSEC_PER_MSEC;
+	*(mt ? &copy->tick_from_mt : &copy->tick_from_ct) =
+		is_same ? max_u64(copy->layout_ts, 1) : clock_ns(CLOCK_MONOTONIC) + NSEC_PER_MSEC;
 	catalog_layout(d->cat, p, copy, e->h.ts);
 	return 0;
 }

@@ -95,8 +95,7 @@ struct thread_run {
 
 /* All return 0 or the sink's error. ci may be NULL: the context entry is none or unknown. */
 int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struct fmt_switch_out *e,
-			 const struct context_info *ci,
-			 enum out_kind kind) __must_check; /* kind: as its kernel stack shows it */
+			 const struct context_info *ci, enum out_kind kind) __must_check; /* kind: as its kernel stack shows it */
 /* The thread began while recording: whatever poll it is in did, too. */
 void intervals_begin(struct thread_run *t);
 int intervals_switch_in(struct intervals *iv, struct thread_run *t, u64 ts) __must_check;

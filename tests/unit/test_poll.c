@@ -132,7 +132,7 @@ static void spawn_blocking_and_block_in_place_are_harmless(void **state)
 	OUT(30, .context = 0, .budget = CB_BUDGET, .runtime = 1,
 	    .core = 0); /* Handle::block_on in spawn_blocking: an id, no scheduler */
 	IN(40);
-	OUT(50, .budget = 0, .core = 0); /* block_in_place */
+	OUT(50, .budget = 0, .runtime = 2, .core = 0); /* block_in_place leaves the runtime */
 	IN(60);
 	OUT(70, .core = 0); /* block_on within it */
 	IN(80);
