@@ -65,7 +65,7 @@ static __always_inline bool in_interrupt_guess(struct task_struct *cur)
 static __always_inline void send_core(const struct wire_layout *l, const struct wire_ctx *x, bool waits, u32 tgid, u32 tid)
 {
 	struct wire_core *e;
-	u64 part[8];
+	u64 part[8], from = x->core;
 
 	if (!l->want_core || x->status != WIRE_CTX_READ || !x->core || !(l->want_core & (1u << (x->flavor - 1))))
 		return;
@@ -76,8 +76,10 @@ static __always_inline void send_core(const struct wire_layout *l, const struct 
 	e->h.tid = tid;
 	e->ctx = *x;
 	e->waits = waits;
+	if (x->flavor == WIRE_FLAVOR_CURRENT_THREAD)
+		from += l->core_from;
 	for (u32 i = 0; i < WIRE_CORE_BYTES; i += sizeof(part)) { /* by way of the stack: record/kernel_bugs.h */
-		if (bpf_probe_read_user(part, sizeof(part), (void *)x->core + i)) {
+		if (bpf_probe_read_user(part, sizeof(part), (void *)from + i)) {
 			bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
 			return;
 		}

@@ -187,7 +187,7 @@ struct wire_layout {
 	__s32 at; /* CONTEXT, of which one read takes 96 bytes; WIRE_NOWHERE before Tokio 1.22 */
 	/* in CONTEXT */
 	__u16 off_sched;  /* WIRE_NO_FIELD before 1.29: at_mt and at_ct then */
-	__u16 off_id;	  /* of the value */
+	__u16 off_id;	  /* of the value; WIRE_NO_FIELD before 1.22: there is none */
 	__u16 off_id_tag; /* WIRE_NO_FIELD: no tag (1.40 and later); else of the u64 that is 1 for Some */
 	__u16 off_budget;
 	__u16 off_runtime;
@@ -202,7 +202,7 @@ struct wire_layout {
 	__u16 tick_mt, tick_ct;
 	__u16 off_park;		   /* multi-thread */
 	__u16 off_lifo, off_queue; /* multi-thread: LIFO slot and the run queue's Arc; WIRE_NO_FIELD: not read */
-	__u16 pad;
+	__u16 core_from; /* current-thread: offset in Core of what WIRE_CORE takes along; before 1.32 the tick is far in */
 	__u32 want_core; /* send WIRE_CORE: bit 0 current-thread, bit 1 multi-thread */
 	__u32 pad2;
 };

@@ -4,7 +4,8 @@
  * mean is decided offline.
  *
  * Sources: tokio/src/runtime/context.rs (Context), runtime/scheduler/mod.rs (scheduler::Context), multi_thread/worker.rs and
- * current_thread/mod.rs (Core), tokio 1.29 - 1.54.
+ * current_thread/mod.rs (Core), tokio 1.20 - 1.54; before 1.29 macros/scoped_tls.rs (CURRENT), before 1.22 coop.rs and runtime/enter.rs.
+ * record/layout_ctx.c reads the same way from outside.
  */
 #pragma once
 
@@ -63,8 +64,9 @@ static __always_inline int read_sched(const struct wire_layout *l, struct wire_c
 
 	if (bpf_probe_read_user(s, sizeof(s), (void *)x->sched))
 		return -1;
-	mt = l->has_flavor_tag && (u8)s[0] == 1;
-	x->flavor = mt ? WIRE_FLAVOR_MULTI_THREAD : WIRE_FLAVOR_CURRENT_THREAD;
+	if (l->off_sched != WIRE_NO_FIELD)
+		x->flavor = l->has_flavor_tag && (u8)s[0] == 1 ? WIRE_FLAVOR_MULTI_THREAD : WIRE_FLAVOR_CURRENT_THREAD;
+	mt = x->flavor == WIRE_FLAVOR_MULTI_THREAD;
 	x->core = s[(mt ? l->mt_core : l->ct_core) / 8 & 3];
 	return x->core ? read_core(l, x) : 0;
 }
@@ -94,11 +96,63 @@ static __always_inline int note_unread(struct wire_ctx *x)
 	return -1;
 }
 
+static __always_inline void read_fields(const struct wire_layout *l, struct wire_ctx *x, const u8 *c)
+{
+	x->task = ctx_u64(c, l->off_id);
+	if (l->off_id_tag != WIRE_NO_FIELD && ctx_u64(c, l->off_id_tag) != 1)
+		x->task = 0;
+	x->budget = ctx_u8(c, l->off_budget) == 1 ? 1 + ctx_u8(c, l->off_budget + 1) : 0;
+	x->runtime = ctx_u8(c, l->off_runtime);
+}
+
+/*
+ * Before 1.29 each scheduler has a thread-local of its own for what Context.scheduler is now. Both are set where a worker's task called block_in_place and
+ * within it ran a current-thread runtime: that is the inner one.
+ */
+static __always_inline int read_slots(const struct wire_layout *l, struct wire_ctx *x, u64 base)
+{
+	if (l->at_ct != WIRE_NOWHERE && bpf_probe_read_user(&x->sched, 8, (void *)(base + (s64)l->at_ct)))
+		return -1;
+	if (x->sched) {
+		x->flavor = WIRE_FLAVOR_CURRENT_THREAD;
+		return 0;
+	}
+	if (l->at_mt != WIRE_NOWHERE && bpf_probe_read_user(&x->sched, 8, (void *)(base + (s64)l->at_mt)))
+		return -1;
+	x->flavor = x->sched ? WIRE_FLAVOR_MULTI_THREAD : WIRE_FLAVOR_UNKNOWN;
+	return 0;
+}
+
+/* Before 1.29; before 1.22 budget and runtime are thread-locals of their own, too, and there is no task id. A function of its own: today's programs do not pay for it. */
+__attribute__((noinline)) int read_old(const struct wire_layout *l, struct wire_ctx *x, u64 base)
+{
+	u8 c[CTX_BYTES];
+
+	if (!l || !x)
+		return -1;
+	if (l->at == WIRE_NOWHERE) {
+		if (bpf_probe_read_user(c, 2, (void *)(base + (s64)l->at_budget)) ||
+		    bpf_probe_read_user(&x->runtime, 1, (void *)(base + (s64)l->at_runtime)))
+			return note_unread(x);
+		x->budget = c[0] == 1 ? 1 + c[1] : 0;
+	} else {
+		if (bpf_probe_read_user(c, sizeof(c), (void *)(base + (s64)l->at)))
+			return note_unread(x);
+		read_fields(l, x, c);
+	}
+	if (read_slots(l, x, base))
+		return note_unread(x);
+	/* Context is made when it is first used, and all 0 until then, which would read as "entered" */
+	if (l->at != WIRE_NOWHERE && !x->sched && !x->runtime && !x->budget && !x->task)
+		x->runtime = WIRE_NOT_ENTERED;
+	x->status = WIRE_CTX_READ;
+	return 0;
+}
+
 /* What CONTEXT itself says. 0; -1 when there is nothing more to read: status then tells why. */
 static __always_inline int read_outer(const struct wire_layout *l, struct wire_ctx *x, u64 base)
 {
 	u8 c[CTX_BYTES];
-	u64 budget;
 
 	x->status = WIRE_CTX_NO_LAYOUT;
 	x->gen = l->gen;
@@ -117,15 +171,12 @@ static __always_inline int read_outer(const struct wire_layout *l, struct wire_c
 			return -1;
 		}
 	}
+	if (l->off_sched == WIRE_NO_FIELD)
+		return read_old(l, x, base);
 	if (bpf_probe_read_user(c, sizeof(c), (void *)(base + (s64)l->at)))
 		return note_unread(x);
 	x->sched = ctx_u64(c, l->off_sched);
-	x->task = ctx_u64(c, l->off_id);
-	if (l->off_id_tag != WIRE_NO_FIELD && ctx_u64(c, l->off_id_tag) != 1)
-		x->task = 0;
-	budget = ctx_u8(c, l->off_budget);
-	x->budget = budget == 1 ? 1 + ctx_u8(c, l->off_budget + 1) : 0;
-	x->runtime = ctx_u8(c, l->off_runtime);
+	read_fields(l, x, c);
 	x->status = WIRE_CTX_READ;
 	return 0;
 }

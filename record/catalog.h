@@ -54,6 +54,7 @@ struct cat_copy {
 	struct wire_layout wire;     /* as the kernel side has it, if it is among the first WIRE_COPIES valid ones */
 	u32 layout_idx;		     /* layout entry; 0 none yet */
 	bool is_confirmed;	     /* seen on live threads, not only by symbol */
+	bool is_partial;	     /* before Tokio 1.29: a place is not known yet, looking goes on */
 	bool is_ambiguous;	     /* the last scan found several equally good places */
 	u32 threads;		     /* on which it was seen */
 	u64 tls_back;		     /* as in the layout entry */

@@ -81,7 +81,7 @@ static struct wire_layout wire_of(const struct cat_copy *c, const struct tls_pla
 {
 	struct wire_layout l = {.valid = 1, .want_core = 3 /* both flavors */};
 
-	layout_to_wire(r, c->elf->version, &l);
+	layout_to_wire(r, &l);
 	l.dtv_off = where->dtv_off;
 	l.at = copies_place_from_base(c, where, l.at);
 	l.at_mt = copies_place_from_base(c, where, l.at_mt);
@@ -91,13 +91,26 @@ static struct wire_layout wire_of(const struct cat_copy *c, const struct tls_pla
 	return l;
 }
 
+/* What an earlier look has seen and this one has not, no thread being in that scheduler now. */
+static void keep_places(struct wire_layout *l, const struct wire_layout *known)
+{
+	if (l->at_mt == WIRE_NOWHERE)
+		l->at_mt = known->at_mt;
+	if (l->at_ct == WIRE_NOWHERE)
+		l->at_ct = known->at_ct;
+}
+
 static int use_layout(struct discover *d, struct thread_list *tl, struct cat_copy *c, const struct layout_result *r, u64 ts)
 {
 	struct wire_layout l = wire_of(c, &tl->where, r);
-	bool same_place =
-		c->wire.valid && c->wire.at == l.at && c->wire.dtv_off == l.dtv_off && c->row && !strcmp(c->row, r->row->name);
+	bool same_row = c->wire.valid && c->row && !strcmp(c->row, r->row->name), same_place;
 
+	if (same_row)
+		keep_places(&l, &c->wire);
+	same_place = same_row && c->wire.dtv_off == l.dtv_off && c->wire.at == l.at && c->wire.at_mt == l.at_mt &&
+		     c->wire.at_ct == l.at_ct && c->wire.at_budget == l.at_budget && c->wire.at_runtime == l.at_runtime;
 	c->is_confirmed = r->outcome == LAYOUT_FOUND;
+	c->is_partial = r->is_partial;
 	c->threads = r->threads;
 	c->row = r->row->name;
 	c->found_by = found_by(r);
@@ -149,7 +162,7 @@ static int look_at_copies(struct discover *d, struct cat_process *p, u64 ts, u64
 	for (u32 i = 0; i < p->n_copies && !err; i++) {
 		struct cat_copy *c = &p->copies[i];
 
-		if (!c->is_confirmed && c->is_mapped && !c->refused && now >= c->next_look_ns)
+		if ((!c->is_confirmed || c->is_partial) && c->is_mapped && !c->refused && now >= c->next_look_ns)
 			err = look(d, p, c, ts);
 	}
 	return err;
@@ -229,7 +242,7 @@ int discover_core(struct discover *d, const struct wire_core *e)
 	bool mt = e->ctx.flavor == WIRE_FLAVOR_MULTI_THREAD;
 	u32 bit = 1u << (e->ctx.flavor - 1);
 	struct calibrate **slot, *c;
-	u16 *off;
+	u16 *off, found_at;
 	int found, err;
 	bool is_same;
 
@@ -248,8 +261,9 @@ int discover_core(struct discover *d, const struct wire_core *e)
 			~bit; /* it will not come to a decision: CPU-bound polls stay unclassified, and the report says so */
 		return tell_kernel(d, p);
 	}
-	is_same = *off == found;
-	*off = (u16)found;
+	found_at = (u16)(found + (mt ? 0 : copy->wire.core_from));
+	is_same = *off == found_at;
+	*off = found_at;
 	copy->wire.want_core &= ~bit;
 	err = tell_kernel(d, p);
 	if (err)

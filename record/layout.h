@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * layout.h: where Tokio's thread-local CONTEXT lies in a live process and what is at which offset of it: found by looking at the threads'
- * own TLS, with the symbol (where there is one) as a second witness. Pure but for the reader it is given, so that tests feed it
- * made-up memory.
+ * layout.h: where Tokio's thread-locals lie in a live process and what is at which offset of them: found by looking at the threads' own
+ * TLS, with the symbols (where there are any) as a second witness (layout.c, layout_scan.c), and how they are then read (layout_ctx.c). Pure but
+ * for the reader it is given, so that tests feed it made-up memory.
  */
 #pragma once
 
@@ -10,33 +10,34 @@
 #include "bpf/ascope_wire.h"
 #include "record/tokio_elf.h"
 
+#define LAYOUT_RANGES		     4
+#define LAYOUT_VERSION(minor, patch) ((minor)*1000u + (patch)) /* of Tokio 1.x */
+
 /*
- * One known layout of what Tokio keeps of a thread, by version range and cargo features. Offsets in bytes; WIRE_NO_FIELD where this layout does not have
- * the field.
+ * One known layout of what Tokio keeps of a thread, by versions, cargo features and compiler; fixtures/layouts/make.py writes them. Offsets in bytes;
+ * WIRE_NO_FIELD where this layout does not have the field.
  */
 struct layout_row {
 	const char *name; /* of versions and features, for people */
-	u16 size;	  /* of tokio::runtime::context::Context, as its symbol has it */
-	/* in Context */
-	u16 off_sched, off_id, off_id_tag, off_budget, off_runtime;
-	bool has_flavor_tag; /* rt-multi-thread since 1.29: scheduler::Context is an enum of two */
-	/* in the scheduler's context */
+	struct {
+		u32 first, last; /* LAYOUT_VERSION, both included; 0 not used */
+	} ranges[LAYOUT_RANGES];
+	/* tokio::runtime::context::Context, and the symbol that holds it at value_at; size 0: there is none (before 1.22) */
+	u16 size, symbol_size, value_at;
+	u16 sched; /* since 1.29 */
+	u16 id, id_tag, budget, runtime;
+	u16 handle;	 /* the Arc of the runtime's Handle that is current */
+	u16 rng;	 /* two u32; since 1.29 an Option of them */
+	bool flavor_tag; /* rt-multi-thread since 1.29: scheduler::Context is an enum of two */
+	/* in the scheduler's context; the RefCell's borrow flag is in front of the core */
 	u16 mt_owner, mt_core, ct_owner, ct_core;
+	u16 worker_handle, worker_index; /* of Worker, from its Arc */
 	/* in the multi-thread Core */
 	u16 park, lifo, queue, tick_mt;
+	bool plain_queue; /* its head is the 64 bits at 24 from the Arc, its tail the 32 bits behind them */
 	/* in the current-thread Core */
 	u16 tick_ct;
 	/* ticks are a first guess only; record/calibrate.h proves them or finds others */
-};
-
-/* Thread-local variables that a layout may have. */
-enum layout_place {
-	LAYOUT_CONTEXT, /* since 1.22 */
-	LAYOUT_MT,	/* before 1.29: the multi-thread scheduler's CURRENT */
-	LAYOUT_CT,	/* before 1.29: the current-thread scheduler's */
-	LAYOUT_BUDGET,	/* before 1.22 */
-	LAYOUT_RUNTIME, /* before 1.22 */
-	LAYOUT_PLACES,
 };
 
 const struct layout_row *layout_rows(u32 *ret_n);
@@ -52,9 +53,9 @@ struct layout_thread {
 
 enum layout_outcome {
 	LAYOUT_NONE,	  /* no thread looks as if it were in a runtime, and there is no symbol */
-	LAYOUT_BY_SYMBOL, /* from the symbol alone: no thread has entered a runtime yet */
+	LAYOUT_BY_SYMBOL, /* from the symbols alone: no thread has entered a runtime yet */
 	LAYOUT_FOUND,	  /* threads agree */
-	LAYOUT_AMBIGUOUS, /* several places fit equally well: not used */
+	LAYOUT_AMBIGUOUS, /* several readings fit equally well: none is used */
 };
 
 struct layout_result {
@@ -62,19 +63,20 @@ struct layout_result {
 	const struct layout_row *row;
 	s32 at[LAYOUT_PLACES]; /* bytes from the TLS base, as in struct wire_layout; WIRE_NOWHERE */
 	u32 threads;	       /* on which it was seen */
-	u32 candidates;	       /* places that had the most votes */
+	u32 candidates;	       /* readings that had the most votes */
 	bool symbol_agrees;    /* the symbol was there and names the same place */
+	bool is_partial; /* before 1.29: a place is not known, for no thread was seen in that scheduler; a later look may show it */
 };
 
 /*
- * Scans n threads. Accepts a place only when more threads agree on it than on any other; with symbols in `e`, only a place that one of
- * them names. Returns 0 or -ENOMEM.
+ * Scans n threads. Tries the rows of the file's version, all rows when none is of it or it is not known. Places and rows that lead to the same reading are one
+ * candidate; accepted is the one on which more threads agree than on any other and, where `e` has symbols, only one that they name. Returns 0 or -ENOMEM.
  */
 int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx,
 		struct layout_result *ret) __must_check;
 
-/* Fills the places and offsets of *l from a result that has a row. version is the copy of Tokio's ("" unknown): Core differs in some releases. */
-void layout_to_wire(const struct layout_result *r, const char *version, struct wire_layout *l);
+/* Fills the places and offsets of *l from a result that has a row. */
+void layout_to_wire(const struct layout_result *r, struct wire_layout *l);
 
 /* Reads a thread's context as the kernel side does (tokio.bpf.h), through the reader. base: what l's places count from, dtv_off is done with. */
 void layout_read_ctx(const struct wire_layout *l, u64 base, layout_read_fn read, void *ctx, struct wire_ctx *ret);

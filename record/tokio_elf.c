@@ -10,18 +10,37 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /*
- * The storage of `thread_local! { static CONTEXT }` in tokio/src/runtime/context.rs, in legacy and v0 mangling; std's lazy-state byte is a symbol
- * of its own with "5STATE". rustc 1.63 - 1.95 [shared notes 30-tokio.md 2.3].
+ * The storages of Tokio's `thread_local!`s, in legacy and v0 mangling; std's lazy-state byte is a symbol of its own with "5STATE". The first that fits counts.
+ * tokio/src: runtime/context.rs (CONTEXT), macros/scoped_tls.rs (FOO within CURRENT, before 1.29), coop.rs and runtime/enter.rs (before 1.22).
+ * rustc 1.63 - 1.95 [shared notes 30-tokio.md 2.3]. Before 1.22 CONTEXT was a handle only, of 32 bytes at most.
  */
-static const char context_path[] = "5tokio7runtime7context7CONTEXT";
-enum { MIN_CONTEXT_SIZE = 24, MAX_CONTEXT_SIZE = 512 };
+static const struct name_rule {
+	const char *path;
+	enum layout_place place;
+	u64 min_size, max_size;
+} name_rules[] = {
+	{"5tokio7runtime7context7CONTEXT", LAYOUT_CONTEXT, 48, 512},
+	{"5tokio7runtime9scheduler12multi_thread6worker7CURRENT3FOO", LAYOUT_MT, 8, 16},
+	{"5tokio7runtime11thread_pool6worker7CURRENT3FOO", LAYOUT_MT, 8, 16},
+	{"5tokio7runtime9scheduler14current_thread7CURRENT3FOO", LAYOUT_CT, 8, 16},
+	{"5tokio7runtime15basic_scheduler7CURRENT3FOO", LAYOUT_CT, 8, 16},
+	{"5tokio4coop7CURRENT", LAYOUT_BUDGET, 2, 3},
+	{"5tokio7runtime4coop7CURRENT", LAYOUT_BUDGET, 2, 3},
+	{"5tokio7runtime5enter7ENTERED", LAYOUT_RUNTIME, 1, 2},
+};
 
-static bool is_context_symbol(const char *name, const GElf_Sym *s)
+static const struct name_rule *rule_of(const char *name, const GElf_Sym *s)
 {
-	return GELF_ST_TYPE(s->st_info) == STT_TLS && s->st_size >= MIN_CONTEXT_SIZE && s->st_size <= MAX_CONTEXT_SIZE &&
-	       strstr(name, context_path) && !strstr(name, "5STATE");
+	if (strstr(name, "5STATE"))
+		return NULL;
+	for (u32 i = 0; i < ARRAY_SIZE(name_rules); i++)
+		if (s->st_size >= name_rules[i].min_size && s->st_size <= name_rules[i].max_size &&
+		    strstr(name, name_rules[i].path))
+			return &name_rules[i];
+	return NULL;
 }
 
 static void scan_symtab(Elf *elf, Elf_Scn *scn, const GElf_Shdr *sh, struct tokio_elf *e)
@@ -30,19 +49,23 @@ static void scan_symtab(Elf *elf, Elf_Scn *scn, const GElf_Shdr *sh, struct toki
 	size_t n = sh->sh_entsize ? sh->sh_size / sh->sh_entsize : 0;
 
 	for (size_t i = 0; data && i < n && i <= INT32_MAX; i++) {
+		const struct name_rule *rule;
 		GElf_Sym sym;
 		const char *name;
 
 		if (!gelf_getsym(data, (int)i, &sym) || GELF_ST_TYPE(sym.st_info) != STT_TLS)
 			continue;
 		name = elf_strptr(elf, sh->sh_link, sym.st_name);
-		if (name && is_context_symbol(name, &sym) && e->n_symbols < TOKIO_MAX_SYMBOLS)
-			e->symbols[e->n_symbols++] = (struct tokio_symbol){.value = sym.st_value, .size = sym.st_size};
+		rule = name ? rule_of(name, &sym) : NULL;
+		if (rule && e->n_symbols < TOKIO_MAX_SYMBOLS)
+			e->symbols[e->n_symbols++] =
+				(struct tokio_symbol){.place = rule->place, .value = sym.st_value, .size = sym.st_size};
 	}
 }
 
-static int read_tables(Elf *elf, struct tokio_elf *e)
+static int read_tables(Elf *elf, int fd, struct tokio_elf *e)
 {
+	u64 init_at = 0;
 	GElf_Ehdr eh;
 	size_t n = 0;
 
@@ -56,8 +79,12 @@ static int read_tables(Elf *elf, struct tokio_elf *e)
 			e->tls_memsz = ph.p_memsz;
 			e->tls_align = ph.p_align ? ph.p_align : 1;
 			e->tls_vaddr = ph.p_vaddr;
+			e->n_tls_init = (u32)min_u64(ph.p_filesz, TOKIO_MAX_TLS_INIT);
+			init_at = ph.p_offset;
 		}
 	}
+	if (e->n_tls_init && pread(fd, e->tls_init, e->n_tls_init, (off_t)init_at) != (ssize_t)e->n_tls_init)
+		e->n_tls_init = 0;
 	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
 		GElf_Shdr sh;
 
@@ -108,7 +135,7 @@ int tokio_elf_read(int fd, struct tokio_elf *ret)
 	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
 	if (!elf)
 		return -ENOEXEC;
-	err = read_tables(elf, &e);
+	err = read_tables(elf, fd, &e);
 	(void)elf_end(elf);
 	if (err)
 		return err;
@@ -135,4 +162,26 @@ u64 tokio_elf_tls_back(const struct tokio_elf *e, u64 symbol_value)
 u64 tokio_elf_tls_size(const struct tokio_elf *e)
 {
 	return (tokio_elf_tls_back(e, 0) + 7) & ~7ULL;
+}
+
+const struct tokio_symbol *tokio_elf_symbol(const struct tokio_elf *e, enum layout_place place)
+{
+	const struct tokio_symbol *found = NULL;
+
+	for (u32 i = 0; i < e->n_symbols; i++) {
+		if (e->symbols[i].place != place)
+			continue;
+		if (found)
+			return NULL;
+		found = &e->symbols[i];
+	}
+	return found;
+}
+
+bool tokio_elf_has_symbol(const struct tokio_elf *e, enum layout_place place)
+{
+	for (u32 i = 0; i < e->n_symbols; i++)
+		if (e->symbols[i].place == place)
+			return true;
+	return false;
 }
