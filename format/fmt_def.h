@@ -142,7 +142,8 @@ enum fmt_payload {
 	X(tick_off_mt, VARINT, "offset of tick in the multi-thread Core, as used from ts on")                                    \
 	X(tick_off_ct, VARINT, "offset of tick in the current-thread Core, as used from ts on")                                  \
 	X(tick_from_mt, VARINT, "ticks of multi-thread records from this time on are proven; 0 not (yet) proven")                \
-	X(tick_from_ct, VARINT, "the same for current-thread records")
+	X(tick_from_ct, VARINT, "the same for current-thread records")                                                           \
+	X(no_task_ids, VARINT, "1: this Tokio (before 1.22) keeps no task id where it can be read; task is 0 in its records")
 
 #define FMT_CONTEXT_COLS(X)                                                                                                      \
 	X(idx, DELTA, "context index; a later entry of the same index replaces the earlier")                                     \

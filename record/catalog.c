@@ -524,6 +524,7 @@ void catalog_layout(struct catalog *c, const struct cat_process *p, struct cat_c
 			.tick_off_ct = copy->wire.tick_ct,
 			.tick_from_mt = copy->tick_from_mt,
 			.tick_from_ct = copy->tick_from_ct,
+			.no_task_ids = copy->wire.off_id == WIRE_NO_FIELD,
 		},
 		NULL, 0);
 }

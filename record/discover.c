@@ -118,7 +118,7 @@ static int use_layout(struct discover *d, struct thread_list *tl, struct cat_cop
 	if (!same_place) {
 		l.gen = catalog_next_gen(d->cat);
 		c->wire = l;
-		c->tls_back = (u64) - (s64)r->at[LAYOUT_CONTEXT];
+		c->tls_back = l.at == WIRE_NOWHERE ? 0 : (u64)(0 - (s64)r->at[LAYOUT_CONTEXT]);
 		c->layout_ts = ts;
 		c->tick_from_mt = c->tick_from_ct = 0;
 		d->want_snapshot = true;

@@ -83,6 +83,7 @@ static void end_event(struct thread_run *t, u64 ts)
 	t->seen = true;
 }
 
+/* A multi-thread worker lives in a task, so that its id is never 0; where ids are not kept, any will do for the predicate. */
 #define CONTEXT_FACTS(e, ci, call, waits)                                                                                        \
 	((struct context_facts){.status = (e)->ctx_status,                                                                       \
 				.has_scheduler = (e)->context != 0,                                                              \
@@ -91,7 +92,7 @@ static void end_event(struct thread_run *t, u64 ts)
 				.runtime = (e)->runtime,                                                                         \
 				.core = (e)->core,                                                                               \
 				.park = (e)->park,                                                                               \
-				.task = (e)->task,                                                                               \
+				.task = (ci) && (ci)->no_ids ? (ci)->flavor == FMT_FLAVOR_MULTI_THREAD : (e)->task,              \
 				.syscall = (call),                                                                               \
 				.waiting = (waits)})
 

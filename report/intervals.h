@@ -17,6 +17,7 @@ struct context_info {
 	u64 layout;	/* capture's layout index */
 	u64 flavor;	/* enum fmt_flavor */
 	u64 tick_from;	/* ticks of records from this time on are proven; 0 never */
+	bool no_ids;	/* its records carry no task id: Tokio before 1.22 */
 	u64 runtime_id; /* 0 none */
 	u64 worker;	/* 1 + index; 0 none */
 };

@@ -66,6 +66,7 @@ int runtime_set_init(struct runtime_set *rs, const struct load_dict *d)
 			.tick_from = l ? tick_from_of(l, c->flavor) : 0,
 			.runtime_id = !err && r ? r->id : 0,
 			.worker = c->worker,
+			.no_ids = l && l->no_task_ids,
 		};
 	}
 	strtab_free(keys);
@@ -147,7 +148,7 @@ int runtime_set_write(struct runtime_set *rs, sqlite3 *db, u64 ts_start)
 {
 	static const char *const flavors[] = {"unknown", "current_thread", "multi_thread"};
 	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
-	int err = db_prepare(db, "INSERT INTO runtime VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &ins);
+	int err = db_prepare(db, "INSERT INTO runtime VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &ins);
 
 	if (!err)
 		err = write_workers(rs, db, ts_start);
@@ -170,6 +171,7 @@ int runtime_set_write(struct runtime_set *rs, sqlite3 *db, u64 ts_start)
 			db_text(found_by ? found_by : "unknown"),
 			DB_INT(r->tick_from != 0),
 			db_opt(r->tick_from),
+			DB_INT(!l->no_task_ids),
 		};
 
 		err = db_run(ins, v, ARRAY_SIZE(v));

@@ -194,7 +194,8 @@ CREATE TABLE runtime (
     module        TEXT,                   -- file that holds this copy of tokio
     found_by      TEXT NOT NULL,          -- how its context was found and validated
     tick_valid    INTEGER NOT NULL,       -- 1: polls can be told apart by tick, so CPU-bound polls are classified; 0: they are UNCLASSIFIED
-    tick_from     INTEGER                 -- from this time on; null when tick_valid is 0
+    tick_from     INTEGER,                -- from this time on; null when tick_valid is 0
+    task_ids      INTEGER NOT NULL        -- 0: Tokio before 1.22, which keeps no task id where it can be read: every task_id is null and says nothing
 ) STRICT;
 
 -- Which thread served which worker of which runtime (a worker moves to another thread by block_in_place).

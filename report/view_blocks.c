@@ -188,7 +188,7 @@ void blocks_release(struct blocks *b)
 		   " FROM spots) "                                                                                               \
 		   "SELECT b.poll_id, b.ts, b.dur, b.dur_min, b.dur_max, b.off_cpu, b.on_cpu, b.runnable, b.waits, b.samples, "  \
 		   "b.pid, b.tid, b.worker, b.runtime_id, b.task_id, b.stack_id, b.kstack_id, b.lifo, b.queued, "                \
-		   "b.here, b.here_total, b.class, b.syscall, b.holds, b.state, r.flavor, r.tokio_version, "                     \
+		   "b.here, b.here_total, r.task_ids, b.class, b.syscall, b.holds, b.state, r.flavor, r.tokio_version, "         \
 		   "(SELECT t.name FROM poll AS p JOIN thread AS t ON t.id = p.thread_id WHERE p.id = b.poll_id), "              \
 		   "b.detail, b.advice, " places ", b.stopped, b.throttled "                                                     \
 		   "FROM ranked AS b LEFT JOIN runtime AS r ON r.runtime_id = b.runtime_id " tail " LIMIT ?5"
@@ -202,15 +202,16 @@ static const char *const block_rows_sql[] = {
 			   "count(*) OVER ()", "WHERE b.rank = 1 ORDER BY b.here_total DESC, b.place, b.file, b.line, b.class"),
 };
 
-#define BLOCK_PLACES_COL 30 /* the last but two of BLOCK_ROWS */
+#define BLOCK_PLACES_COL 31 /* the last but two of BLOCK_ROWS */
 
 static int block_read(sqlite3_stmt *st, struct block *k)
 {
 	char **texts[] = {&k->class_name,    &k->syscall,     &k->holds,  &k->state, &k->flavor,
 			  &k->tokio_version, &k->thread_name, &k->detail, &k->advice};
-	u64 *numbers[] = {&k->poll_id,	&k->ts,	      &k->dur,	     &k->dur_min, &k->dur_max, &k->off_cpu,	&k->on_cpu,
-			  &k->runnable, &k->waits,    &k->samples,   &k->pid,	  &k->tid,     &k->worker,	&k->runtime_id,
-			  &k->task_id,	&k->stack_id, &k->kstack_id, &k->lifo,	  &k->queued,  &k->place_count, &k->place_total};
+	u64 *numbers[] = {&k->poll_id, &k->ts,		&k->dur,	 &k->dur_min,  &k->dur_max,   &k->off_cpu,
+			  &k->on_cpu,  &k->runnable,	&k->waits,	 &k->samples,  &k->pid,	      &k->tid,
+			  &k->worker,  &k->runtime_id,	&k->task_id,	 &k->stack_id, &k->kstack_id, &k->lifo,
+			  &k->queued,  &k->place_count, &k->place_total, &k->task_ids};
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)

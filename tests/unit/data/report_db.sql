@@ -32,8 +32,8 @@ INSERT INTO module VALUES
 INSERT INTO mapping VALUES (1, 1, 94000000000000, 94000010000000, 0, 0), (1, 2, 140000000000000, 140000002000000, 0, 0);
 
 INSERT INTO runtime VALUES
-    (1, 1, 24036, '1.53.1', 'multi_thread', 4, '/srv/orders/bin/orders', 'shape scan of 4 threads, row modern', 1, 1000100000000),
-    (2, 1, 24036, '1.53.1', 'current_thread', 1, '/srv/orders/bin/orders', 'shape scan of 1 thread, row modern', 0, NULL);
+    (1, 1, 24036, '1.53.1', 'multi_thread', 4, '/srv/orders/bin/orders', 'shape scan of 4 threads, row modern', 1, 1000100000000, 1),
+    (2, 1, 24036, '1.53.1', 'current_thread', 1, '/srv/orders/bin/orders', 'shape scan of 1 thread, row modern', 0, NULL, 1);
 INSERT INTO worker VALUES (1, 0, 2, 1000000000000), (1, 1, 3, 1000000000000), (1, 2, 4, 1000000000000), (1, 3, 5, 1000000000000),
     (2, NULL, 7, 1000000000000);
 
