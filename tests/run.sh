@@ -73,6 +73,7 @@ for group in "$@"; do
 		tap live tests/live/attach.py
 		tap live tests/live/oracles.py
 		single 'live: accuracy, in short' tests/accuracy/accuracy.py "$out" --short
+		tap layouts tests/live/layouts.sh
 		tap live tests/live/unwind/run.py
 		;;
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;

@@ -385,6 +385,26 @@ static void tick_proven_from_a_time_on(void **state)
 	cb_expect(cb, "SELECT verdict FROM capture", "complete");
 }
 
+/* ---- Tokio before 1.22: no task ids ---- */
+
+/* Held runtimes, not root futures; and a worker asleep outside a budget with its park in place is in unconstrained() or a drop, as with ids. */
+static void without_task_ids(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_row(cb, FMT_LAYOUT,
+	       &(struct fmt_layout){.idx = 2, .process = 1, .module = 1, .no_task_ids = 1}); /* replaces the entry before */
+	OUT(10, .context = CB_CONTEXT_UNPROVEN, .task = 0);
+	IN(60);
+	OUT(70, .context = CB_CONTEXT_UNPROVEN, .task = 0, .budget = 0, .park = 1);
+	IN(95);
+	OUT(100, .context = CB_CONTEXT_UNPROVEN, .task = 0, .budget = 0, .park = 0); /* parked */
+	IN(200);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT dur / 1000, holds, task_id FROM poll ORDER BY ts", "50000|runtime|-\n25000|runtime|-");
+	cb_expect(cb, "SELECT task_ids FROM runtime ORDER BY runtime_id", "1\n1\n0");
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, cb_setup, cb_teardown)
@@ -413,6 +433,7 @@ int main(void)
 		TEST(mostly_on_cpu_is_cpu),
 		TEST(unproven_tick_waits_alone),
 		TEST(tick_proven_from_a_time_on),
+		TEST(without_task_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

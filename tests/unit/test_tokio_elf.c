@@ -142,6 +142,41 @@ static void symbols_of_the_context(void **state)
 	assert_string_equal(e.version, "");
 }
 
+/* Before 1.29 the schedulers have thread-locals of their own, before 1.22 budget and runtime as well; CONTEXT was a handle only then. */
+static void symbols_of_older_versions(void **state)
+{
+	static const struct tls_symbol old[] = {
+		{"_ZN5tokio7runtime7context7CONTEXT7__getit3VAL17h0123456789abcdefE", 0x10, 32, STT_TLS},
+		{"_ZN5tokio4coop7CURRENT7__getit3VAL17h0123456789abcdefE", 0x40, 2, STT_TLS},
+		{"_ZN5tokio4coop7CURRENT7__getit5STATE17h0123456789abcdefE", 0x48, 2, STT_TLS},
+		{"_ZN5tokio7runtime5enter7ENTERED7__getit3VAL17h0123456789abcdefE", 0x50, 1, STT_TLS},
+		{"_ZN5tokio7runtime11thread_pool6worker7CURRENT3FOO7__getit3VAL17h0123456789abcdefE", 0x58, 8, STT_TLS},
+		{"_ZN5tokio7runtime15basic_scheduler7CURRENT3FOO7__getit3VAL17h0123456789abcdefE", 0x60, 8, STT_TLS},
+		{"_ZN5tokio7runtime9scheduler12multi_thread6worker7CURRENT3FOO29_$u7b$$u7b$constant", 0x68, 8, STT_TLS},
+		{"_RNvNvNvNtNtNtCs1_5tokio7runtime9scheduler14current_thread7CURRENT3FOO0023___RUST_STD_INTERNAL_VAL", 0x70, 8,
+		 STT_TLS},
+	};
+	static const struct {
+		enum layout_place place;
+		u64 value;
+	} want[] = {{LAYOUT_BUDGET, 0x40}, {LAYOUT_RUNTIME, 0x50}, {LAYOUT_MT, 0x58},
+		    {LAYOUT_CT, 0x60},	   {LAYOUT_MT, 0x68},	   {LAYOUT_CT, 0x70}};
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct tokio_elf e;
+
+	(void)state;
+	make_elf(old, ARRAY_SIZE(old), "", &file);
+	assert_int_equal(read_bytes(file.data, file.len, &e), 0);
+	assert_int_equal(e.n_symbols, ARRAY_SIZE(want));
+	for (u32 i = 0; i < ARRAY_SIZE(want); i++) {
+		assert_int_equal(e.symbols[i].place, want[i].place);
+		assert_int_equal(e.symbols[i].value, want[i].value);
+	}
+	assert_false(tokio_elf_has_symbol(&e, LAYOUT_CONTEXT));
+	assert_int_equal(tokio_elf_symbol(&e, LAYOUT_BUDGET)->value, 0x40);
+	assert_null(tokio_elf_symbol(&e, LAYOUT_MT)); /* two: which copy's? */
+}
+
 static void more_symbols_than_fit(void **state)
 {
 	_cleanup_buf_ struct buf file = BUF_INIT;
@@ -257,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_back_from_the_thread_pointer),
 		cmocka_unit_test(symbols_of_the_context),
+		cmocka_unit_test(symbols_of_older_versions),
 		cmocka_unit_test(more_symbols_than_fit),
 		cmocka_unit_test(versions),
 		cmocka_unit_test(no_elf_of_this_machine),
