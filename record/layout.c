@@ -51,7 +51,7 @@ static bool is_split(const struct layout_row *row)
  * The rows of the file's version. One that no row holds but that lies between others (a release that was taken back, and never built) is like one of its neighbours.
  * All rows when it is newer than the table, or not known.
  */
-static void choose_rows(struct layout_scan *s)
+static void choose_by_version(struct layout_scan *s)
 {
 	u32 version = version_number(s->e->version), before = 0, after = UINT32_MAX;
 	bool any = false;
@@ -67,6 +67,19 @@ static void choose_rows(struct layout_scan *s)
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(rows) && !any; i++)
 		s->use[i] = !version || after == UINT32_MAX || is_of(&rows[i], before) || is_of(&rows[i], after);
+}
+
+/* A compiler orders fields as the newest of those tried that is not newer does: rows that only older ones gave are not its. */
+static void choose_rows(struct layout_scan *s)
+{
+	u32 like = 0;
+
+	choose_by_version(s);
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
+		if (s->use[i] && rows[i].rustc_last <= s->e->rustc)
+			like = (u32)max_u64(like, rows[i].rustc_last);
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
+		s->use[i] &= rows[i].rustc_last >= like;
 }
 
 /* Whether two rows at the same places are read alike; with `mt` also on a multi-thread worker with its core. Ticks are only first guesses. */

@@ -22,6 +22,7 @@ struct layout_row {
 	struct {
 		u32 first, last; /* LAYOUT_VERSION, both included; 0 not used */
 	} ranges[LAYOUT_RANGES];
+	u16 rustc_last; /* 1.x, the newest compiler of those tried that gave this row */
 	/* tokio::runtime::context::Context, and the symbol that holds it at value_at; size 0: there is none (before 1.22) */
 	u16 size, symbol_size, value_at;
 	u16 sched; /* since 1.29 */

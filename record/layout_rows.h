@@ -4,9 +4,9 @@
  *
  * Built:
  * rustc 1.63, rt-multi-thread, full:
- * rustc 1.63, rt: 1.20.0 1.20.6 1.21.2 1.22.0 1.23.0 1.23.1 1.24.2 1.25.3 1.26.0 1.27.0 1.28.2 1.29.1 1.30.0 1.31.0 1.32.1
- *   1.33.0 1.34.0 1.35.1 1.36.0 1.37.0 1.38.2
- * rustc 1.63, rt+net+time: 1.21.2 1.25.3 1.26.0
+ * rustc 1.63, rt: 1.20.0 1.20.6 1.21.2 1.22.0 1.23.0 1.23.1 1.24.0 1.24.1 1.24.2 1.25.3 1.26.0 1.27.0 1.28.2 1.29.0 1.29.1
+ *   1.30.0 1.31.0 1.32.1 1.33.0 1.34.0 1.35.1 1.36.0 1.37.0 1.38.2
+ * rustc 1.63, rt+net+time: 1.20.0 1.20.6 1.21.2 1.22.0 1.23.1 1.24.2 1.25.3 1.26.0 1.27.0 1.28.2 1.29.1 1.30.0 1.31.0 1.32.1
  * rustc 1.85, rt: 1.20.6 1.21.2 1.22.0 1.23.0 1.23.1 1.24.0 1.24.1 1.24.2 1.25.3 1.26.0 1.27.0 1.28.2 1.29.0 1.29.1 1.30.0
  *   1.31.0 1.32.1 1.33.0 1.34.0 1.35.1 1.36.0 1.37.0 1.38.2 1.39.3 1.40.0 1.41.1 1.42.1 1.43.4 1.44.2 1.45.0 1.45.1 1.46.1
  *   1.47.5 1.48.0 1.49.0 1.50.0 1.51.0 1.51.6 1.52.0 1.52.4 1.53.3 1.54.1
@@ -32,6 +32,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.54.1 full",
 		.ranges = {{LAYOUT_VERSION(54, 1), LAYOUT_VERSION(54, 1)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 40, .id = 48, .id_tag = WIRE_NO_FIELD, .budget = 68, .runtime = 70, .handle = 16, .rng = 56, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -43,6 +44,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.45.0-1.50.0,1.51.2-1.51.6,1.52.2-1.54.1 rt-multi-thread",
 		.ranges = {{LAYOUT_VERSION(45, 0), LAYOUT_VERSION(50, 0)}, {LAYOUT_VERSION(51, 2), LAYOUT_VERSION(51, 6)}, {LAYOUT_VERSION(52, 2), LAYOUT_VERSION(54, 1)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 40, .id = 48, .id_tag = WIRE_NO_FIELD, .budget = 68, .runtime = 70, .handle = 16, .rng = 56, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -54,6 +56,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.54.1 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(54, 1), LAYOUT_VERSION(54, 1)}},
+		.rustc_last = 95,
 		.size = 64, .symbol_size = 72, .value_at = 0,
 		.sched = 32, .id = 40, .id_tag = WIRE_NO_FIELD, .budget = 60, .runtime = 62, .handle = 16, .rng = 48, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -65,6 +68,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.45.0-1.54.1 rt",
 		.ranges = {{LAYOUT_VERSION(45, 0), LAYOUT_VERSION(54, 1)}},
+		.rustc_last = 95,
 		.size = 64, .symbol_size = 72, .value_at = 0,
 		.sched = 32, .id = 40, .id_tag = WIRE_NO_FIELD, .budget = 60, .runtime = 62, .handle = 16, .rng = 48, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -76,6 +80,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.45.0-1.50.0,1.51.2-1.51.6,1.52.2-1.53.3 full",
 		.ranges = {{LAYOUT_VERSION(45, 0), LAYOUT_VERSION(50, 0)}, {LAYOUT_VERSION(51, 2), LAYOUT_VERSION(51, 6)}, {LAYOUT_VERSION(52, 2), LAYOUT_VERSION(53, 3)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 40, .id = 48, .id_tag = WIRE_NO_FIELD, .budget = 68, .runtime = 70, .handle = 16, .rng = 56, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -87,6 +92,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.45.0-1.53.3 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(45, 0), LAYOUT_VERSION(53, 3)}},
+		.rustc_last = 95,
 		.size = 64, .symbol_size = 72, .value_at = 0,
 		.sched = 32, .id = 40, .id_tag = WIRE_NO_FIELD, .budget = 60, .runtime = 62, .handle = 16, .rng = 48, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -98,6 +104,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.51.0-1.51.1,1.52.0-1.52.1 full",
 		.ranges = {{LAYOUT_VERSION(51, 0), LAYOUT_VERSION(51, 1)}, {LAYOUT_VERSION(52, 0), LAYOUT_VERSION(52, 1)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 40, .id = 48, .id_tag = WIRE_NO_FIELD, .budget = 68, .runtime = 70, .handle = 16, .rng = 56, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -109,6 +116,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.51.0-1.51.1,1.52.0-1.52.1 rt-multi-thread",
 		.ranges = {{LAYOUT_VERSION(51, 0), LAYOUT_VERSION(51, 1)}, {LAYOUT_VERSION(52, 0), LAYOUT_VERSION(52, 1)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 40, .id = 48, .id_tag = WIRE_NO_FIELD, .budget = 68, .runtime = 70, .handle = 16, .rng = 56, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -120,6 +128,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.40.0-1.44.2 full",
 		.ranges = {{LAYOUT_VERSION(40, 0), LAYOUT_VERSION(44, 2)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 40, .id = 48, .id_tag = WIRE_NO_FIELD, .budget = 68, .runtime = 70, .handle = 16, .rng = 56, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -131,6 +140,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.40.0-1.44.2 rt-multi-thread",
 		.ranges = {{LAYOUT_VERSION(40, 0), LAYOUT_VERSION(44, 2)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 40, .id = 48, .id_tag = WIRE_NO_FIELD, .budget = 68, .runtime = 70, .handle = 16, .rng = 56, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -142,6 +152,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.40.0-1.44.2 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(40, 0), LAYOUT_VERSION(44, 2)}},
+		.rustc_last = 95,
 		.size = 64, .symbol_size = 72, .value_at = 0,
 		.sched = 32, .id = 40, .id_tag = WIRE_NO_FIELD, .budget = 60, .runtime = 62, .handle = 16, .rng = 48, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -153,6 +164,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.40.0-1.44.2 rt",
 		.ranges = {{LAYOUT_VERSION(40, 0), LAYOUT_VERSION(44, 2)}},
+		.rustc_last = 95,
 		.size = 64, .symbol_size = 72, .value_at = 0,
 		.sched = 32, .id = 40, .id_tag = WIRE_NO_FIELD, .budget = 60, .runtime = 62, .handle = 16, .rng = 48, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -164,6 +176,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.30.0-1.39.3 full",
 		.ranges = {{LAYOUT_VERSION(30, 0), LAYOUT_VERSION(39, 3)}},
+		.rustc_last = 95,
 		.size = 80, .symbol_size = 88, .value_at = 0,
 		.sched = 56, .id = 40, .id_tag = 32, .budget = 76, .runtime = 78, .handle = 16, .rng = 64, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -175,6 +188,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.29.0-1.39.3 rt-multi-thread",
 		.ranges = {{LAYOUT_VERSION(29, 0), LAYOUT_VERSION(39, 3)}},
+		.rustc_last = 95,
 		.size = 80, .symbol_size = 88, .value_at = 0,
 		.sched = 56, .id = 40, .id_tag = 32, .budget = 76, .runtime = 78, .handle = 16, .rng = 64, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -186,6 +200,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.30.0-1.39.3 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(30, 0), LAYOUT_VERSION(39, 3)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 48, .id = 8, .id_tag = 0, .budget = 68, .runtime = 70, .handle = 32, .rng = 56, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -197,6 +212,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.29.0-1.39.3 rt",
 		.ranges = {{LAYOUT_VERSION(29, 0), LAYOUT_VERSION(39, 3)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 48, .id = 8, .id_tag = 0, .budget = 68, .runtime = 70, .handle = 32, .rng = 56, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -206,8 +222,9 @@ static const struct layout_row rows[] = {
 	},
 	/* rt; rustc 1.63 */
 	{
-		.name = "1.29.1-1.38.2 rt",
-		.ranges = {{LAYOUT_VERSION(29, 1), LAYOUT_VERSION(38, 2)}},
+		.name = "1.29.0-1.38.2 rt",
+		.ranges = {{LAYOUT_VERSION(29, 0), LAYOUT_VERSION(38, 2)}},
+		.rustc_last = 63,
 		.size = 72, .symbol_size = 72, .value_at = 0,
 		.sched = 32, .id = 48, .id_tag = 40, .budget = 69, .runtime = 68, .handle = 16, .rng = 56, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -215,10 +232,23 @@ static const struct layout_row rows[] = {
 		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
 		.tick_ct = 40,
 	},
+	/* rt+net+time; rustc 1.63 */
+	{
+		.name = "1.30.0-1.32.1 rt+net+time",
+		.ranges = {{LAYOUT_VERSION(30, 0), LAYOUT_VERSION(32, 1)}},
+		.rustc_last = 63,
+		.size = 72, .symbol_size = 72, .value_at = 0,
+		.sched = 32, .id = 48, .id_tag = 40, .budget = 69, .runtime = 68, .handle = 16, .rng = 56, .flavor_tag = false,
+		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
+		.worker_handle = WIRE_NO_FIELD, .worker_index = WIRE_NO_FIELD,
+		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
+		.tick_ct = 80,
+	},
 	/* full; rustc 1.95 */
 	{
 		.name = "1.29.0-1.29.1 full",
 		.ranges = {{LAYOUT_VERSION(29, 0), LAYOUT_VERSION(29, 1)}},
+		.rustc_last = 95,
 		.size = 80, .symbol_size = 88, .value_at = 0,
 		.sched = 56, .id = 40, .id_tag = 32, .budget = 76, .runtime = 78, .handle = 16, .rng = 64, .flavor_tag = true,
 		.mt_owner = 8, .mt_core = 24, .ct_owner = 8, .ct_core = 24,
@@ -226,10 +256,23 @@ static const struct layout_row rows[] = {
 		.park = 8, .lifo = 0, .queue = 24, .tick_mt = 64, .plain_queue = true,
 		.tick_ct = 552,
 	},
+	/* rt+net+time; rustc 1.63 */
+	{
+		.name = "1.29.1 rt+net+time",
+		.ranges = {{LAYOUT_VERSION(29, 1), LAYOUT_VERSION(29, 1)}},
+		.rustc_last = 63,
+		.size = 72, .symbol_size = 72, .value_at = 0,
+		.sched = 32, .id = 48, .id_tag = 40, .budget = 69, .runtime = 68, .handle = 16, .rng = 56, .flavor_tag = false,
+		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
+		.worker_handle = WIRE_NO_FIELD, .worker_index = WIRE_NO_FIELD,
+		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
+		.tick_ct = 536,
+	},
 	/* rt+net+time; rustc 1.85, 1.95 */
 	{
 		.name = "1.29.0-1.29.1 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(29, 0), LAYOUT_VERSION(29, 1)}},
+		.rustc_last = 95,
 		.size = 72, .symbol_size = 80, .value_at = 0,
 		.sched = 48, .id = 8, .id_tag = 0, .budget = 68, .runtime = 70, .handle = 32, .rng = 56, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -241,6 +284,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.24.0-1.28.2 full",
 		.ranges = {{LAYOUT_VERSION(24, 0), LAYOUT_VERSION(28, 2)}},
+		.rustc_last = 95,
 		.size = 96, .symbol_size = 104, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 40, .id_tag = 32, .budget = 88, .runtime = 90, .handle = 72, .rng = 80, .flavor_tag = false,
 		.mt_owner = 0, .mt_core = 16, .ct_owner = 0, .ct_core = 16,
@@ -252,6 +296,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.24.0-1.28.2 rt-multi-thread",
 		.ranges = {{LAYOUT_VERSION(24, 0), LAYOUT_VERSION(28, 2)}},
+		.rustc_last = 95,
 		.size = 96, .symbol_size = 104, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 40, .id_tag = 32, .budget = 88, .runtime = 90, .handle = 72, .rng = 80, .flavor_tag = false,
 		.mt_owner = 0, .mt_core = 16, .ct_owner = 0, .ct_core = 16,
@@ -259,10 +304,23 @@ static const struct layout_row rows[] = {
 		.park = 8, .lifo = 0, .queue = 24, .tick_mt = 32, .plain_queue = true,
 		.tick_ct = 40,
 	},
+	/* rt+net+time; rustc 1.63 */
+	{
+		.name = "1.24.2-1.28.2 rt+net+time",
+		.ranges = {{LAYOUT_VERSION(24, 2), LAYOUT_VERSION(28, 2)}},
+		.rustc_last = 63,
+		.size = 88, .symbol_size = 96, .value_at = 0,
+		.sched = WIRE_NO_FIELD, .id = 32, .id_tag = 24, .budget = 81, .runtime = 80, .handle = 16, .rng = 72, .flavor_tag = false,
+		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
+		.worker_handle = WIRE_NO_FIELD, .worker_index = WIRE_NO_FIELD,
+		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
+		.tick_ct = 536,
+	},
 	/* rt+net+time; rustc 1.85 */
 	{
 		.name = "1.24.1-1.28.2 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(24, 1), LAYOUT_VERSION(28, 2)}},
+		.rustc_last = 85,
 		.size = 88, .symbol_size = 96, .value_at = 8,
 		.sched = WIRE_NO_FIELD, .id = 56, .id_tag = 48, .budget = 80, .runtime = 82, .handle = 40, .rng = 72, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -274,6 +332,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.24.0-1.28.2 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(24, 0), LAYOUT_VERSION(28, 2)}},
+		.rustc_last = 95,
 		.size = 88, .symbol_size = 96, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 56, .id_tag = 48, .budget = 80, .runtime = 82, .handle = 40, .rng = 72, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -283,8 +342,9 @@ static const struct layout_row rows[] = {
 	},
 	/* rt; rustc 1.63 */
 	{
-		.name = "1.24.2-1.28.2 rt",
-		.ranges = {{LAYOUT_VERSION(24, 2), LAYOUT_VERSION(28, 2)}},
+		.name = "1.24.0-1.28.2 rt",
+		.ranges = {{LAYOUT_VERSION(24, 0), LAYOUT_VERSION(28, 2)}},
+		.rustc_last = 63,
 		.size = 88, .symbol_size = 96, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 32, .id_tag = 24, .budget = 81, .runtime = 80, .handle = 16, .rng = 72, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -296,6 +356,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.24.0-1.28.2 rt",
 		.ranges = {{LAYOUT_VERSION(24, 0), LAYOUT_VERSION(28, 2)}},
+		.rustc_last = 85,
 		.size = 88, .symbol_size = 96, .value_at = 8,
 		.sched = WIRE_NO_FIELD, .id = 56, .id_tag = 48, .budget = 80, .runtime = 82, .handle = 40, .rng = 72, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -307,6 +368,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.24.0-1.28.2 rt",
 		.ranges = {{LAYOUT_VERSION(24, 0), LAYOUT_VERSION(28, 2)}},
+		.rustc_last = 95,
 		.size = 88, .symbol_size = 96, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 56, .id_tag = 48, .budget = 80, .runtime = 82, .handle = 40, .rng = 72, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -314,21 +376,11 @@ static const struct layout_row rows[] = {
 		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
 		.tick_ct = 40,
 	},
-	/* rt+net+time; rustc 1.63 */
-	{
-		.name = "1.25.3-1.26.0 rt+net+time",
-		.ranges = {{LAYOUT_VERSION(25, 3), LAYOUT_VERSION(26, 0)}},
-		.size = 88, .symbol_size = 96, .value_at = 0,
-		.sched = WIRE_NO_FIELD, .id = 32, .id_tag = 24, .budget = 81, .runtime = 80, .handle = 16, .rng = 72, .flavor_tag = false,
-		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
-		.worker_handle = WIRE_NO_FIELD, .worker_index = WIRE_NO_FIELD,
-		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
-		.tick_ct = 536,
-	},
 	/* full; rustc 1.95 */
 	{
 		.name = "1.23.0-1.23.1 full",
 		.ranges = {{LAYOUT_VERSION(23, 0), LAYOUT_VERSION(23, 1)}},
+		.rustc_last = 95,
 		.size = 88, .symbol_size = 96, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 40, .id_tag = 32, .budget = 80, .runtime = 82, .handle = 64, .rng = 72, .flavor_tag = false,
 		.mt_owner = 0, .mt_core = 16, .ct_owner = 0, .ct_core = 16,
@@ -340,6 +392,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.23.0-1.23.1 rt-multi-thread",
 		.ranges = {{LAYOUT_VERSION(23, 0), LAYOUT_VERSION(23, 1)}},
+		.rustc_last = 95,
 		.size = 88, .symbol_size = 96, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 40, .id_tag = 32, .budget = 80, .runtime = 82, .handle = 64, .rng = 72, .flavor_tag = false,
 		.mt_owner = 0, .mt_core = 16, .ct_owner = 0, .ct_core = 16,
@@ -347,10 +400,23 @@ static const struct layout_row rows[] = {
 		.park = 8, .lifo = 0, .queue = 24, .tick_mt = 32, .plain_queue = true,
 		.tick_ct = 40,
 	},
+	/* rt+net+time; rustc 1.63 */
+	{
+		.name = "1.23.1 rt+net+time",
+		.ranges = {{LAYOUT_VERSION(23, 1), LAYOUT_VERSION(23, 1)}},
+		.rustc_last = 63,
+		.size = 80, .symbol_size = 88, .value_at = 0,
+		.sched = WIRE_NO_FIELD, .id = 24, .id_tag = 16, .budget = 73, .runtime = 72, .handle = 8, .rng = 64, .flavor_tag = false,
+		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
+		.worker_handle = WIRE_NO_FIELD, .worker_index = WIRE_NO_FIELD,
+		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
+		.tick_ct = 536,
+	},
 	/* rt+net+time; rustc 1.85 */
 	{
 		.name = "1.23.0-1.23.1 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(23, 0), LAYOUT_VERSION(23, 1)}},
+		.rustc_last = 85,
 		.size = 80, .symbol_size = 88, .value_at = 8,
 		.sched = WIRE_NO_FIELD, .id = 56, .id_tag = 48, .budget = 72, .runtime = 74, .handle = 40, .rng = 64, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -362,6 +428,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.23.0-1.23.1 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(23, 0), LAYOUT_VERSION(23, 1)}},
+		.rustc_last = 95,
 		.size = 80, .symbol_size = 88, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 56, .id_tag = 48, .budget = 72, .runtime = 74, .handle = 40, .rng = 64, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -373,6 +440,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.23.0-1.23.1 rt",
 		.ranges = {{LAYOUT_VERSION(23, 0), LAYOUT_VERSION(23, 1)}},
+		.rustc_last = 63,
 		.size = 80, .symbol_size = 88, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 24, .id_tag = 16, .budget = 73, .runtime = 72, .handle = 8, .rng = 64, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -384,6 +452,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.23.0-1.23.1 rt",
 		.ranges = {{LAYOUT_VERSION(23, 0), LAYOUT_VERSION(23, 1)}},
+		.rustc_last = 85,
 		.size = 80, .symbol_size = 88, .value_at = 8,
 		.sched = WIRE_NO_FIELD, .id = 56, .id_tag = 48, .budget = 72, .runtime = 74, .handle = 40, .rng = 64, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -395,6 +464,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.23.0-1.23.1 rt",
 		.ranges = {{LAYOUT_VERSION(23, 0), LAYOUT_VERSION(23, 1)}},
+		.rustc_last = 95,
 		.size = 80, .symbol_size = 88, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 56, .id_tag = 48, .budget = 72, .runtime = 74, .handle = 40, .rng = 64, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -406,6 +476,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.22 full",
 		.ranges = {{LAYOUT_VERSION(22, 0), LAYOUT_VERSION(22, 0)}},
+		.rustc_last = 95,
 		.size = 56, .symbol_size = 64, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 8, .id_tag = 0, .budget = 48, .runtime = 50, .handle = 32, .rng = 40, .flavor_tag = false,
 		.mt_owner = 0, .mt_core = 16, .ct_owner = 0, .ct_core = 16,
@@ -417,6 +488,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.22 rt-multi-thread",
 		.ranges = {{LAYOUT_VERSION(22, 0), LAYOUT_VERSION(22, 0)}},
+		.rustc_last = 95,
 		.size = 56, .symbol_size = 64, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 8, .id_tag = 0, .budget = 48, .runtime = 50, .handle = 32, .rng = 40, .flavor_tag = false,
 		.mt_owner = 0, .mt_core = 16, .ct_owner = 0, .ct_core = 16,
@@ -424,10 +496,23 @@ static const struct layout_row rows[] = {
 		.park = 8, .lifo = 0, .queue = 24, .tick_mt = 32, .plain_queue = true,
 		.tick_ct = 40,
 	},
+	/* rt+net+time; rustc 1.63 */
+	{
+		.name = "1.22 rt+net+time",
+		.ranges = {{LAYOUT_VERSION(22, 0), LAYOUT_VERSION(22, 0)}},
+		.rustc_last = 63,
+		.size = 48, .symbol_size = 56, .value_at = 0,
+		.sched = WIRE_NO_FIELD, .id = 24, .id_tag = 16, .budget = 41, .runtime = 40, .handle = 8, .rng = 32, .flavor_tag = false,
+		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
+		.worker_handle = WIRE_NO_FIELD, .worker_index = WIRE_NO_FIELD,
+		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
+		.tick_ct = 536,
+	},
 	/* rt+net+time; rustc 1.85 */
 	{
 		.name = "1.22 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(22, 0), LAYOUT_VERSION(22, 0)}},
+		.rustc_last = 85,
 		.size = 48, .symbol_size = 56, .value_at = 8,
 		.sched = WIRE_NO_FIELD, .id = 24, .id_tag = 16, .budget = 40, .runtime = 42, .handle = 8, .rng = 32, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -439,6 +524,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.22 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(22, 0), LAYOUT_VERSION(22, 0)}},
+		.rustc_last = 95,
 		.size = 48, .symbol_size = 56, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 24, .id_tag = 16, .budget = 40, .runtime = 42, .handle = 8, .rng = 32, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -450,6 +536,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.22 rt",
 		.ranges = {{LAYOUT_VERSION(22, 0), LAYOUT_VERSION(22, 0)}},
+		.rustc_last = 63,
 		.size = 48, .symbol_size = 56, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 24, .id_tag = 16, .budget = 41, .runtime = 40, .handle = 8, .rng = 32, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -461,6 +548,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.22 rt",
 		.ranges = {{LAYOUT_VERSION(22, 0), LAYOUT_VERSION(22, 0)}},
+		.rustc_last = 85,
 		.size = 48, .symbol_size = 56, .value_at = 8,
 		.sched = WIRE_NO_FIELD, .id = 24, .id_tag = 16, .budget = 40, .runtime = 42, .handle = 8, .rng = 32, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -472,6 +560,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.22 rt",
 		.ranges = {{LAYOUT_VERSION(22, 0), LAYOUT_VERSION(22, 0)}},
+		.rustc_last = 95,
 		.size = 48, .symbol_size = 56, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = 24, .id_tag = 16, .budget = 40, .runtime = 42, .handle = 8, .rng = 32, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -483,6 +572,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.20.6-1.21.2 full",
 		.ranges = {{LAYOUT_VERSION(20, 6), LAYOUT_VERSION(21, 2)}},
+		.rustc_last = 95,
 		.size = 0, .symbol_size = 0, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = WIRE_NO_FIELD, .id_tag = WIRE_NO_FIELD, .budget = WIRE_NO_FIELD, .runtime = WIRE_NO_FIELD, .handle = WIRE_NO_FIELD, .rng = WIRE_NO_FIELD, .flavor_tag = false,
 		.mt_owner = 0, .mt_core = 16, .ct_owner = 0, .ct_core = 16,
@@ -494,6 +584,7 @@ static const struct layout_row rows[] = {
 	{
 		.name = "1.20.6-1.21.2 rt-multi-thread",
 		.ranges = {{LAYOUT_VERSION(20, 6), LAYOUT_VERSION(21, 2)}},
+		.rustc_last = 95,
 		.size = 0, .symbol_size = 0, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = WIRE_NO_FIELD, .id_tag = WIRE_NO_FIELD, .budget = WIRE_NO_FIELD, .runtime = WIRE_NO_FIELD, .handle = WIRE_NO_FIELD, .rng = WIRE_NO_FIELD, .flavor_tag = false,
 		.mt_owner = 0, .mt_core = 16, .ct_owner = 0, .ct_core = 16,
@@ -501,21 +592,11 @@ static const struct layout_row rows[] = {
 		.park = 8, .lifo = 0, .queue = 24, .tick_mt = 32, .plain_queue = false,
 		.tick_ct = 48,
 	},
-	/* rt+net+time; rustc 1.63 */
-	{
-		.name = "1.21.2 rt+net+time",
-		.ranges = {{LAYOUT_VERSION(21, 2), LAYOUT_VERSION(21, 2)}},
-		.size = 0, .symbol_size = 0, .value_at = 0,
-		.sched = WIRE_NO_FIELD, .id = WIRE_NO_FIELD, .id_tag = WIRE_NO_FIELD, .budget = WIRE_NO_FIELD, .runtime = WIRE_NO_FIELD, .handle = WIRE_NO_FIELD, .rng = WIRE_NO_FIELD, .flavor_tag = false,
-		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
-		.worker_handle = WIRE_NO_FIELD, .worker_index = WIRE_NO_FIELD,
-		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
-		.tick_ct = 592,
-	},
 	/* rt+net+time; rustc 1.85, 1.95 */
 	{
 		.name = "1.20.6-1.21.2 rt+net+time",
 		.ranges = {{LAYOUT_VERSION(20, 6), LAYOUT_VERSION(21, 2)}},
+		.rustc_last = 95,
 		.size = 0, .symbol_size = 0, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = WIRE_NO_FIELD, .id_tag = WIRE_NO_FIELD, .budget = WIRE_NO_FIELD, .runtime = WIRE_NO_FIELD, .handle = WIRE_NO_FIELD, .rng = WIRE_NO_FIELD, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
@@ -523,10 +604,23 @@ static const struct layout_row rows[] = {
 		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
 		.tick_ct = 576,
 	},
+	/* rt+net+time; rustc 1.63 */
+	{
+		.name = "1.20.0-1.21.2 rt+net+time",
+		.ranges = {{LAYOUT_VERSION(20, 0), LAYOUT_VERSION(21, 2)}},
+		.rustc_last = 63,
+		.size = 0, .symbol_size = 0, .value_at = 0,
+		.sched = WIRE_NO_FIELD, .id = WIRE_NO_FIELD, .id_tag = WIRE_NO_FIELD, .budget = WIRE_NO_FIELD, .runtime = WIRE_NO_FIELD, .handle = WIRE_NO_FIELD, .rng = WIRE_NO_FIELD, .flavor_tag = false,
+		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,
+		.worker_handle = WIRE_NO_FIELD, .worker_index = WIRE_NO_FIELD,
+		.park = WIRE_NO_FIELD, .lifo = WIRE_NO_FIELD, .queue = WIRE_NO_FIELD, .tick_mt = WIRE_NO_FIELD, .plain_queue = false,
+		.tick_ct = 592,
+	},
 	/* rt; rustc 1.63, 1.85, 1.95 */
 	{
 		.name = "1.20.0-1.21.2 rt",
 		.ranges = {{LAYOUT_VERSION(20, 0), LAYOUT_VERSION(21, 2)}},
+		.rustc_last = 95,
 		.size = 0, .symbol_size = 0, .value_at = 0,
 		.sched = WIRE_NO_FIELD, .id = WIRE_NO_FIELD, .id_tag = WIRE_NO_FIELD, .budget = WIRE_NO_FIELD, .runtime = WIRE_NO_FIELD, .handle = WIRE_NO_FIELD, .rng = WIRE_NO_FIELD, .flavor_tag = false,
 		.mt_owner = WIRE_NO_FIELD, .mt_core = WIRE_NO_FIELD, .ct_owner = 0, .ct_core = 16,

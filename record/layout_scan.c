@@ -130,6 +130,18 @@ static bool handle_fits(const struct layout_scan *s, const struct layout_row *ro
 	return (before <= 1 || (row->mt_owner == NO && before == ~0ULL)) && is_arc(s, at_u64(p, row->handle));
 }
 
+/*
+ * Whoever enters a runtime is given a seed: two u32, since 1.29 an Option of them, and all of it is other than 0 (but for one time in 2^31). Without that every row would
+ * fit where all else is 0, too.
+ */
+static bool rng_fits(const struct layout_row *row, const u8 *p)
+{
+	u32 words[3] = {0, 0, 1};
+
+	memcpy(words, p + row->rng, row->sched == NO ? 8 : 12);
+	return words[0] && words[1] && words[2];
+}
+
 /* What a Context says next to its scheduler: a parked worker runs no task, but the one that is the worker (since 1.22). */
 static bool fields_fit(const struct layout_scan *s, const struct layout_row *row, const u8 *p, const struct sched_seen *seen)
 {
@@ -147,7 +159,7 @@ static bool fields_fit(const struct layout_scan *s, const struct layout_row *row
 	}
 	if (id >= MAX_TASK_ID)
 		return false;
-	if (!at_u64(p, row->rng)) /* where all else is 0, too, every row would fit: whoever enters a runtime is given a seed */
+	if (!rng_fits(row, p))
 		return false;
 	return !(seen->has_core && seen->parked && seen->mt) || (runtime < NOT_ENTERED && !budget && id);
 }

@@ -63,9 +63,26 @@ static void scan_symtab(Elf *elf, Elf_Scn *scn, const GElf_Shdr *sh, struct toki
 	}
 }
 
+/* "rustc version 1.95.0 (...)": the compiler orders a struct's fields. The highest, where several took part. */
+static void read_comment(Elf_Scn *scn, struct tokio_elf *e)
+{
+	static const char prefix[] = "rustc version 1.";
+	Elf_Data *data = elf_getdata(scn, NULL);
+	const char *p = data ? data->d_buf : NULL, *end = p ? p + data->d_size : NULL;
+
+	while (p && (p = memmem(p, (size_t)(end - p), prefix, sizeof(prefix) - 1))) {
+		u32 minor = 0;
+
+		for (p += sizeof(prefix) - 1; p < end && isdigit((unsigned char)*p) && minor < 1000; p++)
+			minor = minor * 10 + (u32)(*p - '0');
+		e->rustc = (u32)max_u64(e->rustc, minor);
+	}
+}
+
 static int read_tables(Elf *elf, int fd, struct tokio_elf *e)
 {
 	u64 init_at = 0;
+	size_t names = 0;
 	GElf_Ehdr eh;
 	size_t n = 0;
 
@@ -85,9 +102,15 @@ static int read_tables(Elf *elf, int fd, struct tokio_elf *e)
 	}
 	if (e->n_tls_init && pread(fd, e->tls_init, e->n_tls_init, (off_t)init_at) != (ssize_t)e->n_tls_init)
 		e->n_tls_init = 0;
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		names = 0;
 	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		const char *name;
 		GElf_Shdr sh;
 
+		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_PROGBITS && (name = elf_strptr(elf, names, sh.sh_name)) &&
+		    !strcmp(name, ".comment"))
+			read_comment(scn, e);
 		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_SYMTAB) {
 			e->has_symtab = true;
 			scan_symtab(elf, scn, &sh, e);

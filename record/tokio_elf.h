@@ -35,6 +35,7 @@ struct tokio_elf {
 	u32 n_symbols;	 /* of Tokio's thread-locals: one per place and copy */
 	struct tokio_symbol symbols[TOKIO_MAX_SYMBOLS];
 	bool names_tokio; /* its panic locations name a source of Tokio's */
+	u32 rustc;	  /* 1.x that made it, by its .comment; 0 unknown */
 	char version[16]; /* "1.54.1"; "" unknown or several */
 };
 

@@ -147,7 +147,8 @@ static void put_task(const struct blocking_view *v, const struct block *k)
 	if (k->has_task)
 		(void)fprintf(v->out, "%*stask %llu\n", DETAIL_INDENT, "", (unsigned long long)k->task_id);
 	else if (k->runtime_id && !k->task_ids)
-		(void)fprintf(v->out, "%*stask unknown: Tokio before 1.22 keeps no id of it where it can be read\n", DETAIL_INDENT, "");
+		(void)fprintf(v->out, "%*stask unknown: Tokio before 1.22 keeps no id of it where it can be read\n",
+			      DETAIL_INDENT, "");
 	else if (k->holds && strcmp(k->holds, "runtime") == 0)
 		(void)fprintf(v->out, "%*sroot future (block_on) of this runtime: all its tasks wait\n", DETAIL_INDENT, "");
 }

@@ -81,7 +81,7 @@ struct block {
 	u64 stopped;		      /* in between, not part of dur, ns */
 	bool throttled;		      /* maybe, for its cgroup's cpu quota */
 	u64 place_count, place_total; /* blocks at its place, itself included, and what they took, ns; BLOCKS_BY_PLACE only */
-	u64 task_ids; /* 0: its Tokio keeps none, so that has_task says nothing */
+	u64 task_ids;		      /* 0: its Tokio keeps none, so that has_task says nothing */
 };
 
 struct blocks {

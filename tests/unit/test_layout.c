@@ -337,8 +337,8 @@ static void every_row_in_every_state(void **state)
 			find(&e, t, 6, m, &r);
 			assert_int_equal(r.threads, 4);
 			assert_false(r.symbol_agrees);
-			if (!is_split(&rows[k]) || has_mt(&rows[k])) /* before 1.22 nothing tells a build without workers */
-				assert_int_equal(r.is_partial, rows[k].sched == NO && has_mt(&rows[k]));
+			if (rows[k].sched == NO && has_mt(&rows[k])) /* the other scheduler's place is still to be seen */
+				assert_true(r.is_partial);
 			/* before 1.22 the budget is a byte that only a task in its poll shows */
 			if (is_split(&rows[k]) && st != IN_POLL && st != CURRENT_POLL) {
 				assert_int_equal(r.outcome, LAYOUT_AMBIGUOUS);
@@ -398,7 +398,8 @@ static void threads_in_different_states(void **state)
 		find(&e, t, 5, m, &r);
 		assert_int_equal(r.outcome, LAYOUT_FOUND);
 		assert_int_equal(r.threads, 4);
-		assert_int_equal(r.is_partial, is_split(&rows[k]) && !has_mt(&rows[k]));
+		if (has_mt(&rows[k])) /* both schedulers were seen */
+			assert_false(r.is_partial);
 		for (u32 i = 0; i < 5; i++)
 			expect_reading(&r, &rows[k], m, i);
 	}
@@ -546,6 +547,33 @@ static void the_most_votes_win(void **state)
 	find(&e, t, 3, m, &r);
 	assert_int_equal(r.outcome, LAYOUT_AMBIGUOUS);
 	assert_int_equal(r.candidates, 2);
+}
+
+/* rustc 1.63 and 1.85 order the fields differently, and on a parked thread of some versions all that would tell is 0: the compiler's name does. */
+static void the_compiler_decides(void **state)
+{
+	u32 n, tried = 0;
+	const struct layout_row *rows = layout_rows(&n);
+
+	for (u32 k = 0; k < n; k++) {
+		struct tokio_elf e = stripped_of(&rows[k], true);
+		struct fake_memory *m = fresh(state);
+		struct layout_thread t;
+		struct layout_result r;
+
+		if (rows[k].rustc_last >= 85)
+			continue;
+		t = tokio_thread(m, &rows[k], 0, CURRENT_POLL);
+		e.rustc = 63;
+		find(&e, &t, 1, m, &r);
+		assert_int_equal(r.outcome, LAYOUT_FOUND);
+		expect_reading(&r, &rows[k], m, 0);
+		e.rustc = 999; /* as the newest that was tried */
+		find(&e, &t, 1, m, &r);
+		assert_true(!r.row || r.row->rustc_last >= 85);
+		tried++;
+	}
+	assert_true(tried > 0);
 }
 
 /* A version that the table does not know yet: all rows are tried. */
@@ -892,6 +920,7 @@ int main(void)
 		cmocka_unit_test(contexts_that_are_none),
 		cmocka_unit_test(decoys_in_the_heap),
 		cmocka_unit_test(the_most_votes_win),
+		cmocka_unit_test(the_compiler_decides),
 		cmocka_unit_test(a_newer_version),
 		cmocka_unit_test(every_row_with_symbols),
 		cmocka_unit_test(symbols_alone),
