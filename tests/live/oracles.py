@@ -356,7 +356,7 @@ def hooks_of(ascope, program, folder, seconds, flavor):
     wrong, compared, errors = [], 0, []
     rows = {}
     for row in capture.polls:
-        if row["off_cpu"] >= MS and row["state"] == "complete":
+        if row["off_cpu"] >= MS:
             rows.setdefault(row["tid"], []).append(row)
     used, in_all = set(), 0
     for poll in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
@@ -367,8 +367,8 @@ def hooks_of(ascope, program, folder, seconds, flavor):
         off = poll["t1"] - poll["t0"] - poll["cpu_ns"] - poll["run_delay_ns"]
         mine = [row for row in rows.get(poll["tid"], []) if row["ts"] < poll["t1"] and poll["t0"] < row["ts"] + row["dur"]]
         used.update(row["id"] for row in mine)
-        if off < MS + MARGIN and not mine:
-            continue
+        if (off < MS + MARGIN and not mine) or any(row["state"] != "complete" for row in mine) or poll["t1"] > capture.end - 2 * TICK:
+            continue  # too short to tell, or cut by the capture
         in_all += 1
         text = f"poll of task {poll['task']} at {poll['t0']} tid {poll['tid']}, {(poll['t1'] - poll['t0']) / MS:.3f} ms, {off / MS:.3f} off the cpu"
         if len(mine) != 1:
