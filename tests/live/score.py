@@ -274,7 +274,7 @@ def compare_length(result, entry, rules):
         right = error <= PERIOD + JITTER and proven and entry.length <= row["dur_max"] + JITTER
     else:
         error = min(abs(row["dur"] - entry.length), abs(held - own))
-        unproven = entry.cpu_ns - row["on_cpu"]
+        unproven = min(entry.cpu_ns - row["on_cpu"], row["ts"] - entry.t0)
         if row["dur"] < entry.length and unproven > JITTER:
             # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves.
             delayed, error = True, max(0, error - unproven)

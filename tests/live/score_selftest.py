@@ -64,11 +64,13 @@ class Scoring(unittest.TestCase):
         self.assertEqual(len(self.outcome([], [contended]).false), 0)
 
     def test_cpu_time_before_the_first_wait_is_not_proven(self):
-        short = row(dur=37 * MS, dur_min=37 * MS, off_cpu=37 * MS)
+        late = {"ts": 1003 * MS, "dur": 37 * MS, "dur_min": 37 * MS}
+        short = row(**late, off_cpu=37 * MS)
         self.assertTrue(self.outcome([entry(cpu_ns=3 * MS)], [short]).agrees())
         self.assert_wrong("duration", [entry()], [short])
-        inside = row(dur=37 * MS, dur_min=37 * MS, off_cpu=34 * MS, on_cpu=3 * MS)
+        inside = row(**late, off_cpu=34 * MS, on_cpu=3 * MS)
         self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [inside])  # that time is in the row already
+        self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(dur=37 * MS, dur_min=37 * MS, off_cpu=37 * MS)])  # or behind it
         self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(dur=43 * MS, dur_min=43 * MS, off_cpu=43 * MS)])
 
     def test_a_block_within_a_longer_poll(self):
