@@ -35,7 +35,7 @@ class Call:
     """One entry of the log."""
 
     def __init__(self, fields):
-        self.t0, self.t1, self.run_delay, self.tid, kind, slow, self.made, self.child, _, name, frames = fields
+        self.t0, self.t1, self.run_delay, self.tid, kind, slow, self.made, self.child, self.cpu, name, frames = fields
         self.kind, self.slow = KINDS[kind], bool(slow)
         self.frames = [offset for offset in struct.unpack("<32I", frames) if offset]
         self.name = name.split(b"\0")[0].decode(errors="replace")
@@ -58,13 +58,13 @@ class Block:
 
     @property
     def slept(self):
-        """Without the time spent waiting for a cpu."""
-        return sum(c.t1 - c.t0 - c.run_delay for c in self.calls)
+        """Without the time spent executing and waiting for a cpu."""
+        return sum(c.t1 - c.t0 - c.cpu - c.run_delay for c in self.calls)
 
     @property
     def asleep(self):
-        """With it."""
-        return sum(c.t1 - c.t0 for c in self.calls)
+        """Until it had a cpu again."""
+        return sum(c.t1 - c.t0 - c.cpu for c in self.calls)
 
     def __str__(self):
         return f"{len(self.calls)} {self.kind} {self.slept / MS:.2f} ms at {self.t0} tid {self.tid} {self.name[-24:]}"

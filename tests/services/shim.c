@@ -38,11 +38,11 @@ struct entry {
 	uint64_t
 		run_delay; /* ns that the thread waited for a cpu meanwhile: /proc/thread-self/schedstat; if nothing sleeps: in the call itself */
 	uint32_t tid;
-	uint16_t kind;	/* enum kind; 0: not written (yet) */
-	uint16_t slow;	/* 1: slept */
-	uint64_t made;	/* when the call itself, which follows the sleep, had returned */
-	uint32_t child; /* of a new thread: its tid; tid is its creator's */
-	uint32_t reserved;
+	uint16_t kind;	     /* enum kind; 0: not written (yet) */
+	uint16_t slow;	     /* 1: slept */
+	uint64_t made;	     /* when the call itself, which follows the sleep, had returned */
+	uint32_t child;	     /* of a new thread: its tid; tid is its creator's */
+	uint32_t cpu;	     /* ns that the thread executed during t0 to t1, the clocks' own reading included */
 	char name[NAME_LEN]; /* the end of the path */
 	uint32_t frames
 		[MAX_FRAMES]; /* return addresses in the program, innermost first, as offsets from where it was loaded; of calls that slept */
@@ -98,12 +98,17 @@ __attribute__((constructor)) static void map_log(void)
 	backtrace(warm, 2); /* which loads libgcc, once */
 }
 
-static uint64_t now(void)
+static uint64_t clock_now(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now(void)
+{
+	return clock_now(CLOCK_MONOTONIC);
 }
 
 static uint64_t run_delay(void)
@@ -186,7 +191,7 @@ static void before(struct call *c, enum kind kind, char letter, const char *name
 	uint64_t random = (atomic_fetch_add(&calls, 1) + 1) * 0x9e3779b97f4a7c15ULL >> 32;
 	uint64_t ns = kind == KIND_READDIR ? 2000000 + random % 3000000 : 20000000 + random % 40000000;
 	struct timespec left = {.tv_sec = 0, .tv_nsec = (long)ns};
-	uint64_t delay;
+	uint64_t delay, cpu;
 	int saved = errno;
 
 	c->name = entries && name && (strstr(name, "slow-") || strstr(name, "fast-")) ? name : NULL;
@@ -198,9 +203,12 @@ static void before(struct call *c, enum kind kind, char letter, const char *name
 		note_stack(c->e.frames);
 	delay = run_delay();
 	c->e.t0 = now();
-	if (c->e.slow)
+	if (c->e.slow) {
+		cpu = clock_now(CLOCK_THREAD_CPUTIME_ID);
 		while (syscall(SYS_nanosleep, &left, &left) < 0 && errno == EINTR)
 			;
+		c->e.cpu = (uint32_t)(clock_now(CLOCK_THREAD_CPUTIME_ID) - cpu);
+	}
 	c->e.t1 = now();
 	if (c->e.slow)
 		c->e.run_delay = run_delay() - delay;
@@ -227,6 +235,7 @@ static void after(const struct call *c)
 	e->made = made;
 	e->run_delay = delay;
 	e->slow = c->e.slow;
+	e->cpu = c->e.cpu;
 	memcpy(e->frames, c->e.frames, sizeof(e->frames));
 }
 
