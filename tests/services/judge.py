@@ -124,15 +124,16 @@ def read_log(path):
     return [Call(fields) for fields in calls if fields[4] and (fields[1] or KINDS.get(fields[4]) == "thread")]
 
 
-def loop_threads(service, calls, result):
+def loop_threads(service, capture, calls, result):
     """The threads that run event loops, and a complaint where two ways of telling them differ."""
-    waiting = {c.tid for c in calls if c.kind == "epoll"}
+    waiting = {c.tid for c in calls if c.kind == "epoll" and c.t0 <= capture.end}
     if service.loop_threads == LOOPS:
         return waiting
     created = [c.child for c in calls if c.kind == "thread"]
     workers = set(created[:sum(workers for _, workers in service.runtimes)])
     if not waiting <= workers:
-        result.wrong.append(f"the log contradicts itself: {waiting - workers} wait in epoll_wait, but are not the first threads")
+        result.wrong.append(f"the log contradicts itself: {waiting - workers} wait in epoll_wait, but are not the first threads, "
+                            f"which are (tid, creator): {[(c.child, c.tid) for c in calls if c.kind == 'thread'][:12]}")
     return workers
 
 
@@ -170,7 +171,7 @@ def judge(service, capture, calls, idle):
         result.wrong.append("a tick is unproven")
     rows = [row for row in capture.rows if row["dur"] - row["runnable"] >= THRESHOLD]
     if calls is not None:
-        loops = loop_threads(service, calls, result)
+        loops = loop_threads(service, capture, calls, result)
         others = judge_calls(capture, calls, loops, rows, result)
         judge_real_calls(capture, calls, loops, result)
     else:
