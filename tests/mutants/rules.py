@@ -30,6 +30,9 @@ PREDICATE = mutants(
     ("predicate: no task id, no unconstrained poll", "	if (!f->task)\n		return false;", ""),
     ("predicate: local set", "return (struct role_facts){ROLE_IN_POLL, HOLDS_LOCALSET};", "return (struct role_facts){ROLE_PARKED, HOLDS_NOTHING};"),
     ("predicate: root future", "return (struct role_facts){ROLE_IN_POLL, HOLDS_ROOT};", "return (struct role_facts){ROLE_IN_POLL, HOLDS_RUNTIME};"),
+    ("predicate: unconstrained task of a local set", "	if (f->runtime == 0 && f->task && !(f->waiting && is_driver_wait(f->syscall)))", "	if (0)"),
+    ("predicate: drops while a runtime ends", "	if (!f->core && is_drop_at_shutdown(f))", "	if (0)"),
+    ("predicate: block_in_place has left the runtime, a drop has not", "f->flavor == FMT_FLAVOR_CURRENT_THREAD || f->runtime == 1;", "true;"),
     ("predicate: block_in_place is harmless", "return (struct role_facts){ROLE_BLOCK_IN_PLACE, HOLDS_NOTHING};",
      "return (struct role_facts){ROLE_IN_POLL, HOLDS_RUNTIME};"),
     ("predicate: block_on in spawn_blocking is harmless", "	if (in_budget && !f->task)", "	if (in_budget)"),
@@ -46,15 +49,19 @@ PREDICATE = mutants(
 
 CLASSES = mutants(
     CLASSIFY, ["test_classify"],
-    ("class: fault", "	if (kind == CALL_NONE && asleep_in_kernel)", "	if (0)"),
+    ("class: fault", "	if (kind == CALL_NONE && (asleep_in_kernel || f->state == 'S'))", "	if (0)"),
+    ("class: fault in state S (userfaultfd)", "	if (kind == CALL_NONE && (asleep_in_kernel || f->state == 'S'))", "	if (kind == CALL_NONE && asleep_in_kernel)"),
     ("class: sleep", "	if (kind == CALL_SLEEP)", "	if (0)"),
     ("class: lock", "	if (kind == CALL_FUTEX)", "	if (0)"),
     ("class: network", "	if (is_on_socket(f, kind))", "	if (0)"),
     ("class: disk by iowait", "	if (f->iowait)", "	if (0)"),
-    ("class: disk by file", "	if (fd_call && (f->fd_type == FD_REG || f->fd_type == FD_BLK))", "	if (0)"),
+    ("class: disk by file", "	if (kind == CALL_FD && (f->fd_type == FD_REG || f->fd_type == FD_BLK || f->fd_type == FD_DIR))", "	if (0)"),
+    ("class: poll on a file is none", "	if (kind == CALL_FD && (f->fd_type == FD_REG", "	if (fd_call && (f->fd_type == FD_REG"),
+    ("class: io_uring", "	if (kind == CALL_IO_URING)", "	if (0)"),
     ("class: disk by fsync", "	if (kind == CALL_FSYNC)", "	if (0)"),
     ("class: disk by path, in D only", "	if (kind == CALL_PATH && asleep_in_kernel)", "	if (kind == CALL_PATH)"),
-    ("class: pipe and tty", "	if (fd_call && (f->fd_type == FD_FIFO || f->fd_type == FD_CHR))", "	if (0)"),
+    ("class: pipe", "	if (fd_call && f->fd_type == FD_FIFO)", "	if (0)"),
+    ("class: tty and other devices", "	if (fd_call && f->fd_type == FD_CHR)", "	if (0)"),
     ("class: process", "	if (kind == CALL_CHILD || (kind == CALL_CLONE", "	if ((kind == CALL_CLONE"),
     ("class: process by clone with CLONE_VFORK only", "(f->arg0 & CLONE_VFORK_FLAG))", "true)"),
     ("class: event loop in a poll", "	if (kind == CALL_EPOLL || kind == CALL_POLL)", "	if (0)"),
@@ -71,7 +78,7 @@ POLLS = mutants(
     ("poll: unproven on-cpu evidence is unclassified", ".classified = p->proven || p->is_wait_only,", ".classified = true,"),
     ("poll: the largest part gives the class", "p->by_class[c].off > p->by_class[best].off)", "p->by_class[c].off < p->by_class[best].off)"),
     ("poll: mostly executing is cpu", "p->by_class[c].off >= p->on_cpu", "true"),
-    ("poll: possible length is bounded by the neighbours", "		row.dur_max = next_instant - p->prev_instant;", "		row.dur_max = row.dur;"),
+    ("poll: possible length is bounded by the neighbours", "		row.dur_max = next_instant - p->prev_instant - p->stopped;", "		row.dur_max = row.dur;"),
     ("poll: queue depths that make no sense are dropped", "r->queued <= MAX_QUEUED + 1", "true"),
 )
 
@@ -81,10 +88,24 @@ EDGES = mutants(
     ("edge: the first waking counts", "	if (t->state != RUN_OFF || t->out.ts_waking)", "	if (t->state != RUN_OFF)"),
     ("edge: death ends a block", "	t->exited = true;", "	t->exited = false;"),
     ("edge: nothing is paired across a gap", "	return t->seen && t->gap_at < iv->n_gaps && iv->gaps[t->gap_at].ts < ts;", "	(void)ts;\n	return false;"),
-    ("edge: still blocked at the end", "		t->poll.state = POLL_OPEN_END;\n	} else", "	} else"),
-    ("edge: blocked since before the start", "		t->poll.state = POLL_OPEN_START;\n	t->state = RUN_OFF;", "		t->poll.state = POLL_COMPLETE;\n	t->state = RUN_OFF;"),
+    ("edge: still blocked at the end", "		err = finish_out(iv, t, ts, false);\n		poll_is_open_end(&t->poll);", "		err = finish_out(iv, t, ts, false);"),
+    ("edge: blocked since before the start", "		t->poll.state = POLL_OPEN_START;\n	t->placed = true;", "	t->placed = true;"),
+    ("edge: running since before the start", "	if (is_open)\n		t->poll.state = POLL_OPEN_START;", ""),
+    ("edge: a stop is in no length", "		*(o->is_wait ? &i.off : &i.stopped) = woken - o->ts;", "		i.off = woken - o->ts;"),
+    ("edge: a stop does not end its poll", "	if (!r->is_wait && t->out.state != 'R' && !(is_stop(t->out.state) && t->poll.proven))", "	if (!r->is_wait && t->out.state != 'R')"),
+    ("edge: a dying thread is in no runtime", "	t->exited |= kind == OUT_DYING;", "	(void)kind;"),
     ("edge: a moving thread's snapshot is not believed", "	if (t->exited || e->on_cpu || !e->coherent || state == 'R')", "	if (t->exited || e->on_cpu || state == 'R')"),
     ("edge: an interrupt is no waker", "t->out.waker_tid = e->source ? 0 : e->waker_tid;", "t->out.waker_tid = e->waker_tid;"),
 )
 
-MUTANTS = PREDICATE + CLASSES + POLLS + EDGES
+NAMES = [
+    Mutant("name: dns", "report/wait_names.c", "\"getaddrinfo\"", "\"no_such_name\"", ["test_wait_names", "test_refine"]),
+    Mutant("name: a fault within a system call", "report/wait_names.c", "\"handle_mm_fault\"", "\"no_such_name\"", ["test_wait_names", "test_refine"]),
+    *[Mutant(f"name: {what}", "report/wait_names.c", f"{{\"{prefix}\", NULL,", "{\"no::such\", NULL,", ["test_wait_names"])
+      for what, prefix in (("mutex", "std::sys::sync::mutex"), ("rwlock", "std::sys::sync::rwlock"), ("condvar", "std::sys::sync::condvar"),
+                           ("channel", "std::sync::mpmc"), ("once", "std::sys::sync::once"), ("barrier", "std::sync::barrier"),
+                           ("park", "std::sys::sync::thread_parking"), ("stdio", "std::io::stdio"), ("block_on", "futures_executor"))],
+    Mutant("name: join", "report/wait_names.c", "{\"std::thread\", \"join\",", "{\"no::such\", \"join\",", ["test_wait_names"]),
+]
+
+MUTANTS = PREDICATE + CLASSES + NAMES + POLLS + EDGES
