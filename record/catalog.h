@@ -66,8 +66,7 @@ struct cat_copy {
 	u64 look_interval_ns;
 };
 
-#define CAT_COPIES (WIRE_COPIES + 1) /* that are read or may be: the main program is one, even without Tokio */
-#define MAX_COPIES 64		     /* that are remembered at all */
+#define MAX_COPIES 64 /* that are remembered; WIRE_COPIES of them are read */
 
 /* A program image of a target process. Owned by the catalog. */
 struct cat_process {

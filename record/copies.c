@@ -57,6 +57,16 @@ static u64 bias_of(const struct cat_mapping *m, struct module_tokio *t)
 	return m->start - m->file_off - t->slot.text_delta;
 }
 
+/* How many copies the kernel side is to read, now or when their runtimes are found. */
+static u32 copies_read(const struct cat_process *p)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < p->n_copies; i++)
+		n += !p->copies[i].refused && holds_tokio(p->copies[i].elf);
+	return n;
+}
+
 static const char *obstacle(const struct cat_process *p, struct module_tokio *exe, struct module_tokio *t)
 {
 	if (exe && exe->is_for_musl)
@@ -65,7 +75,7 @@ static const char *obstacle(const struct cat_process *p, struct module_tokio *ex
 		return "it reaches its thread-locals by TLS descriptors; build it without -mtls-dialect=gnu2";
 	if (t->slot.kind == TLS_SLOT_NONE)
 		return "no relocation tells where its thread-locals are";
-	return p->n_copies >= CAT_COPIES ? "there are too many copies in this process" : NULL;
+	return copies_read(p) >= WIRE_COPIES ? "there are too many copies in this process" : NULL;
 }
 
 static void tell_refused(struct catalog *cat, struct module_tokio *t, const char *why)

@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from live import RELEASE, Capture, Failure, Program, agree, check, main, record, recorder, rows_of, score  # noqa: E402
+from live import RELEASE, Capture, Failure, Program, Skip, agree, check, main, record, recorder, rows_of, score  # noqa: E402
 
 PLUGIN = RELEASE / "libplugin.so"
 SECONDS = 4  # of a recording
@@ -116,6 +116,31 @@ def library_in_python(work):
     return line
 
 
+REFUSED = """
+__thread int value = 1;
+const char *source(void) { return "/registry/tokio-1.54.1/src/runtime/context.rs"; }
+int get(void) { return value; }
+"""
+
+
+def library_that_cannot_be_read(work):
+    """One that was built for TLS descriptors: the recorder and the capture say so, and nothing is guessed."""
+    path = pathlib.Path(work) / "librefused.so"
+    build = subprocess.run(["cc", "-O2", "-fPIC", "-shared", "-mtls-dialect=gnu2", "-x", "c", "-", "-o", path], input=REFUSED, text=True, capture_output=True, check=False)
+    if build.returncode:
+        raise Skip(f"cc: {build.stderr.strip()[:200]}")
+    script = "import ctypes, sys, time; ctypes.CDLL(sys.argv[1]).get(); print('ready', flush=True); time.sleep(30)"
+    with Program(work, [sys.executable, "-c", script, str(path)]) as p:
+        p.await_line(r"^(ready)")
+        with recorder(work, "--duration", "0.5", "-p", p.process.pid) as r:
+            r.finish((0, 3))
+    said = r.err.read_text()
+    check("librefused.so" in said and "TLS descriptors" in said, f"the recorder said: {said}")
+    meta = Capture(work).query("SELECT value FROM meta WHERE key = 'tokio.unreadable'")
+    check(len(meta) == 1 and meta[0]["value"].startswith("librefused.so: "), f"meta: {meta}")
+    check(not runtimes(Capture(work)), "a runtime was found")
+
+
 def several_runtimes(work):
     """Four runtimes of one copy, one of which starts 1 s after the recording; workers go on as threads that join later."""
     truth = f"{work}/truth"
@@ -141,7 +166,7 @@ def several_runtimes(work):
     return line
 
 
-TESTS = [library_loaded_before, library_loaded_later, stripped_library_and_host, library_in_python, several_runtimes]
+TESTS = [library_loaded_before, library_loaded_later, stripped_library_and_host, library_in_python, library_that_cannot_be_read, several_runtimes]
 
 if __name__ == "__main__":
     sys.exit(main("copies:", TESTS, sys.argv[1:]))
