@@ -28,7 +28,7 @@ PREDICATE = mutants(
     ("predicate: unconstrained on current_thread", "return !(f->waiting && is_driver_wait(f->syscall));", "return false;"),
     ("predicate: a park of current_thread is no poll", "return !(f->waiting && is_driver_wait(f->syscall));", "return true;"),
     ("predicate: no task id, no unconstrained poll", "	if (!f->task)\n		return false;", ""),
-    ("predicate: local set", "return (struct role_facts){ROLE_IN_POLL, HOLDS_LOCALSET};", "return (struct role_facts){ROLE_PARKED, HOLDS_NOTHING};"),
+    ("predicate: local set", "if (in_budget && f->runtime == 0)\n\t\treturn (struct role_facts){ROLE_IN_POLL, HOLDS_LOCALSET};", "if (0)\n\t\treturn (struct role_facts){ROLE_IN_POLL, HOLDS_LOCALSET};"),
     ("predicate: root future", "return (struct role_facts){ROLE_IN_POLL, HOLDS_ROOT};", "return (struct role_facts){ROLE_IN_POLL, HOLDS_RUNTIME};"),
     ("predicate: unconstrained task of a local set", "	if (f->runtime == 0 && f->task && !(f->waiting && is_driver_wait(f->syscall)))", "	if (0)"),
     ("predicate: drops while a runtime ends", "	if (!f->core && is_drop_at_shutdown(f))", "	if (0)"),
