@@ -65,7 +65,7 @@ static __always_inline bool in_interrupt_guess(struct task_struct *cur)
 static __always_inline void send_core(const struct wire_layout *l, const struct wire_ctx *x, bool waits, u32 tgid, u32 tid)
 {
 	struct wire_core *e;
-	u64 part[8], from = x->core;
+	u64 part[4], from = x->core;
 
 	if (!l->want_core || x->status != WIRE_CTX_READ || !x->core || !(l->want_core & (1u << (x->flavor - 1))))
 		return;
@@ -83,7 +83,7 @@ static __always_inline void send_core(const struct wire_layout *l, const struct 
 			bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
 			return;
 		}
-		for (u32 k = 0; k < 8; k++)
+		for (u32 k = 0; k < sizeof(part) / 8; k++)
 			((u64 *)e->bytes)[i / 8 + k] = part[k];
 	}
 	submit(e, WIRE_CORE);
@@ -115,9 +115,11 @@ static __always_inline bool user_regs_of(struct task_struct *t, struct pt_regs *
 
 /*
  * Cgroup v2 freezes a thread by a sleep of its own (kernel/signal.c, do_freezer_trap), whose state is that of any other; the bit that tells is task->frozen.
- * It goes along as the state that v1 has for it since 6.1.
+ * It goes along as the state that v1 has for it since 6.1. The bit is set, too, while the parent of a vfork waits (kernel/fork.c, wait_for_vfork_done), for the
+ * freezer need not wait for that; but that wait is no sleep which a signal ends, and the trap is.
  */
-#define TASK_FROZEN 0x8000
+#define TASK_FROZEN	   0x8000
+#define TASK_INTERRUPTIBLE 0x0001
 
 static __always_inline void switch_out(void *ctx, bool preempt, struct task_struct *prev, u32 state)
 {
@@ -154,7 +156,7 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	e->h.tid = (u32)prev->pid;
 	e->ctx = x;
 	e->state = state;
-	if (waits && bpf_core_field_exists(prev->frozen) && BPF_CORE_READ_BITFIELD(prev, frozen))
+	if (waits && (state & TASK_INTERRUPTIBLE) && bpf_core_field_exists(prev->frozen) && BPF_CORE_READ_BITFIELD(prev, frozen))
 		e->state |= TASK_FROZEN;
 	e->preempt = preempt;
 	e->ustack = ustack;
@@ -426,7 +428,7 @@ int list_threads(struct bpf_iter__task *ctx)
 	row.tgid = (u32)t->tgid;
 	row.tid = (u32)t->pid;
 	row.state = t->__state;
-	if (row.state && bpf_core_field_exists(t->frozen) && BPF_CORE_READ_BITFIELD_PROBED(t, frozen))
+	if ((row.state & TASK_INTERRUPTIBLE) && bpf_core_field_exists(t->frozen) && BPF_CORE_READ_BITFIELD_PROBED(t, frozen))
 		row.state |= TASK_FROZEN;
 	row.fsbase = is_copied(t) ? 0 : t->thread.fsbase;
 	if (runs_user_code(t->flags, (u16)BPF_CORE_READ(regs, cs)) &&

@@ -18,6 +18,10 @@ enum {
 	MT_QUEUE_HEAD = 24, /* in that Arc: u64, low half the real head */
 };
 
+struct ctx_bytes {
+	u8 at[CTX_BYTES];
+};
+
 /* Reads at an offset that the verifier can bound: the context is copied as a whole. */
 static __always_inline u64 ctx_u64(const u8 *c, u32 off)
 {
@@ -123,20 +127,24 @@ static __always_inline int read_slots(const struct wire_layout *l, struct wire_c
 	return 0;
 }
 
-/* Before 1.29; before 1.22 budget and runtime are thread-locals of their own, too, and there is no task id. A function of its own: today's programs do not pay for it. */
-__attribute__((noinline)) int read_old(const struct wire_layout *l, struct wire_ctx *x, u64 base)
+/*
+ * Before 1.29; before 1.22 budget and runtime are thread-locals of their own, too, and there is no task id. A function of its own: today's programs do not pay
+ * for it. buf is the caller's, for the stack is small.
+ */
+__attribute__((noinline)) int read_old(const struct wire_layout *l, struct wire_ctx *x, u64 base, struct ctx_bytes *buf)
 {
-	u8 c[CTX_BYTES];
+	u8 *c;
 
-	if (!l || !x)
+	if (!l || !x || !buf)
 		return -1;
+	c = buf->at;
 	if (l->at == WIRE_NOWHERE) {
 		if (bpf_probe_read_user(c, 2, (void *)(base + (s64)l->at_budget)) ||
 		    bpf_probe_read_user(&x->runtime, 1, (void *)(base + (s64)l->at_runtime)))
 			return note_unread(x);
 		x->budget = c[0] == 1 ? 1 + c[1] : 0;
 	} else {
-		if (bpf_probe_read_user(c, sizeof(c), (void *)(base + (s64)l->at)))
+		if (bpf_probe_read_user(c, CTX_BYTES, (void *)(base + (s64)l->at)))
 			return note_unread(x);
 		read_fields(l, x, c);
 	}
@@ -152,7 +160,7 @@ __attribute__((noinline)) int read_old(const struct wire_layout *l, struct wire_
 /* What CONTEXT itself says. 0; -1 when there is nothing more to read: status then tells why. */
 static __always_inline int read_outer(const struct wire_layout *l, struct wire_ctx *x, u64 base)
 {
-	u8 c[CTX_BYTES];
+	struct ctx_bytes c;
 
 	x->status = WIRE_CTX_NO_LAYOUT;
 	x->gen = l->gen;
@@ -172,11 +180,11 @@ static __always_inline int read_outer(const struct wire_layout *l, struct wire_c
 		}
 	}
 	if (l->off_sched == WIRE_NO_FIELD)
-		return read_old(l, x, base);
-	if (bpf_probe_read_user(c, sizeof(c), (void *)(base + (s64)l->at)))
+		return read_old(l, x, base, &c);
+	if (bpf_probe_read_user(&c, sizeof(c), (void *)(base + (s64)l->at)))
 		return note_unread(x);
-	x->sched = ctx_u64(c, l->off_sched);
-	read_fields(l, x, c);
+	x->sched = ctx_u64(c.at, l->off_sched);
+	read_fields(l, x, c.at);
 	x->status = WIRE_CTX_READ;
 	return 0;
 }
@@ -210,27 +218,24 @@ static __always_inline bool is_inside(const struct wire_ctx *x)
 
 /*
  * Of several copies of Tokio the first in whose runtime the thread is; else as the first has it. Returns its number, below WIRE_COPIES. One copy costs a look
- * at one word more.
+ * at one word more. Read into *x anew each time: a second struct would not fit on the stack, which all functions that are called share.
  */
 static __always_inline u32 read_ctx(const struct wire_target *t, struct wire_ctx *x, u64 fs, bool only_task)
 {
-	if (only_task)
-		read_copy_task(&t->layout[0], x, fs);
-	else
-		read_copy(&t->layout[0], x, fs);
-	for (u32 i = 1; i < WIRE_COPIES; i++) {
-		struct wire_ctx other = {};
+	u32 i = 0;
 
-		if (!t->layout[i].valid || is_inside(x))
-			return 0;
+	for (u32 turn = 0; turn <= WIRE_COPIES; turn++) {
+		if (turn)
+			*x = (struct wire_ctx){};
 		if (only_task)
-			read_copy_task(&t->layout[i], &other, fs);
+			read_copy_task(&t->layout[i], x, fs);
 		else
-			read_copy(&t->layout[i], &other, fs);
-		if (is_inside(&other)) {
-			*x = other;
+			read_copy(&t->layout[i], x, fs);
+		if (is_inside(x) || (turn && !i)) /* none: the first one's word */
 			return i;
-		}
+		i = i + 1 < WIRE_COPIES && t->layout[i + 1].valid ? i + 1 : 0;
+		if (!turn && !i) /* there is but one */
+			return 0;
 	}
 	return 0;
 }

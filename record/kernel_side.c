@@ -114,7 +114,7 @@ static int load_programs(struct kernel_side *k, const char *verifier_log)
 		err = bpf_map__set_max_entries(k->skel->maps.uw_maps, k->opts.unwind.maps);
 	if (!err)
 		err = ascope_bpf__load(k->skel);
-	if (err == -EPERM || err == -EACCES) {
+	if ((err == -EPERM || err == -EACCES) && !verifier_log[0]) { /* the verifier says so, too, but with words */
 		log_error("not permitted to load BPF programs: needs root, or the capabilities CAP_BPF and CAP_PERFMON "
 			  "(sudo ascope record ..., or setcap cap_bpf,cap_perfmon,cap_sys_ptrace=ep)");
 		return err;

@@ -36,9 +36,9 @@ class Failed(Exception):
 
 
 def scenarios(binary):
-    """[(name, flavor, is quiet)] as the program lists them."""
+    """[(name, flavor, is quiet)] as the program lists them, those whose truth log holds all that happens."""
     text = subprocess.run([binary, "--list"], check=True, capture_output=True, text=True).stdout
-    return [(name, flavor, kind == "quiet") for name, flavor, kind, _ in (line.split("\t") for line in text.splitlines())]
+    return [(name, flavor, kind == "quiet") for name, flavor, kind, _ in (line.split("\t") for line in text.splitlines()) if kind != "unlogged"]
 
 
 class Turns:

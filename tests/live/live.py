@@ -56,7 +56,9 @@ def window_of(capture):
 def agree(name, capture, truths, min_must, within=False):
     """The capture's rows agree with the truth logs; returns the score's line."""
     entries = [entry for path in truths for entry in score.read_truth(path)]
-    result = score.score(name, entries, rows_of(capture), window_of(capture), within)
+    window = window_of(capture)
+    proven = score.proven_from(capture.query("SELECT tick_from FROM runtime"), window)
+    result = score.score(name, entries, rows_of(capture), window, score.Rules(within=within, proven=proven))
     # which poll is whose is what is tested here; the length of one that queued for a cpu depends on who else is on this machine
     result.wrong["duration"] = [text for text in result.wrong["duration"] if float(re.search(r"run delay ([0-9.]+) ms", text)[1]) < 1]
     check(result.agrees(), "\n".join([result.line(), *result.details()]))

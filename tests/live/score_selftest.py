@@ -196,14 +196,18 @@ class Scoring(unittest.TestCase):
         long = {"dur": 30 * MS, "dur_min": 30 * MS, "off_cpu": 30 * MS, "ts": 1010 * MS, "state": "open-start"}
         end = entry(t0=2950 * MS, t1=3100 * MS)
         ends = row(ts=2950 * MS, dur=50 * MS, off_cpu=50 * MS, state="open-end")
-        self.assertTrue(self.outcome([entry(), end], [row(**long), ends], window, cut=True).agrees())
+        all_along = entry(tid=9, t0=900 * MS, t1=4000 * MS)
+        both = row(tid=9, ts=1010 * MS, dur=1990 * MS, dur_min=1990 * MS, off_cpu=1990 * MS, state="open-both")
+        self.assertTrue(self.outcome([entry(), end, all_along], [row(**long), ends, both], window, cut=True).agrees())
+        result = self.outcome([entry(), end, all_along], [row(**long), ends, {**both, "state": "open-end"}], window, cut=True)
+        self.assertEqual([check for check, found in result.wrong.items() if found], ["state"])
         for rows, missed, wrong in [([ends], 1, {}), ([row(**{**long, "state": "complete"}), ends], 0, {"state": 1}),
                                     ([row(**{**long, "state": "open-end"}), ends], 0, {"state": 1}),
                                     ([row(**{**long, "dur": 25 * MS, "off_cpu": 25 * MS}), ends], 0, {"duration": 1})]:
             result = self.outcome([entry(), end], rows, window, cut=True)
             self.assertEqual((len(result.missed), result.agrees()), (missed, False))
             self.assertEqual({check: len(found) for check, found in result.wrong.items() if found}, wrong)
-        self.assertEqual(self.outcome([end], [ends], window, cut=True).complaints, ["no row is open-start"])
+        self.assertEqual(self.outcome([end], [ends], window, cut=True).complaints, ["no row is open-start", "no row is open-both"])
         # too little of it is to be seen
         self.assertEqual(self.outcome([entry(t1=1020 * MS), end], [ends], window, cut=True).missed, [])
 
