@@ -342,6 +342,7 @@ int catalog_scan_maps(struct catalog *c, struct cat_process *p, u64 ts)
 
 	if (err == -ENOMEM)
 		note_err(c, err);
+	p->is_rescanned |= !err;
 	return err;
 }
 

@@ -88,6 +88,7 @@ struct cat_process {
 	bool met_unknown;	   /* a stack ended at an address in no known mapping since then */
 	/* Tokio, filled by record/discover.c */
 	bool is_discovered;	      /* its maps were read once, and a runtime was looked for */
+	bool is_rescanned;	      /* its maps were read since copies of Tokio were looked for in them */
 	bool met_exe;		      /* the main program was looked at, and is among the copies if it may hold Tokio */
 	struct module_tokio *own_exe; /* when the module of the main program is not known; NULL */
 	bool is_stripped;	      /* the main program has no symbol table */

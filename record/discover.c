@@ -168,15 +168,22 @@ static int look_at_copies(struct discover *d, struct cat_process *p, u64 ts, u64
 	return err;
 }
 
-static int read_maps(struct discover *d, struct cat_process *p, u64 ts)
+/* What was mapped may hold a copy of Tokio, whoever has had the maps read: a stack at an address in no known mapping does, too. */
+static int refresh_copies(struct discover *d, struct cat_process *p)
 {
 	bool changed = false;
-	int err = catalog_scan_maps(d->cat, p, ts);
+	int err = p->is_rescanned ? copies_refresh(d->cat, p, &changed) : 0;
 
-	if (!err)
-		err = copies_refresh(d->cat, p, &changed);
+	p->is_rescanned = false;
 	p->unpublished |= changed;
 	return err;
+}
+
+static int read_maps(struct discover *d, struct cat_process *p, u64 ts)
+{
+	int err = catalog_scan_maps(d->cat, p, ts);
+
+	return err ? err : refresh_copies(d, p);
 }
 
 int discover_process(struct discover *d, struct cat_process *p, u64 ts)
@@ -212,6 +219,8 @@ static int keep_current(struct tick_ctx *t, struct cat_process *p)
 		if (err != -ENOMEM) /* others: it is gone */
 			err = 0;
 	}
+	if (!err && p->is_discovered)
+		err = refresh_copies(t->d, p);
 	return !err && p->unpublished ? tell_kernel(t->d, p) : err;
 }
 

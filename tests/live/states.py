@@ -470,18 +470,6 @@ def core_dump(work):
 
 # ---- cpus ----
 
-def pairs_of(entries, rows):
-    """Each entry with the poll that overlaps it most, where that is one to one."""
-    by_tid = {}
-    for row in rows:
-        by_tid.setdefault(row["tid"], []).append(row)
-    for entry in entries:
-        over = [(min(entry.t1, row["ts"] + row["dur"]) - max(entry.t0, row["ts"]), row["id"], row) for row in by_tid.get(entry.tid, [])]
-        over = [item for item in over if item[0] > 0]
-        if len(over) == 1:
-            yield entry, over[0][2]
-
-
 def contended(work):
     """Four busy threads for each CPU. What polls waited for a CPU is what the scheduler counted (schedstat), poll by poll."""
     with Fixture(work, "contended") as fixture, Recording(work, fixture.pid, 4) as recording:
@@ -497,10 +485,13 @@ def contended(work):
         check(f"contention: {long:,} polls lasted" .replace(",", " ") in recording.report("--blocking").replace(",", " "), "the report does not count them")
         (window,) = recording.query("SELECT ts_start, ts_end FROM capture")
         entries = [e for e in entries if window["ts_start"] <= e.t0 and e.t1 <= window["ts_end"]]
-        polls = recording.query("SELECT p.id, p.ts, p.dur, p.runnable, t.tid FROM poll AS p JOIN thread AS t ON t.id = p.thread_id WHERE p.dur > 0")
-        pairs = [(e, row) for e, row in pairs_of(entries, polls)]
-        ours, theirs = sum(row["runnable"] for _, row in pairs), sum(e.run_delay_ns for e, _ in pairs)
-        worst = max(abs(row["runnable"] - e.run_delay_ns) for e, row in pairs)
+        waits = {}
+        for row in recording.query("SELECT t.tid, iif(o.state = 'R', o.ts, o.ts_waking) AS ts, o.ts + o.dur AS ts_end FROM offcpu AS o "
+                                   "JOIN thread AS t ON t.id = o.thread_id WHERE o.dur IS NOT NULL AND (o.state = 'R' OR o.ts_waking IS NOT NULL)"):
+            waits.setdefault(row["tid"], []).append((row["ts"], row["ts_end"]))
+        pairs = [(e, within(waits.get(e.tid, []), e.t0, e.t1)) for e in entries]
+        ours, theirs = sum(runnable for _, runnable in pairs), sum(e.run_delay_ns for e, _ in pairs)
+        worst = max(abs(runnable - e.run_delay_ns) for e, runnable in pairs)
         check(len(pairs) >= 50, f"{len(pairs)} polls to compare")
         check(abs(ours - theirs) <= 0.03 * theirs, f"runnable {ours / MS:.1f} ms, run delay {theirs / MS:.1f} ms in {len(pairs)} polls")
         no_quota(recording)
