@@ -349,9 +349,14 @@ void kernel_side_start(struct kernel_side *k)
 
 void kernel_side_stop(struct kernel_side *k)
 {
+	if (k->started)
+		__atomic_store_n(&k->skel->bss->recording, 0, __ATOMIC_SEQ_CST);
+}
+
+void kernel_side_detach(struct kernel_side *k)
+{
 	if (!k->started)
 		return;
-	k->skel->bss->recording = 0;
 	ascope_bpf__detach(k->skel);
 	detach_markers(k);
 	for (u32 i = 0; i < k->n_samplers; i++)

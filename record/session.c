@@ -505,15 +505,16 @@ static int finish(struct session *s, u64 *stats)
 
 	kernel_side_stop(s->kernel);
 	s->end = clock_ns(CLOCK_MONOTONIC);
-	err = kernel_side_stats(s->kernel, stats);
+	err = put_clocks(s); /* before what takes long: the capture must not seem to last until then */
+	kernel_side_detach(s->kernel);
+	if (!err)
+		err = kernel_side_stats(s->kernel, stats);
 	if (!err)
 		err = drain(s);
 	if (!err)
 		err = throttle_watch_tick(s->throttle);
 	if (!err)
 		err = put_gap(s, stats, s->end);
-	if (!err)
-		err = put_clocks(s);
 	if (!err)
 		err = ksyms_copy(s->cat, &s->fs, s->w, s->ksyms.stext);
 	if (!err)
