@@ -40,8 +40,9 @@ const struct unwind_arrays *kernel_side_unwind_arrays(const struct kernel_side *
 
 int kernel_side_attach(struct kernel_side *k) __must_check; /* all links; records flow only after kernel_side_start() */
 void kernel_side_start(struct kernel_side *k);
-void kernel_side_stop(struct kernel_side *k);	/* no record after this; what is in the ring can still be drained */
-void kernel_side_detach(struct kernel_side *k); /* takes the programs away, after the stop; with uprobes that can last half a second */
+void kernel_side_stop(struct kernel_side *k); /* no record after this; what is in the ring can still be drained */
+void kernel_side_detach(
+	struct kernel_side *k); /* takes the programs away, after the stop; with uprobes that can last half a second */
 
 /*
  * Starts the helper and gives up all privileges of this process; everything below still works. -EOPNOTSUPP when this kernel asks for privileges
