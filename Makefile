@@ -112,7 +112,7 @@ accuracy: ## compare captures of all scenarios in three builds with what the pro
 	@python3 -B tests/accuracy/accuracy.py $(OUT) $(if $(DOC),--doc) $(ACCURACY)
 
 check-mutants: $(UNIT_TESTS) ## break each rule of what blocking is, one at a time: a test must notice
-	@python3 -B tests/mutants/mutants.py $(OUT)
+	@python3 -B tests/mutants/mutants.py $(OUT) $(if $(DOC),--doc)
 
 # SERVICES: names and options for tests/services/run.py
 check-services: all ## record three services from crates.io, built as their authors ship them, beside a truth log: minutes to build (root, BTF; doc/services.md)

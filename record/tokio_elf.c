@@ -8,8 +8,6 @@
 #include <gelf.h>
 #include <libelf.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -119,8 +117,10 @@ static int read_tables(Elf *elf, int fd, struct tokio_elf *e)
 	return 0;
 }
 
-/* "tokio-1.54.1/src/" as cargo's registry path puts it into panic locations. Several versions in one file leave it unknown. */
-static void find_version(const char *p, size_t n, struct tokio_elf *e)
+/*
+ * "tokio-1.54.1/src/" as cargo's registry path puts it into panic locations. Several versions in one file leave it unknown: false, there is no more to look for.
+ */
+static bool find_version(const char *p, size_t n, struct tokio_elf *e)
 {
 	static const char prefix[] = "/tokio-1.";
 	const char *end = p + n, *at = p;
@@ -138,41 +138,50 @@ static void find_version(const char *p, size_t n, struct tokio_elf *e)
 		e->names_tokio = true;
 		if (e->version[0] && strcmp(e->version, found) != 0) {
 			e->version[0] = 0;
-			return;
+			return false;
 		}
 		memcpy(e->version, found, sizeof(found));
+	}
+	return true;
+}
+
+/* Read and not mapped: a file that somebody cuts short meanwhile would kill this process. */
+static int find_version_in_file(int fd, struct tokio_elf *e)
+{
+	enum { PIECE = 1 << 20, OVERLAP = 64 /* longer than what is looked for */ };
+	_cleanup_free_ char *piece = malloc(PIECE);
+
+	if (!piece)
+		return -ENOMEM;
+	for (off_t at = 0;; at += PIECE - OVERLAP) {
+		ssize_t n = pread(fd, piece, PIECE, at);
+
+		if (n < 0)
+			return -errno;
+		if (!find_version(piece, (size_t)n, e) || n < PIECE)
+			return 0;
 	}
 }
 
 int tokio_elf_read(int fd, struct tokio_elf *ret)
 {
 	struct tokio_elf e = {0};
-	struct stat st;
 	Elf *elf;
-	void *map;
 	int err;
 
 	(void)elf_version(EV_CURRENT);
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!elf)
 		return -ENOEXEC;
 	err = read_tables(elf, fd, &e);
 	(void)elf_end(elf);
 	if (err)
 		return err;
-	if (!e.tls_memsz) { /* then there is no context, either, and nobody asks for the version */
+	if (e.tls_memsz) /* else there is no context, either, and nobody asks for the version */
+		err = find_version_in_file(fd, &e);
+	if (!err)
 		*ret = e;
-		return 0;
-	}
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map != MAP_FAILED) {
-		find_version(map, (size_t)st.st_size, &e);
-		(void)munmap(map, (size_t)st.st_size);
-	}
-	*ret = e;
-	return 0;
+	return err;
 }
 
 u64 tokio_elf_tls_back(const struct tokio_elf *e, u64 symbol_value)

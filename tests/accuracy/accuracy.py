@@ -91,7 +91,7 @@ def record_all(args):
 
 def failed_run(scenario, label, seconds, why):
     nothing = measure.score_dict(measure.score.Score(scenario[0]))
-    return {"scenario": scenario[0], "build": label, "quiet": scenario[2], "seconds": seconds, "verdict": "none", "losses": {}, "stolen": 0, "derived": 0, "why": "",
+    return {"scenario": scenario[0], "build": label, "quiet": scenario[2] == "quiet", "seconds": seconds, "verdict": "none", "losses": {}, "stolen": 0, "derived": 0, "why": "",
             "off": nothing, "cpu": nothing, "complaints": [why]}
 
 

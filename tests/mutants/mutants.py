@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Breaks each rule of what blocking is, one at a time, and demands that a test notices.
 
-    mutants.py OUT [--list] [--markdown FILE] [NAME...]
+    mutants.py OUT [--list] [--doc] [NAME...]
 
 A mutant is one replacement in one source file, of text that occurs there exactly once. For each, the file is changed in a copy of the tree (never in the
 tree itself), the unit tests named with it are built and run there, and at least one must fail: by a test's own verdict, not because it does not compile.
@@ -87,12 +87,25 @@ def forget(tree, mutant):
         os.remove(os.path.join(tree, "out", "unit", name))
 
 
+def write_doc(rows):
+    table = ["| rule | in | tests that fail when it is broken |", "|---|---|---|"]
+    table += [f"| {mutant.name} | `{mutant.file}` | {', '.join(f'`{d}`' for d in details)} |" for mutant, details in rows]
+    path = os.path.join(ROOT, "doc", "accuracy.md")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    new, n = re.subn(r"(<!-- mutants: make [^\n]*-->\n).*?(<!-- mutants: end -->)", lambda m: m[1] + "\n".join(table) + "\n" + m[2], text, flags=re.S)
+    if n != 1:
+        raise SystemExit(f"{path}: no place for the table")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(new)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Break each rule once; a test must notice.")
     parser.add_argument("out")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--markdown", metavar="FILE", help="write the table of rules and the tests that hold them")
+    parser.add_argument("--doc", action="store_true", help="write the table of rules and the tests that hold them into doc/accuracy.md")
     args = parser.parse_args()
     wanted = [m for m in MUTANTS if not args.names or any(name in m.name for name in args.names)]
     if args.list:
@@ -111,11 +124,8 @@ def main():
         rows.append((mutant, details))
         print(f"[{number}/{len(wanted)}] {outcome:<8} {mutant.name}: {'; '.join(details)}", flush=True)
     print(f"{len(wanted) - bad} of {len(wanted)} broken rules were noticed")
-    if args.markdown and not bad:
-        with open(args.markdown, "w", encoding="utf-8") as file:
-            file.write("| rule | in | tests that fail when it is broken |\n|---|---|---|\n")
-            for mutant, details in rows:
-                file.write(f"| {mutant.name} | `{mutant.file}` | {', '.join(f'`{d}`' for d in details)} |\n")
+    if args.doc and not bad and not args.names:
+        write_doc(rows)
     shutil.rmtree(tree, ignore_errors=True)
     return 1 if bad else 0
 
