@@ -72,7 +72,7 @@ def record_all(args):
         for scenario in listed:
             if args.scenario and scenario[0] not in args.scenario:
                 continue
-            long = scenario[2] and name == "release"
+            long = scenario[2] == "quiet" and name == "release"
             seconds = args.quiet_seconds if long else args.seconds
             label = f"{name}, twin's names" if args.twin and twin else name
             # Beside the build, not in /tmp, which may be a tmpfs: the scenario `file` must be able to wait for a disk.

@@ -268,6 +268,16 @@ kernel_skipped() {
 	{ echo "repeated: the kernel did not report $skipped_switches of the switches of this run, which had:"; cat "$work/outcome"; } >>"$repeated"
 }
 
+# Nor can a program or the kernel tell when the host takes a cpu away: it looks like running, for milliseconds. A run in which that happened may be repeated, once,
+# if lengths are all that was wrong with it.
+stolen_ticks() { awk '$1 == "cpu" { print $9 }' /proc/stat; }
+host_stole() { # TICKS_BEFORE TRY
+	local stolen=$(($(stolen_ticks) - $1))
+	[[ $2 == 1 && $stolen -gt 0 ]] || return 1
+	grep -q 'missed 0  false 0 .*wrong duration [0-9]*  (' "$work/outcome" || return 1
+	{ echo "repeated: the host took $((stolen * 10)) ms of cpu time from this run, which had:"; cat "$work/outcome"; } >>"$repeated"
+}
+
 usage() {
 	echo "usage: run.sh all | SCENARIO..." >&2
 	awk 'NF { line = line " " $1 } END { print "scenarios:" line }' <<<"$scenarios" >&2
@@ -301,9 +311,10 @@ for name in "${names[@]}"; do
 		# Beside the build, not in /tmp, which may be a tmpfs: the scenario `file` must be able to wait for a disk.
 		work=$(mktemp -d "$root/out/live.XXXXXX") || exit 1
 		# shellcheck disable=SC2086 # the options are words
+		stolen_before=$(stolen_ticks)
 		"run_$how" "$name" "$flavor" "$minimum" $options >"$work/outcome" 2>&1
 		code=$?
-		[[ $code != 0 && $try -lt 3 ]] && kernel_skipped || break
+		[[ $code != 0 && $try -lt 3 ]] && { kernel_skipped || host_stole "$stolen_before" "$try"; } || break
 		cleanup
 	done
 	if [[ $code == 0 ]]; then
