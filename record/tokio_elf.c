@@ -167,9 +167,12 @@ int tokio_elf_read(int fd, struct tokio_elf *ret)
 {
 	struct tokio_elf e = {0};
 	Elf *elf;
+	char c;
 	int err;
 
 	(void)elf_version(EV_CURRENT);
+	if (pread(fd, &c, 1, 0) < 0) /* what libelf says of it is less */
+		return -errno;
 	elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!elf)
 		return -ENOEXEC;
