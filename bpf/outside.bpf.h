@@ -48,8 +48,9 @@ static __always_inline void note_copied(const struct wire_ctx *x, const struct t
 {
 	u8 yes = 1;
 
-	if (!is_copied(parent) &&
-	    (x->status != WIRE_CTX_READ || (!x->sched && !x->budget && !x->task && x->runtime == WIRE_NOT_ENTERED)))
+	/* what could not be read may be inside: a child that is taken for its parent's task is the worse mistake */
+	if (!is_copied(parent) && (x->status == WIRE_CTX_NO_LAYOUT || (x->status == WIRE_CTX_READ && !x->sched && !x->budget &&
+								       !x->task && x->runtime == WIRE_NOT_ENTERED)))
 		return;
 	copied_ever = 1;
 	bpf_map_update_elem(&copied, &child, &yes, BPF_ANY);

@@ -80,6 +80,8 @@ def record_all(args):
             try:
                 yield measure.measure(ascope, binary, scenario, folder, build=label, seconds=seconds, turns=turns, names=names,
                                       target=twin if args.twin else None)
+            except measure.Skipped as why:
+                print(f"skipped: {scenario[0]}: {why}")
             except (measure.Failed, OSError, ValueError, subprocess.SubprocessError) as error:
                 yield failed_run(scenario, label, seconds, f"{type(error).__name__}: {error}")
             finally:

@@ -31,6 +31,10 @@ READY_SECONDS = 20
 LEAVE_SECONDS = 20
 
 
+class Skipped(Exception):
+    """What the scenario needs is not here."""
+
+
 class Failed(Exception):
     """A run that says nothing: the fixture or ascope did not do what it was told."""
 
@@ -97,7 +101,7 @@ class Fixture:
         if line.strip() != "ready":
             text = self.error_text()
             self.__exit__()
-            raise Failed(f"the fixture did not say ready: {line!r} {text}")
+            raise (Skipped if text.startswith("skip: ") else Failed)(f"the fixture did not say ready: {line!r} {text}")
         return self
 
     def __exit__(self, *_):
