@@ -220,10 +220,12 @@ static __always_inline bool is_inside(const struct wire_ctx *x)
  * Of several copies of Tokio the first in whose runtime the thread is; else as the first has it. Returns its number, below WIRE_COPIES. One copy costs a look
  * at one word more. Read into *x anew each time: a second struct would not fit on the stack, which all functions that are called share.
  */
-static __always_inline u32 read_ctx(const struct wire_target *t, struct wire_ctx *x, u64 fs, bool only_task)
+__attribute__((noinline)) int read_ctx_of(const struct wire_target *t, struct wire_ctx *x, u64 fs, int only_task)
 {
 	u32 i = 0;
 
+	if (!t || !x)
+		return 0;
 	for (u32 turn = 0; turn <= WIRE_COPIES; turn++) {
 		if (turn)
 			*x = (struct wire_ctx){};
@@ -232,12 +234,19 @@ static __always_inline u32 read_ctx(const struct wire_target *t, struct wire_ctx
 		else
 			read_copy(&t->layout[i], x, fs);
 		if (is_inside(x) || (turn && !i)) /* none: the first one's word */
-			return i;
+			return (int)i;
 		i = i + 1 < WIRE_COPIES && t->layout[i + 1].valid ? i + 1 : 0;
 		if (!turn && !i) /* there is but one */
 			return 0;
 	}
 	return 0;
+}
+
+static __always_inline u32 read_ctx(const struct wire_target *t, struct wire_ctx *x, u64 fs, bool only_task)
+{
+	u32 copy = (u32)read_ctx_of(t, x, fs, only_task);
+
+	return copy < WIRE_COPIES ? copy : 0; /* the verifier does not know what a function returns */
 }
 
 /* The depth of the worker's own queues, for "who paid"; called in a poll only. Left 0 when it cannot be read or makes no sense. */
