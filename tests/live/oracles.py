@@ -394,6 +394,9 @@ def hooks_of(ascope, program, folder, seconds, flavor):
     errors.sort()
     notes = [f"{in_all} polls of 1 ms and more off the cpu, {compared} compared; |off cpu - Tokio's|: median {quantile(errors, 0.5) / US:.0f} us, "
              f"99 % {quantile(errors, 0.99) / US:.0f}, worst {quantile(errors, 1) / US:.0f} us; {capture.verdict}, losses {capture.losses}"]
+    if len(wrong) <= compared // 1000:  # what the host takes from a thread lies between the two clocks: one in a thousand, told all the same
+        notes += [f"{flavor}: one of {compared}: {text}" for text in wrong]
+        wrong = []
     if compared < 100:
         wrong.append(f"too little to compare: {compared} polls")
     return wrong, notes
