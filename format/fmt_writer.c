@@ -24,10 +24,17 @@
 #define BLOCK_PAYLOAD (1u << 20) /* or this many bytes of row payloads */
 #define MAX_KINDS     32u
 
-struct fmt_writer {
+/* The sink of a writer that was given an fd. */
+struct fd_sink {
 	int fd;
+	bool is_file;
+	u64 bytes; /* in it */
+};
+
+struct fmt_writer {
+	struct fmt_sink sink;
+	struct fd_sink fd;
 	int err;
-	bool seekable;
 	bool finished;
 	u8 uuid[16];
 	u32 n_kinds;
@@ -42,21 +49,36 @@ struct fmt_writer {
 	struct fmt_writer_stats stats;
 };
 
-static int write_at_end(struct fmt_writer *w, const void *p, size_t n)
+static int fd_sink_write(void *ctx, const void *p, size_t n)
 {
-	int err = fd_write_full(w->fd, p, n);
+	struct fd_sink *s = ctx;
+	int err = fd_write_full(s->fd, p, n);
 
-	if (err) {
-		w->err = err;
-		if (w->seekable && ftruncate(w->fd, (off_t)w->stats.bytes) < 0)
-			return err; /* a torn block at the end is what readers skip */
-		return err;
-	}
-	w->stats.bytes += n;
-	return 0;
+	if (err && s->is_file)
+		(void)!ftruncate(s->fd, (off_t)s->bytes); /* a torn block at the end is what readers skip */
+	s->bytes += err ? 0 : n;
+	return err;
 }
 
-int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret)
+static int fd_sink_sync(void *ctx)
+{
+	const struct fd_sink *s = ctx;
+
+	return s->is_file && fdatasync(s->fd) < 0 ? -errno : 0;
+}
+
+static int write_at_end(struct fmt_writer *w, const void *p, size_t n)
+{
+	int err = w->sink.write(w->sink.ctx, p, n);
+
+	if (err)
+		w->err = err;
+	else
+		w->stats.bytes += n;
+	return err;
+}
+
+static int writer_new(int fd, const struct fmt_sink *sink, const u8 uuid[16], int level, struct fmt_writer **ret)
 {
 	struct fmt_file_header h = {.version = FMT_VERSION, .header_size = FMT_HEADER_SIZE};
 	const struct fmt_kind *kinds;
@@ -67,9 +89,9 @@ int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret
 
 	if (!w)
 		return -ENOMEM;
-	w->fd = fd;
+	w->fd = (struct fd_sink){.fd = fd, .is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode)};
+	w->sink = sink ? *sink : (struct fmt_sink){.ctx = &w->fd, .write = fd_sink_write, .sync = fd_sink_sync};
 	w->level = level;
-	w->seekable = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	memcpy(w->uuid, uuid, 16);
 	memcpy(h.uuid, uuid, 16);
 	kinds = fmt_kinds(&w->n_kinds);
@@ -91,6 +113,16 @@ int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret
 	}
 	*ret = w;
 	return 0;
+}
+
+int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret)
+{
+	return writer_new(fd, NULL, uuid, level, ret);
+}
+
+int fmt_writer_new_to(const struct fmt_sink *sink, const u8 uuid[16], int level, struct fmt_writer **ret)
+{
+	return writer_new(-1, sink, uuid, level, ret);
 }
 
 struct fmt_writer *fmt_writer_free(struct fmt_writer *w)
@@ -167,6 +199,14 @@ static int writer_fail(struct fmt_writer *w, int err)
 	return w->err;
 }
 
+/* The kernel reports a lost write once: never trust a retry. */
+static int sync_sink(struct fmt_writer *w)
+{
+	int err = w->sink.sync(w->sink.ctx);
+
+	return err ? writer_fail(w, err) : 0;
+}
+
 int fmt_writer_flush(struct fmt_writer *w)
 {
 	struct fmt_block_header h = {.type = FMT_BLOCK_DATA};
@@ -222,11 +262,7 @@ int fmt_writer_sync(struct fmt_writer *w)
 {
 	int err = fmt_writer_flush(w);
 
-	if (err)
-		return err;
-	if (w->seekable && fdatasync(w->fd) < 0)
-		return writer_fail(w, -errno); /* the kernel reports a lost write once: never trust a retry */
-	return 0;
+	return err ? err : sync_sink(w);
 }
 
 int fmt_writer_finish(struct fmt_writer *w)
@@ -250,11 +286,7 @@ int fmt_writer_finish(struct fmt_writer *w)
 		return writer_fail(w, err);
 	fmt_trailer_encode(&t, trailer);
 	err = write_at_end(w, trailer, sizeof(trailer));
-	if (err)
-		return err;
-	if (w->seekable && fdatasync(w->fd) < 0)
-		return writer_fail(w, -errno);
-	return 0;
+	return err ? err : sync_sink(w);
 }
 
 const struct fmt_writer_stats *fmt_writer_stats(const struct fmt_writer *w)

@@ -25,10 +25,21 @@ struct fmt_writer_stats {
 	u64 blocks;
 };
 
+/* Where the bytes go, in order and once; record/output.c has one that watches the disk and its limits. */
+struct fmt_sink {
+	void *ctx; /* borrowed */
+	/* All n bytes, or -errno and, as far as that can be done, none of them. */
+	int (*write)(void *ctx, const void *p, size_t n);
+	int (*sync)(
+		void *ctx); /* to the disk, where there is one. 0 or -errno, after which no byte before it may be trusted to be there */
+};
+
 /*
- * Starts a capture on fd (borrowed, opened for writing, at its start). level is zstd's, 1..19. Writes the header at once: 0 or -errno of write(2).
+ * Starts a capture. level is zstd's, 1..19. Writes the header at once: 0, -ENOMEM or what the sink says. With an fd (borrowed, opened for writing, at its
+ * start) a write that failed is cut off again where that can be done.
  */
 int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret) __must_check;
+int fmt_writer_new_to(const struct fmt_sink *sink, const u8 uuid[16], int level, struct fmt_writer **ret) __must_check;
 struct fmt_writer *fmt_writer_free(struct fmt_writer *w); /* accepts NULL; does not finish, does not close fd; returns NULL */
 
 /*
