@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <xxhash.h>
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -26,7 +27,9 @@
 #include "report/db.h"
 #include "report/load.h"
 #include "report/refine.h"
+#include "report/schema_sql.h"
 #include "report/symbolize.h"
+#include "version.h"
 
 struct capture_db {
 	sqlite3 *handle;
@@ -82,8 +85,31 @@ static bool column_is(sqlite3_stmt *row, int col, const char *s)
 	return t && strcmp(t, s) == 0;
 }
 
+/* What made a database. Another ascope may have other columns, or come to other results from the same capture. */
+struct maker_text {
+	char s[96];
+};
+
+static struct maker_text maker_text(void)
+{
+	struct maker_text t;
+
+	(void)snprintf(t.s, sizeof(t.s), "%s %s %016llx", ASCOPE_VERSION, ASCOPE_GIT_ID,
+		       (unsigned long long)XXH3_64bits(schema_sql, strlen(schema_sql)));
+	return t;
+}
+
+static int note_maker(sqlite3 *db)
+{
+	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
+	struct maker_text maker = maker_text();
+	int err = db_prepare(db, "INSERT OR REPLACE INTO meta VALUES ('ascope.maker', ?)", &ins);
+
+	return err ? err : db_run(ins, (struct db_val[]){db_text(maker.s)}, 1);
+}
+
 /*
- * 1: a database of ascope, made from this capture by this version; 0: of ascope, but stale; -EEXIST: something else; negative
+ * 1: a database of ascope, made from this capture by this very ascope; 0: of ascope, but stale; -EEXIST: something else; negative
  * errno: not there or unreadable.
  */
 static int check_db(const struct opening *op, const char *path)
@@ -102,10 +128,12 @@ static int check_db(const struct opening *op, const char *path)
 		err = db_get_s64(db, "PRAGMA user_version", &version);
 	if (err || version != SCHEMA_VERSION)
 		return err;
-	if (db_prepare(db, "SELECT uuid, size, mtime FROM capture", &row) < 0 || db_step(row) != 1)
+	if (db_prepare(db, "SELECT uuid, size, mtime, (SELECT value FROM meta WHERE key = 'ascope.maker') FROM capture", &row) <
+		    0 ||
+	    db_step(row) != 1)
 		return 0;
 	return column_is(row, 0, op->uuid) && (u64)sqlite3_column_int64(row, 1) == op->src.size &&
-	       (u64)sqlite3_column_int64(row, 2) == op->src.mtime;
+	       (u64)sqlite3_column_int64(row, 2) == op->src.mtime && column_is(row, 3, maker_text().s);
 }
 
 /* ---- making ---- */
@@ -127,6 +155,8 @@ static int fill_db(sqlite3 *db, struct fmt_reader *r, const struct opening *op)
 		err = load_capture(db, r, &op->src);
 	if (!err)
 		err = db_exec(db, "BEGIN");
+	if (!err)
+		err = note_maker(db);
 	if (!err)
 		err = add_names(db, op);
 	if (!err)

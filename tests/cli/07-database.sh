@@ -15,6 +15,11 @@ equal "$(stat -c %i:%Y demo.ascope.db)" "$before"
 touch -d '2001-01-01' demo.ascope
 q
 [ "$(stat -c %i demo.ascope.db)" != "${before%%:*}" ] || die 'a stale database was used'
+# another ascope made it: its columns or its results may be others
+before=$(stat -c %i demo.ascope.db)
+python3 -c 'import sqlite3; db = sqlite3.connect("demo.ascope.db"); db.execute("UPDATE meta SET value = value || 1 WHERE key = \"ascope.maker\""); assert db.total_changes == 1; db.commit()'
+q
+[ "$(stat -c %i demo.ascope.db)" != "$before" ] || die 'the database of another ascope was used'
 rm demo.ascope.db
 q --no-cache
 [ ! -e demo.ascope.db ] || die '--no-cache left a database'
