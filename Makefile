@@ -171,7 +171,7 @@ $(OUT)/gen/libraries_txt.c: report/libraries.txt
 $(OUT)/gen/version.h: FORCE
 	@mkdir -p $(@D); printf '#pragma once\n#define ASCOPE_VERSION "%s"\n#define ASCOPE_GIT_ID "%s"\n' '$(VERSION)' '$(GIT_ID)' >$@.tmp; \
 	  if cmp -s $@.tmp $@; then rm $@.tmp; else mv $@.tmp $@; fi
-FORCE:
+.PHONY: FORCE
 
 $(OUT)/gen/%.bpf.o: bpf/%.bpf.c
 	$(call msg,BPF,$@)
