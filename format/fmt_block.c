@@ -98,7 +98,7 @@ void fmt_block_header_encode(const struct fmt_block_header *h, u8 out[FMT_BLOCK_
 	p = put_le(p, h->sections, 4);
 	p = put_le(p, h->ts_first, 8);
 	p = put_le(p, h->ts_last, 8);
-	p = put_le(p, 0, 8);
+	p = put_le(p, h->type == FMT_BLOCK_COPY ? h->copy_of : 0, 8);
 	p = put_le(p, h->payload_sum, 8);
 	p = put_le(p, h->uuid_lo, 8);
 	put_sum(out, p);
@@ -123,7 +123,7 @@ int fmt_block_header_decode(struct fmt_cursor *c, struct fmt_block_header *ret)
 	h.sections = cur_le32(&in, "section count");
 	h.ts_first = cur_le64(&in, "first timestamp");
 	h.ts_last = cur_le64(&in, "last timestamp");
-	(void)cur_le64(&in, "reserved");
+	h.copy_of = cur_le64(&in, "copied block");
 	h.payload_sum = cur_le64(&in, "payload checksum");
 	h.uuid_lo = cur_le64(&in, "block uuid");
 	if (in.err)
@@ -131,6 +131,10 @@ int fmt_block_header_decode(struct fmt_cursor *c, struct fmt_block_header *ret)
 	/* no number may come behind UINT64_MAX, and none may come twice */
 	if (h.payload_size > FMT_MAX_PAYLOAD || h.raw_size > FMT_MAX_RAW || h.sections > FMT_MAX_SECTIONS || h.seq == UINT64_MAX)
 		return cur_fail(c, -EBADMSG, "block header over a limit");
+	if (h.type != FMT_BLOCK_COPY)
+		h.copy_of = 0; /* reserved there */
+	else if (h.copy_of >= h.seq)
+		return cur_fail(c, -EBADMSG, "copy of a block behind it");
 	*ret = h;
 	return 0;
 }

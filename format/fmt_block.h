@@ -26,6 +26,7 @@ struct fmt_block_header {
 	u32 rows;
 	u32 sections;
 	u64 ts_first, ts_last;
+	u64 copy_of;	 /* FMT_BLOCK_COPY: sequence number of the dictionary block; else 0 */
 	u64 payload_sum; /* xxh3-64 of the payload as stored */
 	u64 uuid_lo;	 /* first 8 bytes of the capture's uuid: a block of another capture is not taken for ours */
 };

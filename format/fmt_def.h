@@ -41,8 +41,10 @@ enum fmt_limit {
 };
 
 enum fmt_block_type {
-	FMT_BLOCK_DATA = 1,   /* records: dictionary entries and events */
-	FMT_BLOCK_FOOTER = 2, /* the index of blocks; last; redundant */
+	FMT_BLOCK_EVENTS = 1,	  /* events (kinds from 32 on) */
+	FMT_BLOCK_FOOTER = 2,	  /* the index of blocks and totals; last; redundant */
+	FMT_BLOCK_DICTIONARY = 3, /* dictionary entries and facts (kinds below 32) */
+	FMT_BLOCK_COPY = 4,	  /* the payload of an earlier dictionary block again */
 };
 
 enum fmt_encoding {

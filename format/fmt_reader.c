@@ -4,37 +4,31 @@
  *
  * The position `off` always stands at the place where the next block is expected. A block is taken when its header's checksum, its
  * capture's uuid, its payload's checksum and its decoding all hold. Otherwise:
- *  - header bad: search byte by byte for the next block magic whose header holds (a header is 80 bytes with a checksum of its own, so its size can be trusted);
- *  - header good, payload bad: the block is damaged; go on behind it.
+ *  - header bad: search for the next block magic whose header holds (a header is 80 bytes with a checksum of its own, so its size can be trusted);
+ *  - header good, payload bad: the block is damaged; go on behind it, or, where nothing holds there, at the next header in its payload.
  * A sequence number lower than expected is a duplicate (spliced or repeated bytes) and is skipped as damaged, so that nothing is counted twice.
+ * A number higher than expected is a hole: before the block behind it is taken, the copies of those that are missing are looked for and delivered.
+ *
+ * All of it is linear in the size of the file: `off` only grows (search within payloads has a budget), and so does the place `ahead` at which
+ * copies are looked for, because copies lie in the order of what they repeat.
  */
 #include "format/fmt_reader.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <xxhash.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "format/fmt_block.h"
 #include "format/fmt_codec.h"
+#include "format/fmt_reader_impl.h"
+#include "format/fmt_source.h"
 
-struct fmt_reader {
-	const u8 *map;
-	size_t size;
-	u64 off;
-	u64 next_seq;
-	bool at_end;
-	struct fmt_file_info info;
-	struct fmt_health health;
-	ZSTD_DCtx *zstd;
-	u8 *raw; /* FMT_MAX_RAW bytes at most, grown to what is needed */
-	size_t raw_cap;
-	struct fmt_arena arena;
-	struct fmt_section *sections; /* FMT_MAX_SECTIONS */
-};
+static const u8 block_magic[4] = {0x41, 0x42, 0x4c, 0x4b}; /* FMT_BLOCK_MAGIC as it lies in the file */
+
+/* ---- open and close ---- */
 
 static void diag_set(struct fmt_diag *d, u64 off, const char *what)
 {
@@ -44,45 +38,26 @@ static void diag_set(struct fmt_diag *d, u64 off, const char *what)
 	(void)snprintf(d->what, sizeof(d->what), "%s", what ? what : "unknown");
 }
 
-static int map_file(struct fmt_reader *r, const char *path)
-{
-	_cleanup_close_ int fd =
-		open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO is refused below, not waited for */
-	struct stat st;
-	void *p;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	if (!S_ISREG(st.st_mode))
-		return -ESPIPE;
-	r->size = (size_t)st.st_size;
-	if (!r->size)
-		return 0;
-	p = mmap(NULL, r->size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	r->map = p;
-	return 0;
-}
-
 static int read_header(struct fmt_reader *r, struct fmt_diag *reterr)
 {
-	struct fmt_cursor c = cur_init(r->map, r->size);
+	u8 bytes[FMT_HEADER_SIZE];
+	ssize_t n = fmt_source_read(&r->src, 0, bytes, sizeof(bytes));
 	struct fmt_file_header h;
-	int err = fmt_file_header_decode(&c, &h);
+	struct fmt_cursor c;
+	int err;
 
+	if (n < 0)
+		return (int)n;
+	c = cur_init(bytes, (size_t)n);
+	err = fmt_file_header_decode(&c, &h);
 	if (err) {
 		diag_set(reterr, 0, c.what);
 		return err;
 	}
 	r->info = (struct fmt_file_info){.version = h.version, .compat = h.compat, .incompat = h.incompat};
 	memcpy(r->info.uuid, h.uuid, 16);
-	r->off = h.header_size;
-	r->health.file_size = r->size;
+	r->first_block = h.header_size;
+	fmt_reader_rewind(r);
 	return 0;
 }
 
@@ -93,7 +68,9 @@ int fmt_reader_open(const char *path, struct fmt_reader **ret, struct fmt_diag *
 
 	if (!r)
 		return -ENOMEM;
-	err = map_file(r, path);
+	r->src.fd = -1;
+	fmt_reader_want(r, NULL);
+	err = fmt_source_open(&r->src, path);
 	if (!err)
 		err = read_header(r, reterr);
 	if (!err) {
@@ -114,10 +91,10 @@ struct fmt_reader *fmt_reader_close(struct fmt_reader *r)
 {
 	if (!r)
 		return NULL;
-	if (r->map)
-		(void)munmap((void *)(uintptr_t)r->map, r->size);
+	fmt_source_close(&r->src);
 	ZSTD_freeDCtx(r->zstd);
-	free(r->raw);
+	free(r->payload.p);
+	free(r->raw.p);
 	free(r->sections);
 	fmt_arena_release(&r->arena);
 	free(r);
@@ -126,21 +103,71 @@ struct fmt_reader *fmt_reader_close(struct fmt_reader *r)
 
 void fmt_reader_rewind(struct fmt_reader *r)
 {
-	struct fmt_cursor c = cur_init(r->map, r->size);
-	struct fmt_file_header h;
-
-	if (fmt_file_header_decode(&c, &h) == 0) /* it held at open; the file may have been cut since */
-		r->off = h.header_size;
+	r->off = r->first_block;
 	r->next_seq = 0;
 	r->at_end = false;
-	r->health = (struct fmt_health){.file_size = r->size};
+	r->end_told = false;
+	r->told_to = 0;
+	r->has_bad = false;
+	r->hole = (struct reader_hole){0};
+	r->ahead = (struct reader_ahead){0};
+	r->inner_budget = r->src.size;
+	r->health = (struct fmt_health){.file_size = r->src.size};
 }
 
-static void note_damage(struct fmt_reader *r, u64 off, const char *what)
+void fmt_reader_on_damage(struct fmt_reader *r, void (*fn)(void *ctx, const struct fmt_damage *d), void *ctx)
+{
+	r->on_damage = fn;
+	r->on_damage_ctx = ctx;
+}
+
+void fmt_reader_want(struct fmt_reader *r, const struct fmt_want *w)
+{
+	r->partial = w != NULL;
+	r->want = w ? *w : (struct fmt_want){.dictionaries = true, .events = true};
+}
+
+/* ---- what is told of damage ---- */
+
+static struct fmt_damage damage_at(u64 off, u64 end, const char *what)
+{
+	struct fmt_damage d = {.off = off, .end = end, .seq = UINT64_MAX};
+
+	(void)snprintf(d.what, sizeof(d.what), "%s", what ? what : "unknown");
+	return d;
+}
+
+static struct fmt_damage damaged_block(u64 off, u64 end, const struct fmt_block_header *h, const char *what)
+{
+	struct fmt_damage d = damage_at(off, end, what);
+
+	d.seq = h->seq;
+	d.blocks = 1;
+	d.type = h->type;
+	d.ts_first = h->ts_first;
+	d.ts_last = h->ts_last;
+	d.rows = h->rows;
+	return d;
+}
+
+static void tell(struct fmt_reader *r, const struct fmt_damage *d)
 {
 	if (!r->health.first_damage.what[0])
-		diag_set(&r->health.first_damage, off, what);
+		diag_set(&r->health.first_damage, d->off, d->what);
+	r->told_to = max_u64(r->told_to, d->end);
+	if (r->on_damage)
+		r->on_damage(r->on_damage_ctx, d);
 }
+
+/* Bytes in which no block holds, and no number is missing behind them. */
+static void tell_bad(struct fmt_reader *r)
+{
+	if (r->has_bad)
+		tell(r, &r->bad);
+	r->has_bad = false;
+}
+
+/* ---- headers ---- */
 
 static u64 uuid_lo(const struct fmt_reader *r)
 {
@@ -150,88 +177,126 @@ static u64 uuid_lo(const struct fmt_reader *r)
 	return v;
 }
 
-/* The header at off, when it holds and belongs to this capture. */
-static bool header_at(const struct fmt_reader *r, u64 off, struct fmt_block_header *ret, const char **ret_what)
+/* The header at off: 1 it holds and belongs to this capture; 0 not, and *ret_what says why; -errno. */
+static int header_at(struct fmt_reader *r, u64 off, struct fmt_block_header *ret, const char **ret_what)
 {
-	struct fmt_cursor c = cur_init(r->map + off, r->size - off);
+	u8 bytes[FMT_BLOCK_HEADER];
+	ssize_t n = fmt_source_read(&r->src, off, bytes, sizeof(bytes));
+	struct fmt_cursor c;
 
+	if (n < 0)
+		return (int)n;
+	c = cur_init(bytes, (size_t)n);
 	if (fmt_block_header_decode(&c, ret) < 0) {
-		*ret_what = c.what;
-		return false;
+		*ret_what = (size_t)n < sizeof(bytes) ? "file ends inside a block header" : c.what;
+		return 0;
 	}
 	*ret_what = "block of another capture";
 	return ret->uuid_lo == uuid_lo(r);
 }
 
-/* Moves off to the next place that looks like a block; false at the end of the file. */
-static bool resync(struct fmt_reader *r)
+static u64 stored_size(const struct fmt_block_header *h)
 {
-	static const u8 magic[4] = {0x41, 0x42, 0x4c, 0x4b}; /* FMT_BLOCK_MAGIC as it lies in the file */
-	struct fmt_block_header h;
-	const char *what;
-	u64 from = r->off;
-
-	for (u64 off = from + 1; off + FMT_BLOCK_HEADER <= r->size; off++) {
-		const u8 *p = memmem(r->map + off, r->size - off, magic, sizeof(magic));
-
-		if (!p)
-			break;
-		off = (u64)(p - r->map);
-		if (header_at(r, off, &h, &what)) {
-			r->health.bytes_skipped += off - from;
-			r->off = off;
-			return true;
-		}
-	}
-	r->health.bytes_skipped += r->size - from;
-	r->off = r->size;
-	return false;
+	return FMT_BLOCK_HEADER + (u64)h->payload_size;
 }
 
-static int decompress(struct fmt_reader *r, const struct fmt_block_header *h, const u8 *payload, const char **ret_what)
+static bool fits(const struct fmt_reader *r, u64 off, const struct fmt_block_header *h)
+{
+	return off <= r->src.size && stored_size(h) <= r->src.size - off;
+}
+
+/* The next place, from `from` on, at which a header holds. 1; 0 and the end of the file; -errno. */
+static int find_header(struct fmt_reader *r, u64 from, u64 *ret_off)
+{
+	struct fmt_block_header h;
+	const char *what;
+	u64 off = from;
+	int n;
+
+	while ((n = fmt_source_find(&r->src, off, block_magic, &off)) == 1) {
+		n = header_at(r, off, &h, &what);
+		if (n < 0)
+			return n;
+		*ret_off = off++;
+		if (n)
+			return 1;
+	}
+	*ret_off = r->src.size;
+	return n;
+}
+
+/* ---- payloads ---- */
+
+/* At least n bytes, contents lost. NULL on ENOMEM. */
+static u8 *room(struct reader_bytes *b, size_t n)
+{
+	if (b->cap < n) {
+		free(b->p);
+		b->p = malloc(n);
+		b->cap = b->p ? n : 0;
+	}
+	return b->p;
+}
+
+/* Reads the payload of the block at off into r->payload: 0, -EBADMSG, -ENOMEM, -EIO. */
+static int read_payload(struct fmt_reader *r, u64 off, const struct fmt_block_header *h, const char **ret_what)
+{
+	u8 *p = room(&r->payload, h->payload_size + 1u);
+	ssize_t n;
+
+	if (!p)
+		return -ENOMEM;
+	n = fmt_source_read(&r->src, off + FMT_BLOCK_HEADER, p, h->payload_size);
+	if (n < 0)
+		return (int)n;
+	*ret_what = "file ends inside a block";
+	if ((size_t)n < h->payload_size)
+		return -EBADMSG;
+	*ret_what = "payload checksum";
+	return XXH3_64bits(p, h->payload_size) == h->payload_sum ? 0 : -EBADMSG;
+}
+
+static int decompress(struct fmt_reader *r, const struct fmt_block_header *h, const char **ret_what)
 {
 	size_t n;
 
 	*ret_what = "block flags";
 	if ((h->flags & ~FMT_FLAGS_KNOWN) || !(h->flags & FMT_FLAG_ZSTD))
 		return -EBADMSG;
-	if (r->raw_cap < h->raw_size) {
-		u8 *raw = malloc(h->raw_size);
-
-		if (!raw)
-			return -ENOMEM;
-		free(r->raw);
-		r->raw = raw;
-		r->raw_cap = h->raw_size;
-	}
+	if (!room(&r->raw, h->raw_size + 1u))
+		return -ENOMEM;
 	*ret_what = "zstd frame";
-	n = ZSTD_decompressDCtx(r->zstd, r->raw, h->raw_size, payload, h->payload_size);
+	n = ZSTD_decompressDCtx(r->zstd, r->raw.p, h->raw_size, r->payload.p, h->payload_size);
+	if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
+		return -ENOMEM;
 	return ZSTD_isError(n) || n != h->raw_size ? -EBADMSG : 0;
 }
 
-static int decode_block(struct fmt_reader *r, const struct fmt_block_header *h, u64 off, struct fmt_block *b,
-			const char **ret_what)
+/* FORMAT.md section 3: the payload of another type is not known. */
+static bool has_sections(u32 type)
 {
-	const u8 *payload = r->map + off + FMT_BLOCK_HEADER;
+	return type == FMT_BLOCK_EVENTS || type == FMT_BLOCK_FOOTER || type == FMT_BLOCK_DICTIONARY || type == FMT_BLOCK_COPY;
+}
+
+/* r->payload, which holds, into the reader's sections. 0, -EBADMSG, -ENOMEM. */
+static int decode_payload(struct fmt_reader *r, const struct fmt_block_header *h, struct fmt_block *b, const char **ret_what)
+{
 	struct fmt_cursor c;
 	u64 rows = 0;
 	int err;
 
-	*ret_what = "payload checksum";
-	if (XXH3_64bits(payload, h->payload_size) != h->payload_sum)
-		return -EBADMSG;
-	if (h->type != FMT_BLOCK_DATA && h->type != FMT_BLOCK_FOOTER)
-		return 0; /* FORMAT.md section 3: unknown types are skipped */
-	err = decompress(r, h, payload, ret_what);
+	if (!has_sections(h->type))
+		return 0;
+	err = decompress(r, h, ret_what);
 	if (err)
 		return err;
 	fmt_arena_reset(&r->arena);
-	c = cur_init(r->raw, h->raw_size);
+	c = cur_init(r->raw.p, h->raw_size);
 	for (u32 i = 0; i < h->sections; i++) {
 		err = fmt_section_decode(&c, &r->arena, &r->sections[i]);
 		*ret_what = c.what;
 		if (err)
-			return err;
+			return err == -ENOMEM ? err : -EBADMSG;
 		rows += r->sections[i].rows;
 	}
 	*ret_what = "block contents and header disagree";
@@ -242,104 +307,424 @@ static int decode_block(struct fmt_reader *r, const struct fmt_block_header *h, 
 	return 0;
 }
 
-static void fill_block(const struct fmt_reader *r, const struct fmt_block_header *h, struct fmt_block *b)
+static void fill_block(u64 off, const struct fmt_block_header *h, struct fmt_block *b)
 {
 	*b = (struct fmt_block){
-		.offset = r->off,
+		.offset = off,
 		.type = h->type,
 		.seq = h->seq,
 		.ts_first = h->ts_first,
 		.ts_last = h->ts_last,
+		.copy_of = h->copy_of,
 		.rows = h->rows,
-		.stored_size = FMT_BLOCK_HEADER + h->payload_size,
+		.stored_size = (u32)stored_size(h),
 		.raw_size = h->raw_size,
 	};
 }
 
-/* The trailer counts as clean only where it belongs: the last bytes of the file, behind the footer it names. */
-static void check_trailer(struct fmt_reader *r, u64 footer_off)
+/* The block at off, whose header holds, decoded into *ret: 0, -EBADMSG, -ENOMEM, -EIO. */
+static int load_block(struct fmt_reader *r, u64 off, const struct fmt_block_header *h, struct fmt_block *ret,
+		      const char **ret_what)
 {
-	struct fmt_cursor c = cur_init(r->map + r->off, r->size - r->off);
+	int err = read_payload(r, off, h, ret_what);
+
+	fill_block(off, h, ret);
+	return err ? err : decode_payload(r, h, ret, ret_what);
+}
+
+/* ---- copies of what is lost ---- */
+
+/*
+ * Moves `ahead` to the first copy of a block numbered `from` or higher, at or behind r->off: 1, 0 there is none, -errno. Only headers are read. Copies lie in the
+ * order of what they repeat, so what was passed is not wanted any more.
+ */
+static int seek_copy(struct fmt_reader *r, u64 from)
+{
+	struct reader_ahead *a = &r->ahead;
+	const char *what;
+
+	if (a->off < r->off)
+		*a = (struct reader_ahead){.off = r->off};
+	while (a->off < r->src.size) {
+		int n = a->has_copy ? 1 : header_at(r, a->off, &a->h, &what);
+
+		a->has_copy = false;
+		if (n < 0)
+			return n;
+		if (!n || !fits(r, a->off, &a->h)) {
+			n = find_header(r, a->off + 1, &a->off);
+			if (n < 0)
+				return n;
+		} else if (a->h.type == FMT_BLOCK_COPY && a->h.copy_of >= from) {
+			a->has_copy = true;
+			return 1;
+		} else {
+			a->off += stored_size(&a->h);
+		}
+	}
+	return 0;
+}
+
+/* The next of the blocks in the hole that has a copy, as if it lay here: 1 and *ret, 0 there is none, -ENOMEM, -EIO. */
+static int recover(struct fmt_reader *r, struct fmt_block *ret)
+{
+	struct reader_hole *hole = &r->hole;
+	const char *what;
+	int n = 0;
+
+	while (hole->next < hole->end && (n = seek_copy(r, hole->next)) == 1 && r->ahead.h.copy_of < hole->end) {
+		const struct fmt_block_header *h = &r->ahead.h;
+
+		n = load_block(r, r->ahead.off, h, ret, &what);
+		if (n < 0 && n != -EBADMSG)
+			return n;
+		hole->next = h->copy_of + 1;
+		if (n)
+			continue; /* the copy is damaged, too */
+		ret->type = FMT_BLOCK_DICTIONARY;
+		ret->seq = h->copy_of;
+		ret->copy_of = 0;
+		ret->recovered = true;
+		return 1;
+	}
+	return n < 0 ? n : 0;
+}
+
+/* 1 a lost block was recovered, 0 there is no more to recover here, -ENOMEM, -EIO. */
+static int fill_hole(struct fmt_reader *r, struct fmt_block *ret)
+{
+	struct reader_hole *hole = &r->hole;
+	int n = r->want.dictionaries ? recover(r, ret) : 0;
+
+	if (n < 0)
+		return n;
+	if (n) {
+		hole->recovered++;
+		r->health.blocks_recovered++;
+		return 1;
+	}
+	hole->damage.recovered = hole->recovered == hole->damage.blocks;
+	if (hole->damage.recovered)
+		hole->damage.type = FMT_BLOCK_DICTIONARY;
+	tell(r, &hole->damage);
+	*hole = (struct reader_hole){0};
+	return 0;
+}
+
+static void open_hole(struct fmt_reader *r, u64 first, u64 end, const struct fmt_damage *d)
+{
+	r->hole = (struct reader_hole){.open = true, .next = first, .end = end, .damage = *d};
+}
+
+/* ---- one place in the file ---- */
+
+/* No header holds here: goes on to where one does. */
+static int skip_bad(struct fmt_reader *r, const char *what)
+{
+	u64 start = r->off, end;
+	int n = find_header(r, start + 1, &end);
+
+	if (n < 0)
+		return n;
+	if (!r->has_bad)
+		r->bad = damage_at(start, end, what);
+	r->bad.end = end;
+	r->has_bad = true;
+	r->end_told = !n;
+	r->health.bytes_skipped += end - start;
+	r->off = end;
+	return 0;
+}
+
+/* The header at off holds, but the file has less than it says. */
+static int torn_block(struct fmt_reader *r, const struct fmt_block_header *h)
+{
+	u64 start = r->off, end;
+	struct fmt_damage d;
+	int n = find_header(r, start + 1, &end);
+
+	if (n < 0)
+		return n;
+	d = damaged_block(start, end, h, "file ends inside a block");
+	r->end_told = !n;
+	r->health.blocks_damaged++;
+	r->health.bytes_skipped += end - start;
+	r->off = end;
+	r->next_seq = h->seq + 1;
+	if (h->type == FMT_BLOCK_DICTIONARY)
+		open_hole(r, h->seq, h->seq + 1, &d);
+	else
+		tell(r, &d);
+	return 0;
+}
+
+/* Numbers are missing before the block at off, which is looked at again when what can be recovered has been delivered. */
+static void numbers_missing(struct fmt_reader *r, const struct fmt_block_header *h)
+{
+	struct fmt_damage d = r->has_bad ? r->bad : damage_at(r->off, r->off, "blocks are missing before this one");
+
+	r->has_bad = false;
+	d.seq = r->next_seq;
+	d.blocks = h->seq - r->next_seq;
+	r->health.blocks_missing += d.blocks;
+	open_hole(r, r->next_seq, h->seq, &d);
+	r->next_seq = h->seq;
+}
+
+/*
+ * Where to go on behind a block whose payload does not hold. Usually behind it; but when bytes were cut out of it, nothing holds there, and the next block begins
+ * before that. This search goes over bytes that may be searched again, so it has a budget: the size of the file, all in all.
+ */
+static int behind_damaged(struct fmt_reader *r, const struct fmt_block_header *h, u64 *ret_off)
+{
+	u64 next = r->off + stored_size(h), inner;
+	struct fmt_block_header after;
+	const char *what;
+	int n;
+
+	*ret_off = next;
+	if (next == r->src.size || h->payload_size > r->inner_budget)
+		return 0;
+	n = header_at(r, next, &after, &what);
+	if (n)
+		return n < 0 ? n : 0;
+	r->inner_budget -= h->payload_size;
+	n = find_header(r, r->off + FMT_BLOCK_HEADER, &inner);
+	if (n == 1 && inner < next)
+		*ret_off = inner;
+	return n < 0 ? n : 0;
+}
+
+static int damaged_payload(struct fmt_reader *r, const struct fmt_block_header *h, const char *what)
+{
+	struct fmt_damage d;
+	u64 end;
+	int err = behind_damaged(r, h, &end);
+
+	if (err)
+		return err;
+	d = damaged_block(r->off, end, h, what);
+	r->off = end;
+	r->next_seq = h->seq + 1; /* a header that holds is believed, whatever became of its payload */
+	r->health.blocks_damaged++;
+	if (h->type == FMT_BLOCK_DICTIONARY)
+		open_hole(r, h->seq, h->seq + 1, &d);
+	else
+		tell(r, &d);
+	return 0;
+}
+
+/* The trailer counts as clean only where it belongs: the last bytes of the file, behind the footer it names. */
+static int check_trailer(struct fmt_reader *r, u64 footer_off)
+{
+	u8 bytes[FMT_TRAILER_SIZE];
+	ssize_t n = fmt_source_read(&r->src, r->off, bytes, sizeof(bytes));
+	u64 behind = r->off + FMT_TRAILER_SIZE;
+	struct fmt_cursor c;
+	struct fmt_damage d;
 	struct fmt_trailer t;
 
+	if (n < 0)
+		return (int)n;
+	c = cur_init(bytes, (size_t)n);
 	if (fmt_trailer_decode(&c, &t) < 0 || t.footer_off != footer_off) {
-		note_damage(r, r->off, "trailer missing or damaged");
-		r->health.bytes_skipped += r->size - r->off;
-	} else if (cur_left(&c)) {
-		note_damage(r, r->size - cur_left(&c), "bytes behind the end of the capture");
-		r->health.bytes_skipped += cur_left(&c);
+		d = damage_at(r->off, r->src.size, "trailer missing or damaged");
+		r->health.bytes_skipped += r->src.size - r->off;
+		tell(r, &d);
+	} else if (behind < r->src.size) {
+		d = damage_at(behind, r->src.size, "bytes behind the end of the capture");
+		r->health.bytes_skipped += r->src.size - behind;
+		tell(r, &d);
 	} else {
 		r->health.closed_cleanly = true;
 	}
-	r->off = r->size;
+	r->off = r->src.size;
+	r->at_end = true;
+	return 0;
 }
 
-/* One place in the file: 1 a block was taken, 0 nothing taken (look again or at the end), negative errno. */
-static int next_at(struct fmt_reader *r, struct fmt_block *ret)
+static bool is_wanted(const struct fmt_reader *r, const struct fmt_block_header *h)
 {
-	struct fmt_block_header h;
-	const char *what;
+	const struct fmt_want *w = &r->want;
+
+	switch (h->type) {
+	case FMT_BLOCK_FOOTER:
+		return true;
+	case FMT_BLOCK_DICTIONARY:
+		return w->dictionaries;
+	case FMT_BLOCK_EVENTS:
+		return w->events && h->ts_last >= w->from && (!w->to || h->ts_first <= w->to);
+	case FMT_BLOCK_COPY:
+		return w->copies || !r->partial;
+	default:
+		return !r->partial;
+	}
+}
+
+/* Goes behind an intact block, or one that is not wanted. */
+static void pass_block(struct fmt_reader *r, const struct fmt_block_header *h)
+{
+	r->off += stored_size(h);
+	r->next_seq = h->seq + 1;
+	r->health.ts_last = max_u64(r->health.ts_last, h->ts_last);
+}
+
+/* The block at off, whose header holds and has the number that is expected. 1 and *ret; 0 not to be delivered; -ENOMEM, -EIO. */
+static int take_block(struct fmt_reader *r, const struct fmt_block_header *h, struct fmt_block *ret)
+{
+	bool verify_only = h->type == FMT_BLOCK_COPY && !r->want.copies;
 	u64 start = r->off;
+	const char *what;
 	int err;
 
-	if (!header_at(r, r->off, &h, &what)) {
-		note_damage(r, r->off, what);
-		(void)resync(r);
+	if (!is_wanted(r, h)) {
+		r->health.blocks_hopped++;
+		pass_block(r, h);
 		return 0;
 	}
-	if (h.payload_size > r->size - r->off - FMT_BLOCK_HEADER) {
-		note_damage(r, r->off, "file ends inside a block");
-		r->health.blocks_damaged++;
-		(void)resync(r);
-		return 0;
-	}
-	fill_block(r, &h, ret);
-	r->off += FMT_BLOCK_HEADER + h.payload_size;
-	if (h.seq < r->next_seq) {
-		note_damage(r, start, "sequence number repeats");
-		r->health.blocks_damaged++;
-		return 0;
-	}
-	err = decode_block(r, &h, start, ret, &what);
-	if (err == -ENOMEM)
+	err = verify_only ? read_payload(r, start, h, &what) : load_block(r, start, h, ret, &what);
+	if (err == -EBADMSG)
+		return damaged_payload(r, h, what);
+	if (err)
 		return err;
-	if (h.seq > r->next_seq) {
-		note_damage(r, start, "blocks are missing before this one");
-		r->health.blocks_missing += h.seq - r->next_seq;
+	r->health.blocks_intact++;
+	pass_block(r, h);
+	if (h->type == FMT_BLOCK_COPY) {
+		r->health.copies++;
+		r->health.copy_bytes += stored_size(h);
 	}
-	r->next_seq = h.seq + 1; /* a header that holds is believed, whatever became of its payload */
-	if (err) {
-		note_damage(r, start, what);
-		r->health.blocks_damaged++;
+	if (h->type == FMT_BLOCK_FOOTER)
+		err = check_trailer(r, start);
+	return err ? err : !verify_only;
+}
+
+/* What is at off: 1 a block was taken; 0 nothing, or not yet: look again; negative errno. */
+static int step(struct fmt_reader *r, struct fmt_block *ret)
+{
+	struct fmt_block_header h;
+	struct fmt_damage d;
+	const char *what;
+	int n = header_at(r, r->off, &h, &what);
+
+	if (n < 0)
+		return n;
+	if (!n)
+		return skip_bad(r, what);
+	if (h.seq > r->next_seq) {
+		numbers_missing(r, &h);
 		return 0;
 	}
-	r->health.blocks_intact++;
-	r->health.ts_last = max_u64(r->health.ts_last, h.ts_last);
-	if (h.type == FMT_BLOCK_FOOTER) {
-		r->at_end = true;
-		check_trailer(r, start);
+	tell_bad(r);
+	if (!fits(r, r->off, &h))
+		return torn_block(r, &h);
+	if (h.seq < r->next_seq) {
+		d = damaged_block(r->off, r->off + stored_size(&h), &h, "sequence number repeats");
+		r->health.blocks_damaged++;
+		tell(r, &d);
+		r->off += stored_size(&h);
+		return 0;
 	}
-	return 1;
+	return take_block(r, &h, ret);
+}
+
+/* A trailer whose footer is damaged (which has been told) or gone. */
+static int lone_trailer(struct fmt_reader *r, bool *ret_is_one)
+{
+	u8 bytes[FMT_TRAILER_SIZE];
+	ssize_t n = fmt_source_read(&r->src, r->off, bytes, sizeof(bytes));
+	struct fmt_cursor c = cur_init(bytes, n > 0 ? (size_t)n : 0);
+	struct fmt_trailer t;
+	struct fmt_damage d;
+
+	*ret_is_one = false;
+	if (n < 0)
+		return (int)n;
+	if (r->src.size - r->off != FMT_TRAILER_SIZE || fmt_trailer_decode(&c, &t) < 0)
+		return 0;
+	*ret_is_one = true;
+	if (r->has_bad || r->told_to != r->off) {
+		d = r->has_bad ? r->bad : damage_at(r->off, r->off, "the footer is missing");
+		d.seq = t.blocks > r->next_seq ? r->next_seq : UINT64_MAX;
+		d.blocks = t.blocks > r->next_seq ? t.blocks - r->next_seq : 0;
+		r->health.blocks_missing += d.blocks;
+		r->has_bad = false;
+		tell(r, &d);
+	}
+	r->end_told = true;
+	return 0;
+}
+
+/* The end of the file, and no footer. */
+static int end_of_file(struct fmt_reader *r)
+{
+	struct fmt_damage d =
+		damage_at(r->src.size, r->src.size, "no footer: the recording ended abruptly or the file is cut short");
+	bool is_trailer = false;
+	int err = r->off < r->src.size ? lone_trailer(r, &is_trailer) : 0;
+
+	if (err)
+		return err;
+	if (r->off < r->src.size && !is_trailer) {
+		if (!r->has_bad)
+			r->bad = damage_at(r->off, r->src.size, "file ends inside a block header");
+		r->bad.end = r->src.size;
+		r->has_bad = true;
+		r->end_told = true;
+		r->health.bytes_skipped += r->src.size - r->off;
+	}
+	tell_bad(r);
+	if (!r->end_told)
+		tell(r, &d);
+	r->off = r->src.size;
+	r->at_end = true;
+	return 0;
 }
 
 int fmt_reader_next(struct fmt_reader *r, struct fmt_block *ret)
 {
-	while (!r->at_end && r->off < r->size) {
-		int n;
+	int n = 0;
 
-		if (r->size - r->off < FMT_BLOCK_HEADER) {
-			note_damage(r, r->off, "file ends inside a block header");
-			r->health.bytes_skipped += r->size - r->off;
-			break;
-		}
-		n = next_at(r, ret);
-		if (n)
-			return n;
+	while (!n && (r->hole.open || !r->at_end)) {
+		if (r->hole.open)
+			n = fill_hole(r, ret);
+		else if (r->off >= r->src.size || r->src.size - r->off < FMT_BLOCK_HEADER)
+			n = end_of_file(r);
+		else
+			n = step(r, ret);
 	}
-	if (!r->at_end)
-		note_damage(r, r->size, "no footer: the recording ended abruptly or the file is cut short");
-	r->at_end = true;
-	return 0;
+	r->health.file_size = r->src.size;
+	return n;
+}
+
+/* ---- the footer ---- */
+
+int fmt_reader_footer(struct fmt_reader *r, struct fmt_block *ret)
+{
+	u8 bytes[FMT_TRAILER_SIZE];
+	u64 at = r->src.size - min_u64(r->src.size, FMT_TRAILER_SIZE);
+	ssize_t n = fmt_source_read(&r->src, at, bytes, sizeof(bytes));
+	struct fmt_cursor c = cur_init(bytes, n > 0 ? (size_t)n : 0);
+	struct fmt_block_header h;
+	struct fmt_trailer t;
+	const char *what;
+	int err;
+
+	if (n < 0)
+		return (int)n;
+	if (fmt_trailer_decode(&c, &t) < 0 || t.footer_off < r->first_block || t.footer_off >= at)
+		return 0;
+	err = header_at(r, t.footer_off, &h, &what);
+	if (err < 0)
+		return err;
+	if (!err || h.type != FMT_BLOCK_FOOTER || stored_size(&h) != at - t.footer_off)
+		return 0;
+	err = load_block(r, t.footer_off, &h, ret, &what);
+	return err == -EBADMSG ? 0 : err ? err : 1;
+}
+
+u64 fmt_reader_bytes_read(const struct fmt_reader *r)
+{
+	return r->src.bytes_read;
 }
 
 const struct fmt_file_info *fmt_reader_info(const struct fmt_reader *r)
@@ -358,59 +743,4 @@ void fmt_section_row(const struct fmt_section *s, u32 i, void *ret_row)
 
 	for (u32 c = 0; c < s->kind->n_cols; c++)
 		out[c] = s->cols[c][i];
-}
-
-/* At equal times: whatever else happened, then switch-outs, then switch-ins: one sched_switch gives an out and an in of the same instant. */
-static int event_rank(u32 kind_id)
-{
-	return kind_id == FMT_SWITCH_IN ? 2 : kind_id == FMT_SWITCH_OUT ? 1 : 0;
-}
-
-struct sort_key {
-	u64 ts;
-	u64 order; /* rank, section, row */
-};
-
-static int compare_keys(const void *a, const void *b)
-{
-	const struct sort_key *x = a, *y = b;
-
-	if (x->ts != y->ts)
-		return x->ts < y->ts ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
-}
-
-int fmt_block_events(struct fmt_reader *r, const struct fmt_block *b, const struct fmt_ref **ret)
-{
-	struct sort_key *keys;
-	struct fmt_ref *refs;
-	size_t n = 0, max = 0;
-
-	for (u32 s = 0; s < b->n_sections; s++)
-		if (b->sections[s].kind && b->sections[s].kind->is_event)
-			max += b->sections[s].rows;
-	keys = fmt_arena_alloc(&r->arena, (max + 1) * sizeof(*keys));
-	refs = fmt_arena_alloc(&r->arena, (max + 1) * sizeof(*refs));
-	if (!keys || !refs)
-		return -ENOMEM;
-	for (u32 s = 0; s < b->n_sections; s++) {
-		const struct fmt_section *sec = &b->sections[s];
-
-		if (!sec->kind || !sec->kind->is_event)
-			continue;
-		for (u32 i = 0; i < sec->rows; i++)
-			keys[n++] = (struct sort_key){
-				.ts = sec->cols[0][i],
-				.order = (u64)event_rank(sec->kind_id) << 60 | (u64)s << 32 | i,
-			};
-	}
-	qsort(keys, n, sizeof(*keys), compare_keys);
-	for (size_t i = 0; i < n; i++)
-		refs[i] = (struct fmt_ref){
-			.ts = keys[i].ts,
-			.section = (u32)(keys[i].order >> 32) & 0xff,
-			.row = (u32)keys[i].order,
-		};
-	*ret = refs;
-	return (int)n;
 }

@@ -209,8 +209,8 @@ static int sync_sink(struct fmt_writer *w)
 
 int fmt_writer_flush(struct fmt_writer *w)
 {
-	struct fmt_block_header h = {.type = FMT_BLOCK_DATA};
-	struct fmt_index entry = {.offset = w->stats.bytes, .type = FMT_BLOCK_DATA, .seq = w->seq};
+	struct fmt_block_header h = {.type = FMT_BLOCK_EVENTS};
+	struct fmt_index entry = {.offset = w->stats.bytes, .type = FMT_BLOCK_EVENTS, .seq = w->seq};
 	int err;
 
 	if (w->err || !w->pending_rows)

@@ -121,8 +121,8 @@ static void print_block_head(struct dump *d, const struct fmt_block *b)
 		printf("-- blocks %" PRIu64 " to %" PRIu64 " are damaged or missing --\n", d->next_seq, b->seq - 1);
 	d->next_seq = b->seq + 1;
 	printf("block %" PRIu64 " at %" PRIu64 ": ", b->seq, b->offset);
-	if (b->type == FMT_BLOCK_DATA || b->type == FMT_BLOCK_FOOTER)
-		printf("%s", b->type == FMT_BLOCK_DATA ? "data" : "footer");
+	if (b->type == FMT_BLOCK_EVENTS || b->type == FMT_BLOCK_FOOTER)
+		printf("%s", b->type == FMT_BLOCK_EVENTS ? "data" : "footer");
 	else
 		printf("type %u of a later version, skipped", b->type);
 	printf(", %u records, %u bytes (%u before compression)", b->rows, b->stored_size, b->raw_size);

@@ -75,7 +75,7 @@ void raw_block_as(struct raw_capture *c, const struct fmt_block_header *h, const
 void raw_block(struct raw_capture *c, struct buf *payload, u32 rows, u32 sections)
 {
 	const struct fmt_block_header h = {
-		.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = c->seq, .rows = rows, .sections = sections};
+		.type = FMT_BLOCK_EVENTS, .flags = FMT_FLAG_ZSTD, .seq = c->seq, .rows = rows, .sections = sections};
 
 	assert_int_equal(buf_err(payload), 0);
 	raw_block_as(c, &h, payload);
@@ -136,7 +136,7 @@ static u64 digest_block(struct fmt_reader *r, const struct fmt_block *b)
 		h = h * 31 + digest_section(&b->sections[s]);
 		rows += b->sections[s].rows;
 	}
-	if (b->type == FMT_BLOCK_DATA || b->type == FMT_BLOCK_FOOTER)
+	if (b->type == FMT_BLOCK_EVENTS || b->type == FMT_BLOCK_FOOTER)
 		assert_int_equal(rows, b->rows);
 	n = fmt_block_events(r, b, &refs);
 	assert_true(n >= 0);
@@ -158,11 +158,11 @@ void raw_walk(struct fmt_reader *r, struct raw_seen *ret)
 		assert_true(ret->n_blocks < RAW_MAX_BLOCKS);
 		ret->seq[ret->n_blocks] = b.seq;
 		ret->digest[ret->n_blocks++] = digest_block(r, &b);
-		ret->rows += b.type == FMT_BLOCK_DATA ? b.rows : 0;
+		ret->rows += b.type == FMT_BLOCK_EVENTS || b.type == FMT_BLOCK_DICTIONARY ? b.rows : 0;
 	}
 	assert_int_equal(n, 0);
 	ret->health = *fmt_reader_health(r);
-	assert_int_equal(ret->health.blocks_intact, ret->n_blocks);
+	assert_int_equal(ret->health.blocks_intact + ret->health.blocks_recovered, ret->n_blocks + ret->health.copies);
 	assert_int_equal(fmt_reader_next(r, &b), 0); /* the end stays the end */
 	assert_memory_equal(&ret->health, fmt_reader_health(r), sizeof(ret->health));
 }

@@ -78,7 +78,7 @@ static void make_whole(struct whole *c, u8 first_uuid_byte)
 		assert_int_equal(fmt_reader_next(r, &b), 1);
 		c->start[k] = b.offset;
 		c->start[k + 1] = b.offset + b.stored_size;
-		c->rows[k] = b.type == FMT_BLOCK_DATA ? b.rows : 0;
+		c->rows[k] = b.type == FMT_BLOCK_EVENTS ? b.rows : 0;
 	}
 	fmt_reader_rewind(r);
 	raw_walk(r, &c->seen);
@@ -392,7 +392,7 @@ static void trailers_that_lie(void **state)
 static void sequence_numbers_at_the_end(void **state)
 {
 	const struct raw_column col = {.id = 1, .enc = FMT_ENC_CONST, .data = "\x09", .size = 1};
-	struct fmt_block_header h = {.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .rows = 3, .sections = 1};
+	struct fmt_block_header h = {.type = FMT_BLOCK_EVENTS, .flags = FMT_FLAG_ZSTD, .rows = 3, .sections = 1};
 	_cleanup_buf_ struct buf payload = BUF_INIT;
 	struct raw_capture c;
 	struct raw_seen seen;

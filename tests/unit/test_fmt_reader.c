@@ -188,14 +188,14 @@ static void expect_read(struct fmt_block_header h, const struct buf *payload, u6
 static void blocks_of_other_versions(void **state)
 {
 	const struct fmt_block_header plain = {
-		.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 5, .sections = 1};
+		.type = FMT_BLOCK_EVENTS, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 5, .sections = 1};
 	_cleanup_buf_ struct buf payload = BUF_INIT;
 	struct fmt_block_header h = plain;
 
 	(void)state;
 	put_switch_ins(&payload, 5);
 	expect_read(plain, &payload, 35);
-	h.type = 3; /* skipped, not damaged; what is in it is not known */
+	h.type = 9; /* skipped, not damaged; what is in it is not known */
 	h.sections = 60;
 	expect_read(h, &payload, 30);
 	h = plain;
@@ -204,14 +204,14 @@ static void blocks_of_other_versions(void **state)
 	h.flags = 0;
 	expect_damaged(h, &payload, "block flags");
 	raw_section(&payload, 31, 3, NULL, 0); /* a kind to come */
-	h = (struct fmt_block_header){.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 8, .sections = 2};
+	h = (struct fmt_block_header){.type = FMT_BLOCK_EVENTS, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 8, .sections = 2};
 	expect_read(h, &payload, 38);
 }
 
 static void contents_and_header_disagree(void **state)
 {
 	const struct fmt_block_header plain = {
-		.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 5, .sections = 1};
+		.type = FMT_BLOCK_EVENTS, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 5, .sections = 1};
 	_cleanup_buf_ struct buf payload = BUF_INIT;
 	struct fmt_block_header h = plain;
 
@@ -237,7 +237,7 @@ static void contents_and_header_disagree(void **state)
 static void a_block_that_asks_for_too_much(void **state)
 {
 	const struct fmt_block_header h = {
-		.type = FMT_BLOCK_DATA, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 64 * FMT_MAX_ROWS, .sections = 64};
+		.type = FMT_BLOCK_EVENTS, .flags = FMT_FLAG_ZSTD, .seq = 1, .rows = 64 * FMT_MAX_ROWS, .sections = 64};
 	_cleanup_buf_ struct buf payload = BUF_INIT;
 
 	(void)state;
@@ -265,7 +265,7 @@ static void headers_over_a_limit(void **state)
 		struct raw_seen seen;
 
 		raw_init(&c, 7);
-		h.type = FMT_BLOCK_DATA;
+		h.type = FMT_BLOCK_EVENTS;
 		h.flags = FMT_FLAG_ZSTD;
 		memcpy(&h.uuid_lo, c.uuid, 8);
 		fmt_block_header_encode(&h, bytes);

@@ -227,8 +227,8 @@ static void what_a_block_says_of_itself(void **state)
 	assert_int_equal(b.sections[0].rows, 2);
 	fmt_section_row(&b.sections[0], 0, &index[0]);
 	fmt_section_row(&b.sections[0], 1, &index[1]);
-	assert_memory_equal(&index[0], (&(struct fmt_index){offset[0], FMT_BLOCK_DATA, 0, 0, 90, 5}), sizeof(index[0]));
-	assert_memory_equal(&index[1], (&(struct fmt_index){offset[1], FMT_BLOCK_DATA, 1, 0, 0, 1}), sizeof(index[1]));
+	assert_memory_equal(&index[0], (&(struct fmt_index){offset[0], FMT_BLOCK_EVENTS, 0, 0, 90, 5}), sizeof(index[0]));
+	assert_memory_equal(&index[1], (&(struct fmt_index){offset[1], FMT_BLOCK_EVENTS, 1, 0, 0, 1}), sizeof(index[1]));
 	assert_int_equal(fmt_reader_next(r, &b), 0);
 	assert_true(fmt_reader_health(r)->closed_cleanly);
 	fmt_reader_close(r);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* fmt_reader_impl.h: the inside of a reader, for fmt_reader.c and fmt_order.c only. */
+#pragma once
+
+#include <zstd.h>
+
+#include "format/fmt_block.h"
+#include "format/fmt_codec.h"
+#include "format/fmt_reader.h"
+#include "format/fmt_source.h"
+
+struct reader_bytes {
+	u8 *p;
+	size_t cap;
+};
+
+/* Lost blocks numbered [next, end) whose copies are still to be looked for. */
+struct reader_hole {
+	bool open;
+	u64 next, end;
+	u64 recovered;
+	struct fmt_damage damage; /* told when the hole is closed */
+};
+
+/* How far copies have been looked for. */
+struct reader_ahead {
+	u64 off;
+	bool has_copy; /* h is the header of a copy at off, not used yet */
+	struct fmt_block_header h;
+};
+
+struct fmt_reader {
+	struct fmt_source src;
+	u64 first_block; /* its offset */
+	u64 off;
+	u64 next_seq;
+	bool at_end;
+	struct fmt_file_info info;
+	struct fmt_health health;
+
+	bool partial; /* fmt_reader_want() was called */
+	struct fmt_want want;
+
+	void (*on_damage)(void *ctx, const struct fmt_damage *d);
+	void *on_damage_ctx;
+	bool has_bad; /* bytes in which no header holds, [bad.off, bad.end), and what is behind them is still to be seen */
+	struct fmt_damage bad;
+	u64 told_to;   /* the end of the last damage that was told */
+	bool end_told; /* and that the file ends there was part of it */
+	struct reader_hole hole;
+	struct reader_ahead ahead;
+	u64 inner_budget; /* bytes of damaged payloads that may still be searched for headers */
+
+	ZSTD_DCtx *zstd;
+	struct reader_bytes payload, raw; /* of one block */
+	struct fmt_arena arena;
+	struct fmt_section *sections; /* FMT_MAX_SECTIONS */
+};
