@@ -288,7 +288,14 @@ enum fmt_payload {
 	X(seq, DELTA, "its sequence number")                                                                                     \
 	X(ts_first, DELTA, "its first timestamp; 0 when it has no events")                                                       \
 	X(ts_last, DELTA, "its last timestamp")                                                                                  \
-	X(rows, VARINT, "records in it")
+	X(rows, VARINT, "records in it")                                                                                         \
+	X(copy_of, DELTA, "of a copy: sequence number of the block it repeats; else 0")
+
+#define FMT_KIND_TOTAL_COLS(X)                                                                                                   \
+	X(kind, DELTA, "record kind")                                                                                            \
+	X(rows, VARINT, "its records in the file, copies not counted")                                                           \
+	X(encoded, VARINT, "bytes of their sections before compression")                                                         \
+	X(stored, VARINT, "bytes in the file: each block's, header included, shared out by the bytes before compression")
 
 /* X(NAME, lower-case name, id, payload, is it an event) */
 #define FMT_KINDS(X)                                                                                                             \
@@ -317,7 +324,8 @@ enum fmt_payload {
 	X(GAP, gap, 42, NONE, 1)                                                                                                 \
 	X(MARKER, marker, 43, NONE, 1)                                                                                           \
 	X(THROTTLE, throttle, 44, NONE, 1)                                                                                       \
-	X(INDEX, index, 64, NONE, 0)
+	X(INDEX, index, 64, NONE, 0)                                                                                             \
+	X(KIND_TOTAL, kind_total, 65, NONE, 0)
 
 #define FMT_KIND_ENUM(NAME, name, id, payload, event) FMT_##NAME = (id),
 enum fmt_kind_id { FMT_KINDS(FMT_KIND_ENUM) };

@@ -124,7 +124,7 @@ void fmt_reader_on_damage(struct fmt_reader *r, void (*fn)(void *ctx, const stru
 void fmt_reader_want(struct fmt_reader *r, const struct fmt_want *w)
 {
 	r->partial = w != NULL;
-	r->want = w ? *w : (struct fmt_want){.dictionaries = true, .events = true};
+	r->want = w ? *w : (struct fmt_want){.dictionaries = true, .events = true, .others = true};
 }
 
 /* ---- what is told of damage ---- */
@@ -557,7 +557,7 @@ static bool is_wanted(const struct fmt_reader *r, const struct fmt_block_header 
 	case FMT_BLOCK_COPY:
 		return w->copies || !r->partial;
 	default:
-		return !r->partial;
+		return w->others;
 	}
 }
 

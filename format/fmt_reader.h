@@ -89,6 +89,7 @@ struct fmt_want {
 	bool dictionaries; /* and what replaces a lost one */
 	bool events;
 	bool copies;  /* copies of dictionary blocks, as they lie in the file */
+	bool others;  /* blocks of types that this version does not know */
 	u64 from, to; /* events blocks that overlap [from, to], ns of CLOCK_MONOTONIC; to 0: no end */
 };
 

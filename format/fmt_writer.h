@@ -4,8 +4,8 @@
  *
  *	fmt_writer_new(fd, uuid, level, &w)     header is written
  *	fmt_writer_row(w, FMT_SWITCH_IN, &(struct fmt_switch_in){...}, NULL, 0)
- *	fmt_writer_flush(w)                     what was added so far reaches the file as one block
- *	fmt_writer_finish(w)                    last block, footer, trailer, fdatasync
+ *	fmt_writer_flush(w)                     what was added so far reaches the file: a dictionary block, an events block
+ *	fmt_writer_finish(w)                    last blocks, copies of dictionary blocks, footer, trailer, fdatasync
  *	fmt_writer_free(w)
  *
  * After a write error (full disk) the writer keeps the file valid up to the last whole block and every later call returns that error.
@@ -20,9 +20,9 @@ struct fmt_writer;
 /* Counters since the writer was made. */
 struct fmt_writer_stats {
 	u64 bytes; /* in the file */
-	u64 raw;   /* payload bytes before compression */
+	u64 raw;   /* payload bytes before compression; copies and footer not counted, here and in rows */
 	u64 rows;
-	u64 blocks;
+	u64 blocks; /* the footer not counted */
 };
 
 /* Where the bytes go, in order and once; record/output.c has one that watches the disk and its limits. */
@@ -40,6 +40,12 @@ struct fmt_sink {
  */
 int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret) __must_check;
 int fmt_writer_new_to(const struct fmt_sink *sink, const u8 uuid[16], int level, struct fmt_writer **ret) __must_check;
+
+/*
+ * When copies of dictionary blocks are written: by a flush that comes `ns` after the first one that has none, or when they come to so many bytes. At first
+ * it is 9 s and 1 MiB. 0: by every flush.
+ */
+void fmt_writer_copy_after(struct fmt_writer *w, u64 ns, size_t bytes);
 struct fmt_writer *fmt_writer_free(struct fmt_writer *w); /* accepts NULL; does not finish, does not close fd; returns NULL */
 
 /*
@@ -51,5 +57,11 @@ int fmt_writer_row(struct fmt_writer *w, enum fmt_kind_id kind, const void *row,
 int fmt_writer_flush(struct fmt_writer *w) __must_check; /* nothing to do is success */
 int fmt_writer_sync(struct fmt_writer *w) __must_check;	 /* flush and fdatasync; a pipe's EINVAL is no error */
 int fmt_writer_finish(struct fmt_writer *w) __must_check;
+
+/*
+ * What fmt_writer_flush() and fmt_writer_finish() would still write, bytes, at most: rows that wait, copies that are due, footer, trailer. Close to the truth when no
+ * rows wait; of those it takes the worst for granted, ten times what they mostly come to. Cheap; 0 after an error.
+ */
+u64 fmt_writer_closing_size(const struct fmt_writer *w);
 
 const struct fmt_writer_stats *fmt_writer_stats(const struct fmt_writer *w);

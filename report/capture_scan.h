@@ -8,7 +8,7 @@
 #include "report/capture_file.h"
 #include "report/verdict.h"
 
-#define SCAN_KINDS 65 /* kind ids this version knows are below */
+#define SCAN_KINDS 66 /* kind ids this version knows are below */
 
 /* Key and value, in the order in which the keys first appeared. */
 struct scan_entry {

@@ -113,6 +113,22 @@ static double since_start(const struct dump *d, u64 ts)
 	return ts >= d->ts_zero ? (double)(ts - d->ts_zero) / 1e9 : -(double)(d->ts_zero - ts) / 1e9;
 }
 
+static void print_type(const struct fmt_block *b)
+{
+	static const char *const names[] = {
+		[FMT_BLOCK_EVENTS] = "events",
+		[FMT_BLOCK_FOOTER] = "footer",
+		[FMT_BLOCK_DICTIONARY] = "dictionary",
+	};
+
+	if (b->type == FMT_BLOCK_COPY)
+		printf("copy of block %" PRIu64, b->copy_of);
+	else if (b->type < ARRAY_SIZE(names) && names[b->type])
+		printf("%s%s", names[b->type], b->recovered ? ", lost, from its copy" : "");
+	else
+		printf("type %u of a later version, skipped", b->type);
+}
+
 static void print_block_head(struct dump *d, const struct fmt_block *b)
 {
 	if (!d->one_block && b->seq == d->next_seq + 1)
@@ -121,10 +137,7 @@ static void print_block_head(struct dump *d, const struct fmt_block *b)
 		printf("-- blocks %" PRIu64 " to %" PRIu64 " are damaged or missing --\n", d->next_seq, b->seq - 1);
 	d->next_seq = b->seq + 1;
 	printf("block %" PRIu64 " at %" PRIu64 ": ", b->seq, b->offset);
-	if (b->type == FMT_BLOCK_EVENTS || b->type == FMT_BLOCK_FOOTER)
-		printf("%s", b->type == FMT_BLOCK_EVENTS ? "data" : "footer");
-	else
-		printf("type %u of a later version, skipped", b->type);
+	print_type(b);
 	printf(", %u records, %u bytes (%u before compression)", b->rows, b->stored_size, b->raw_size);
 	if (b->ts_first)
 		printf(", %+.6f s to %+.6f s", since_start(d, b->ts_first), since_start(d, b->ts_last));
@@ -240,10 +253,12 @@ static void dump_section(const struct dump *d, const struct fmt_block *b, const 
 
 static int gather(struct dump *d, struct fmt_reader *r, bool *ret_found)
 {
+	const struct fmt_want all = {.dictionaries = true, .events = true, .copies = true, .others = true};
 	struct fmt_block b;
 	int n;
 
 	*ret_found = !d->one_block;
+	fmt_reader_want(r, &all);
 	while ((n = fmt_reader_next(r, &b)) == 1) {
 		*ret_found |= b.seq == d->block;
 		if (b.ts_first && (!d->ts_zero || b.ts_first < d->ts_zero))
@@ -268,6 +283,8 @@ static int print_blocks(struct dump *d, struct fmt_reader *r)
 			continue;
 		if (!d->as_json)
 			print_block_head(d, &b);
+		if (b.type == FMT_BLOCK_COPY && !d->one_block)
+			continue; /* its records have been printed */
 		for (u32 i = 0; i < b.n_sections; i++)
 			dump_section(d, &b, &b.sections[i]);
 	}

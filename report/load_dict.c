@@ -412,7 +412,7 @@ static int read_block(struct load_dict *d, const struct fmt_block *b)
 		const struct fmt_section *s = &b->sections[n];
 		int err = 0;
 
-		if (!s->kind || s->kind_id == FMT_INDEX)
+		if (!s->kind || s->kind_id >= FMT_INDEX) /* the footer's */
 			continue;
 		if (s->kind->is_event && !is_wanted(s))
 			d->events += s->rows;
@@ -426,22 +426,39 @@ static int read_block(struct load_dict *d, const struct fmt_block *b)
 	return 0;
 }
 
-/* Blocks missing between two intact ones: events of the time between their times may be missing. */
-static int note_hole(struct load_dict *d, const struct fmt_block *b, u64 *next_seq, u64 *pending)
-{
-	u64 missing = b->seq > *next_seq ? b->seq - *next_seq : 0;
-	u64 lo = d->ts_last, hi = b->ts_first;
+struct hole_notes {
+	struct load_dict *d;
+	u64 pending; /* lost blocks whose times are not known */
+	int err;
+};
 
-	*next_seq = b->seq + 1;
-	*pending += missing;
-	if (!*pending || (!b->ts_first && b->type != FMT_BLOCK_FOOTER))
+/* What is lost of events. A dictionary block, a copy or the footer costs none. */
+static void note_damage(void *ctx, const struct fmt_damage *g)
+{
+	struct hole_notes *n = ctx;
+
+	if (g->recovered || (g->type && g->type != FMT_BLOCK_EVENTS))
+		return;
+	if (g->type && !n->err)
+		n->err = add_gap(n->d, g->ts_first, g->ts_last + 1, 0, g->blocks);
+	else
+		n->pending += g->blocks;
+}
+
+/* Blocks missing between two intact ones: events of the time between their times may be missing. */
+static int note_hole(struct hole_notes *n, const struct fmt_block *b)
+{
+	u64 missing = n->pending, lo = n->d->ts_last, hi = b->ts_first;
+
+	if (n->err)
+		return n->err;
+	if (!missing || (!b->ts_first && b->type != FMT_BLOCK_FOOTER))
 		return 0;
-	missing = *pending;
-	*pending = 0;
+	n->pending = 0;
 	if (b->type == FMT_BLOCK_FOOTER)
 		hi = lo + 1;
-	/* blocks of several rings overlap in time */
-	return add_gap(d, min_u64(lo, hi), max_u64(lo, hi) + 1, 0, missing);
+	/* blocks may overlap in time */
+	return add_gap(n->d, min_u64(lo, hi), max_u64(lo, hi) + 1, 0, missing);
 }
 
 static int compare_gaps(const void *a, const void *b)
@@ -478,10 +495,29 @@ static void note_times(struct load_dict *d, const struct fmt_block *b)
 	d->ts_last = max_u64(d->ts_last, b->ts_last);
 }
 
+static int read_all(struct load_dict *d, struct fmt_reader *r, load_progress_fn progress, void *ctx)
+{
+	struct hole_notes notes = {.d = d};
+	struct fmt_block b;
+	int err;
+
+	fmt_reader_rewind(r);
+	fmt_reader_on_damage(r, note_damage, &notes);
+	while ((err = fmt_reader_next(r, &b)) == 1) {
+		progress(ctx, b.offset);
+		err = note_hole(&notes, &b);
+		if (!err)
+			err = read_block(d, &b);
+		if (err)
+			break;
+		note_times(d, &b);
+	}
+	fmt_reader_on_damage(r, NULL, NULL);
+	return err ? err : notes.err;
+}
+
 int load_dict_read(struct load_dict *d, struct fmt_reader *r, load_progress_fn progress, void *ctx)
 {
-	u64 next_seq = 0, pending = 0;
-	struct fmt_block b;
 	int err;
 
 	*d = (struct load_dict){0};
@@ -495,16 +531,7 @@ int load_dict_read(struct load_dict *d, struct fmt_reader *r, load_progress_fn p
 	d->ksyms.row_size = sizeof(struct fmt_ksym);
 	d->text.max = d->addrs.max = (size_t)4 << 30;
 	d->map_text.max = (size_t)1 << 30;
-	fmt_reader_rewind(r);
-	while ((err = fmt_reader_next(r, &b)) == 1) {
-		progress(ctx, b.offset);
-		err = note_hole(d, &b, &next_seq, &pending);
-		if (!err)
-			err = read_block(d, &b);
-		if (err)
-			return err;
-		note_times(d, &b);
-	}
+	err = read_all(d, r, progress, ctx);
 	if (err)
 		return err;
 	d->health = *fmt_reader_health(r);

@@ -148,21 +148,36 @@ static u64 digest_block(struct fmt_reader *r, const struct fmt_block *b)
 	return h;
 }
 
+static void note_damage(void *ctx, const struct fmt_damage *d)
+{
+	struct raw_seen *seen = ctx;
+
+	assert_true(d->off <= d->end && d->what[0]);
+	if (seen->n_damages < RAW_MAX_DAMAGES)
+		seen->damages[seen->n_damages] = *d;
+	seen->n_damages++;
+}
+
 void raw_walk(struct fmt_reader *r, struct raw_seen *ret)
 {
 	struct fmt_block b;
 	int n;
 
 	*ret = (struct raw_seen){0};
+	fmt_reader_on_damage(r, note_damage, ret);
 	while ((n = fmt_reader_next(r, &b)) == 1) {
 		assert_true(ret->n_blocks < RAW_MAX_BLOCKS);
+		assert_true(!b.recovered || b.type == FMT_BLOCK_DICTIONARY);
 		ret->seq[ret->n_blocks] = b.seq;
 		ret->digest[ret->n_blocks++] = digest_block(r, &b);
 		ret->rows += b.type == FMT_BLOCK_EVENTS || b.type == FMT_BLOCK_DICTIONARY ? b.rows : 0;
 	}
 	assert_int_equal(n, 0);
 	ret->health = *fmt_reader_health(r);
-	assert_int_equal(ret->health.blocks_intact + ret->health.blocks_recovered, ret->n_blocks + ret->health.copies);
+	for (u32 i = 1; i < ret->n_damages && i < RAW_MAX_DAMAGES; i++)
+		assert_true(ret->damages[i].off >= ret->damages[i - 1].off);
+	assert_string_equal(ret->n_damages ? ret->damages[0].what : "", ret->health.first_damage.what);
+	fmt_reader_on_damage(r, NULL, NULL);
 	assert_int_equal(fmt_reader_next(r, &b), 0); /* the end stays the end */
 	assert_memory_equal(&ret->health, fmt_reader_health(r), sizeof(ret->health));
 }

@@ -46,13 +46,17 @@ void raw_end(struct raw_capture *c);
 /* Opens n bytes as a capture file: 0 and the reader, or what fmt_reader_open() says. */
 int raw_open(const void *p, size_t n, struct fmt_reader **ret, struct fmt_diag *reterr);
 
-/* All that a reader gave. */
+#define RAW_MAX_DAMAGES 16
+
+/* All that a reader gave and told. */
 struct raw_seen {
-	u32 n_blocks; /* intact ones of any type */
-	u64 rows;     /* of data blocks */
+	u32 n_blocks; /* intact ones of any type; copies only where they are wanted */
+	u64 rows;     /* of events and dictionary blocks */
 	u64 seq[RAW_MAX_BLOCKS];
 	u64 digest[RAW_MAX_BLOCKS]; /* over every row, payload and time-ordered event of the block */
 	struct fmt_health health;
+	u32 n_damages;
+	struct fmt_damage damages[RAW_MAX_DAMAGES]; /* the first of them */
 };
 
 /* Reads to the end, looking at every value. The reader is not closed. */

@@ -160,7 +160,7 @@ static void blocks_gather_and_flush(void **state)
 	assert_int_equal(fmt_writer_stats(w)->rows, 2 * 32768);
 	for (u64 i = 0; i < 300; i++)
 		assert_int_equal(fmt_writer_row(w, FMT_STRING, &(struct fmt_string){.idx = i + 1}, text, sizeof(text)), 0);
-	assert_int_equal(fmt_writer_stats(w)->blocks, 3); /* of 1 MiB of strings */
+	assert_int_equal(fmt_writer_stats(w)->blocks, 4); /* of 1 MiB of strings, and what events there were */
 	assert_int_equal(fmt_writer_row(w, FMT_STRING, &(struct fmt_string){.idx = 301}, text, sizeof(text) + 1), -EFBIG);
 	assert_int_equal(fmt_writer_row(w, FMT_STACK, &(struct fmt_stack){.idx = 1}, text, FMT_MAX_FRAMES + 1), -EFBIG);
 	assert_int_equal(put(w, TOTAL, total, .key = 1, .value = 2), 0); /* a refused row stops nothing */
@@ -171,7 +171,8 @@ static void blocks_gather_and_flush(void **state)
 	fmt_writer_free(w);
 	assert_int_equal(data_rows, 70000 + 300 + 1);
 	raw_read(file.data, file.len, &seen);
-	assert_int_equal(seen.n_blocks, 5);
+	assert_int_equal(seen.n_blocks, 6);
+	assert_int_equal(seen.health.copies, 2);
 	assert_int_equal(seen.rows, data_rows);
 	assert_true(seen.health.closed_cleanly);
 	assert_string_equal(seen.health.first_damage.what, "");
@@ -190,8 +191,8 @@ static void what_a_block_says_of_itself(void **state)
 	_cleanup_close_ int fd = memory_file();
 	struct fmt_writer *w = NULL;
 	struct fmt_reader *r = NULL;
-	struct fmt_index index[2];
-	u64 offset[2];
+	const struct fmt_want all = {.dictionaries = true, .events = true, .copies = true};
+	struct fmt_index index[5], expected[5] = {{.copy_of = 0}};
 	struct fmt_block b;
 
 	(void)state;
@@ -209,26 +210,35 @@ static void what_a_block_says_of_itself(void **state)
 
 	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
 	assert_memory_equal(fmt_reader_info(r)->uuid, uuid, 16);
-	next_block(r, &b);
-	assert_int_equal(b.n_sections, 3);
-	assert_int_equal(b.sections[0].kind_id, FMT_THREAD);
-	assert_int_equal(b.sections[1].kind_id, FMT_SWITCH_IN);
-	assert_int_equal(b.sections[2].kind_id, FMT_GAP);
-	assert_int_equal(b.rows, 5);
-	assert_int_equal(b.ts_first, 0);
-	assert_int_equal(b.ts_last, 90);
-	offset[0] = b.offset;
-	next_block(r, &b);
-	assert_int_equal(b.seq, 1);
-	assert_int_equal(b.ts_first | b.ts_last, 0);
-	offset[1] = b.offset;
+	fmt_reader_want(r, &all);
+	for (u32 i = 0; i < 5; i++) {
+		static const u8 types[] = {FMT_BLOCK_DICTIONARY, FMT_BLOCK_EVENTS, FMT_BLOCK_DICTIONARY, FMT_BLOCK_COPY,
+					   FMT_BLOCK_COPY};
+		static const u8 rows[] = {1, 4, 1, 1, 1}, sections[] = {1, 2, 1, 1, 1};
+
+		next_block(r, &b);
+		assert_int_equal(b.type, types[i]);
+		assert_int_equal(b.seq, i);
+		assert_int_equal(b.rows, rows[i]);
+		assert_int_equal(b.n_sections, sections[i]);
+		assert_int_equal(b.sections[0].kind_id, i % 3 == 0 ? FMT_THREAD : i == 1 ? FMT_SWITCH_IN : FMT_META);
+		assert_int_equal(b.ts_first, 0);
+		assert_int_equal(b.ts_last, i == 1 ? 90 : 0);
+		assert_int_equal(b.copy_of, i == 4 ? 2 : 0);
+		assert_false(b.recovered);
+		if (i == 1)
+			assert_int_equal(b.sections[1].kind_id, FMT_GAP);
+		expected[i] = (struct fmt_index){
+			.offset = b.offset, .type = b.type, .seq = i, .ts_last = b.ts_last, .rows = b.rows, .copy_of = b.copy_of};
+	}
 	next_block(r, &b);
 	assert_int_equal(b.type, FMT_BLOCK_FOOTER);
-	assert_int_equal(b.sections[0].rows, 2);
-	fmt_section_row(&b.sections[0], 0, &index[0]);
-	fmt_section_row(&b.sections[0], 1, &index[1]);
-	assert_memory_equal(&index[0], (&(struct fmt_index){offset[0], FMT_BLOCK_EVENTS, 0, 0, 90, 5}), sizeof(index[0]));
-	assert_memory_equal(&index[1], (&(struct fmt_index){offset[1], FMT_BLOCK_EVENTS, 1, 0, 0, 1}), sizeof(index[1]));
+	assert_int_equal(b.sections[0].rows, 5);
+	for (u32 i = 0; i < 5; i++)
+		fmt_section_row(&b.sections[0], i, &index[i]);
+	assert_memory_equal(index, expected, sizeof(index));
+	assert_int_equal(b.sections[1].kind_id, FMT_KIND_TOTAL);
+	assert_int_equal(b.sections[1].rows, 4);
 	assert_int_equal(fmt_reader_next(r, &b), 0);
 	assert_true(fmt_reader_health(r)->closed_cleanly);
 	fmt_reader_close(r);
