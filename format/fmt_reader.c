@@ -370,11 +370,15 @@ static int recover(struct fmt_reader *r, struct fmt_block *ret)
 {
 	struct reader_hole *hole = &r->hole;
 	const char *what;
-	int n = 0;
 
-	while (hole->next < hole->end && (n = seek_copy(r, hole->next)) == 1 && r->ahead.h.copy_of < hole->end) {
+	while (hole->next < hole->end) {
 		const struct fmt_block_header *h = &r->ahead.h;
+		int n = seek_copy(r, hole->next);
 
+		if (n <= 0)
+			return n;
+		if (h->copy_of >= hole->end)
+			return 0;
 		n = load_block(r, r->ahead.off, h, ret, &what);
 		if (n < 0 && n != -EBADMSG)
 			return n;
@@ -387,7 +391,7 @@ static int recover(struct fmt_reader *r, struct fmt_block *ret)
 		ret->recovered = true;
 		return 1;
 	}
-	return n < 0 ? n : 0;
+	return 0;
 }
 
 /* 1 a lost block was recovered, 0 there is no more to recover here, -ENOMEM, -EIO. */

@@ -39,7 +39,7 @@ static void everything_as_text(void **state)
 	run_command(&r, dump_cmd, (const char *[]){"dump", s.path, NULL});
 	assert_int_equal(r.exit_code, 0);
 	assert_int_equal(r.err.len, 0);
-	has(r.out, "block 0 at 64: data, 25 records, ");
+	has(r.out, "block 0 at 64: dictionary, 25 records, ");
 	has(r.out, "  string idx=1 \"orders\"\n");
 	has(r.out, "  meta key=3\"host\" value=4\"prod-3\"\n");
 	has(r.out, "  thread idx=1 process=1 tid=24038 ns_tid=0 start=0 comm=1\"orders\"\n");
@@ -50,8 +50,8 @@ static void everything_as_text(void **state)
 	has(r.out, "  gap ts=5000001000 ts_end=5000002000 cause=6\"ring_full\" count=7\n");
 	assert_int_equal(lines_with(&r.out, "\n  switch_out "), 1000);
 	assert_int_equal(lines_with(&r.out, "\n  switch_in "), 1000);
-	assert_int_equal(lines_with(&r.out, "block "), 4);
-	has(r.out, ": footer, 3 records, ");
+	assert_int_equal(lines_with(&r.out, "block "), 7 + 2); /* copies name their block */
+	has(r.out, ": footer, 18 records, ");
 	ran_release(&r);
 	sample_release(&s);
 }
@@ -94,8 +94,8 @@ static void json_lines(void **state)
 	has(r.out, "{\"block\":0,\"kind\":\"stack\",\"idx\":10,\"process\":1,\"stack_kind\":1,"
 		   "\"status\":1,\"fp_from\":0,\"list\":[4198400,4202496,4196352]}\n");
 	has(r.out, "\"cmdline\":null,\"cgroup\":null}\n");
-	has(r.out, "{\"block\":2,\"kind\":\"switch_in\",\"ts\":5999500000,\"thread\":1,\"cpu\":1,\"derived\":0}\n");
-	assert_int_equal(lines_with(&r.out, "\n"), 25 + 2000 + 1 + 2 + 3);
+	has(r.out, "{\"block\":3,\"kind\":\"switch_in\",\"ts\":5999500000,\"thread\":1,\"cpu\":1,\"derived\":0}\n");
+	assert_int_equal(lines_with(&r.out, "\n"), 25 + 2000 + 1 + 2 + 6 + 11);
 	ran_release(&r);
 	run_command(&r, dump_cmd, (const char *[]){"dump", s.path, NULL});
 	lacks(r.out, "\033");
@@ -112,11 +112,11 @@ static void selections(void **state)
 
 	(void)state;
 	sample_make(&s, &recipe);
-	run_command(&r, dump_cmd, (const char *[]){"dump", "--block=2", "--kind", "switch_in", s.path, NULL});
+	run_command(&r, dump_cmd, (const char *[]){"dump", "--block=3", "--kind", "switch_in", s.path, NULL});
 	assert_int_equal(r.exit_code, 0);
 	assert_int_equal(lines_with(&r.out, "\n"), 501);
 	assert_int_equal(lines_with(&r.out, "\n  switch_in "), 500);
-	assert_int_equal(lines_with(&r.out, "block 2 at "), 1);
+	assert_int_equal(lines_with(&r.out, "block 3 at "), 1);
 	lacks(r.out, "missing");
 	ran_release(&r);
 	run_command(&r, dump_cmd, (const char *[]){"dump", "--block=9", s.path, NULL});
@@ -129,7 +129,9 @@ static void selections(void **state)
 static void damage_is_named(void **state)
 {
 	const struct sample_recipe recipe = {0};
+	const char *copy;
 	struct sample s;
+	size_t copy_off;
 	struct ran r;
 
 	(void)state;
@@ -144,7 +146,20 @@ static void damage_is_named(void **state)
 	sample_release(&s);
 
 	sample_make(&s, &recipe);
-	sample_flip(&s, 200); /* inside the first: its strings are gone, what refers to them says so */
+	sample_flip(&s, 200); /* inside the first: its copy stands in for it */
+	run_command(&r, dump_cmd, (const char *[]){"dump", s.path, NULL});
+	assert_int_equal(r.exit_code, 3);
+	has(r.out, ": dictionary, lost, from its copy, 25 records, ");
+	has(r.out, "  total key=10\"events.seen\" value=2000\n");
+	assert_non_null(copy = strstr((const char *)r.out.data, "block 4 at "));
+	copy_off = strtoul(copy + strlen("block 4 at "), NULL, 10);
+	has(r.out, ": copy of block 0, 25 records, ");
+	assert_int_equal(lines_with(&r.out, "\n  string "), 10);
+	ran_release(&r);
+	run_command(&r, dump_cmd, (const char *[]){"dump", "--block=4", s.path, NULL});
+	assert_int_equal(lines_with(&r.out, "\n  string "), 10);
+	ran_release(&r);
+	sample_flip(&s, copy_off + 100); /* and inside that: its strings are gone, what refers to them says so */
 	run_command(&r, dump_cmd, (const char *[]){"dump", "--kind=total", s.path, NULL});
 	assert_int_equal(r.exit_code, 3);
 	has(r.out, "  total key=10(missing) value=2000\n");

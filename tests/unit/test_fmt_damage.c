@@ -359,6 +359,31 @@ static void any_one_block_is_lost(void **state)
 	}
 }
 
+/* A dictionary block and its copy: only now is a name lost, and two damages are told. */
+static void a_block_and_its_copy_are_damaged(void **state)
+{
+	struct whole *c = *state;
+
+	for (u32 k = 0; k < FLUSHES * 4; k++) {
+		size_t at = (size_t)c->start[2 * (k / 4)], copy = (size_t)c->start[DATA_BLOCKS + k / 4];
+		struct raw_seen seen;
+
+		at += k & 1 ? 16 : FMT_BLOCK_HEADER;
+		copy += k & 2 ? 16 : FMT_BLOCK_HEADER;
+		c->file.data[at] ^= 1;
+		c->file.data[copy] ^= 1;
+		raw_read(c->file.data, c->file.len, &seen);
+		c->file.data[at] ^= 1;
+		c->file.data[copy] ^= 1;
+		expect_all_but(c, &seen, bit(2 * (k / 4)) | bit(DATA_BLOCKS + k / 4));
+		assert_int_equal(seen.n_damages, 2);
+		assert_false(seen.damages[0].recovered || seen.damages[1].recovered);
+		assert_int_equal(seen.damages[0].type, k & 1 ? 0 : FMT_BLOCK_DICTIONARY);
+		assert_int_equal(seen.damages[1].type, k & 2 ? 0 : FMT_BLOCK_COPY);
+		assert_true(seen.health.closed_cleanly);
+	}
+}
+
 /* Bytes cut out of the middle of a payload: the block behind it, which begins too early then, is found all the same. */
 static void a_payload_that_lost_bytes(void **state)
 {
@@ -596,6 +621,7 @@ int main(void)
 		cmocka_unit_test(flip_every_bit),
 		cmocka_unit_test(blocks_moved_about),
 		cmocka_unit_test(any_one_block_is_lost),
+		cmocka_unit_test(a_block_and_its_copy_are_damaged),
 		cmocka_unit_test(a_payload_that_lost_bytes),
 		cmocka_unit_test(a_killed_recording),
 		cmocka_unit_test(a_gap_before_a_damaged_block),

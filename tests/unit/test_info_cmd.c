@@ -42,7 +42,7 @@ static void a_complete_capture(void **state)
 	    "    \"no_table\": 0,\n    \"fault\": 0,\n    \"frame_pointers\": 0,\n    \"no_mapping\": 0,\n"
 	    "    \"bad_rule\": 0,\n    \"broken\": 0,\n    \"starting\": 0,\n    \"leaf_only\": 0,\n    \"guessed\": 0\n  },\n"
 	    "  \"stacks_distinct\": {\n    \"total\": 10,\n    \"whole\": 10,\n");
-	has(r.out, "  \"blocks\": {\n    \"intact\": 4,\n    \"damaged\": 0,\n    \"missing\": 0\n  },\n");
+	has(r.out, "  \"blocks\": {\n    \"intact\": 7,\n    \"damaged\": 0,\n    \"missing\": 0\n  },\n");
 	has(r.out, "\"tokio_version\": \"1.43.4\"");
 	has(r.out, "\"key\": \"events.seen\",\n      \"value\": 2000\n"); /* the latest of two */
 	ran_release(&r);
@@ -53,7 +53,7 @@ static void a_complete_capture(void **state)
 	has(r.out, "recorded 2026-01-01 00:00:00 UTC");
 	has(r.out, "verdict     COMPLETE\n");
 	has(r.out, "1b4e28ba-2fa1-41d2-883f-0016d3cca427, format version 0\n");
-	has(r.out, "4 blocks intact, 0 damaged, 0 missing; closed cleanly\n");
+	has(r.out, "7 blocks intact, 0 damaged, 0 missing; closed cleanly\n");
 	has(r.out, "LOST\n  nothing\n");
 	has(r.out, "tokio 1.43.4 in /usr/bin/orders (pid 24036), 4 threads; found by: shape scan, 4 threads agree\n");
 	ran_release(&r);
