@@ -102,7 +102,7 @@ check-kernels: static ## boot Debian's kernels under qemu and record there
 # BENCH: options and names for tests/bench/run.sh
 bench: ## measure what ascope costs beside perf and print it beside its bars: BENCH='--rounds 9 echo' (root; doc/bench.md)
 	@.ci/deps build bench
-	@$(MAKE) --no-print-directory all $(OUT)/table_build
+	@$(MAKE) --no-print-directory all $(OUT)/table_build $(OUT)/codec
 	@tests/bench/run.sh $(OUT) $(BENCH)
 
 # ACCURACY: options of tests/accuracy/accuracy.py; DOC=1 writes its tables into README.md and doc/accuracy.md
@@ -187,6 +187,10 @@ $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(UNIT_HELPERS) $(OUT)/libascope.a
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 $(OUT)/table_build: $(OUT)/obj/tests/bench/table_build.o $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(OUT)/codec: $(OUT)/obj/tests/bench/codec.o $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * codec.c: what the coding of capture files costs, and where their bytes go. Called by hand, by the benchmark script and by tests that want large captures.
+ *
+ *	codec gen SRC OUT EVENTS     repeats the events of SRC, later each time, until OUT has EVENTS of them; dictionary entries once
+ *	codec encode SRC [ROUNDS]    rows of SRC to blocks of zstd level 1, which are thrown away: events a second, CPU time of one thread
+ *	codec decode FILE [ROUNDS]   blocks of FILE to columns, likewise
+ *	codec columns FILE           bytes of each kind and column: encoded, and their share of what is stored
+ *
+ * Output is tab-separated, with a first line that says what is in the columns.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/parse.h"
+#include "format/fmt_codec.h"
+#include "format/fmt_reader.h"
+#include "format/fmt_writer.h"
+
+static int fail(const char *what, int err)
+{
+	(void)fprintf(stderr, "codec: %s: %s\n", what, strerror(-err));
+	return 1;
+}
+
+static int open_capture(const char *path, struct fmt_reader **ret)
+{
+	struct fmt_diag diag = {0};
+	int err = fmt_reader_open(path, ret, &diag);
+
+	if (err && diag.what[0])
+		(void)fprintf(stderr, "codec: %s: %s\n", path, diag.what);
+	return err;
+}
+
+/* Kinds that the recorder wrote: not the footer's. */
+static bool is_record(const struct fmt_section *s)
+{
+	return s->kind && s->kind_id < FMT_INDEX;
+}
+
+/* ---- gen ---- */
+
+struct gen {
+	struct fmt_writer *w;
+	u64 left;	 /* events still to be written */
+	u64 shift;	 /* of this round, ns */
+	u64 first, last; /* times of the events of SRC */
+	bool dictionaries;
+};
+
+static int gen_row(struct gen *g, const struct fmt_section *s, u32 i)
+{
+	u64 row[FMT_MAX_COLUMNS];
+	u32 from = s->payload_off ? s->payload_off[i] : 0, n = s->payload_off ? s->payload_off[i + 1] - from : 0;
+	const void *payload = s->bytes ? (const void *)(s->bytes + from) : s->list ? (const void *)(s->list + from) : NULL;
+
+	fmt_section_row(s, i, row);
+	if (s->kind->is_event) {
+		g->first = min_u64(g->first, row[0]);
+		g->last = max_u64(g->last, row[0]);
+		row[0] += g->shift;
+	}
+	if (s->kind_id == FMT_CLOCK) {
+		row[1] += g->shift;
+		row[2] += g->shift;
+	} else if (s->kind_id == FMT_GAP || s->kind_id == FMT_THROTTLE) {
+		row[1] += g->shift;
+	}
+	return fmt_writer_row(g->w, (enum fmt_kind_id)s->kind_id, row, payload, n);
+}
+
+static int gen_block(struct gen *g, struct fmt_reader *r, const struct fmt_block *b)
+{
+	const struct fmt_ref *refs;
+	int err = 0, n;
+
+	for (u32 k = 0; k < b->n_sections && g->dictionaries; k++)
+		for (u32 i = 0; is_record(&b->sections[k]) && !b->sections[k].kind->is_event && i < b->sections[k].rows && !err;
+		     i++)
+			err = gen_row(g, &b->sections[k], i);
+	n = err ? err : fmt_block_events(r, b, &refs);
+	for (int i = 0; i < n && g->left && !err; i++, g->left--)
+		err = gen_row(g, &b->sections[refs[i].section], refs[i].row);
+	return n < 0 ? n : err;
+}
+
+static int gen_all(struct gen *g, struct fmt_reader *r)
+{
+	struct fmt_block b;
+
+	for (g->dictionaries = true; g->left; g->dictionaries = false) {
+		u64 left = g->left;
+		int n;
+
+		while ((n = fmt_reader_next(r, &b)) == 1) {
+			int err = gen_block(g, r, &b);
+
+			if (err)
+				return err;
+		}
+		if (n < 0)
+			return n;
+		if (left == g->left)
+			return -ENODATA; /* no event in it */
+		g->shift += g->last - g->first + NSEC_PER_MSEC;
+		fmt_reader_rewind(r);
+	}
+	return fmt_writer_finish(g->w);
+}
+
+static int cmd_gen(char **argv)
+{
+	struct gen g = {.first = UINT64_MAX};
+	struct fmt_reader *r = NULL;
+	u8 uuid[16] = "codec gen";
+	int fd, err = parse_u64(argv[2], &g.left);
+
+	if (err)
+		return fail(argv[2], err);
+	err = open_capture(argv[0], &r);
+	if (err)
+		return fail(argv[0], err);
+	fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	err = fd < 0 ? -errno : fmt_writer_new(fd, uuid, 1, &g.w);
+	if (!err)
+		err = gen_all(&g, r);
+	fmt_writer_free(g.w);
+	if (fd >= 0 && close(fd) < 0 && !err)
+		err = -errno;
+	fmt_reader_close(r);
+	return err ? fail(argv[1], err) : 0;
+}
+
+/* ---- encode ---- */
+
+/* One row in memory, with what belongs to it. */
+struct item {
+	u32 kind;
+	u32 n;	     /* of the payload: bytes or elements */
+	u64 row;     /* where its values begin */
+	u64 payload; /* where in payloads */
+};
+
+struct items {
+	struct buf items, values, payloads;
+	u64 n, n_events;
+};
+
+enum { MAX_ITEMS = 1 << 20 }; /* 200 MB at most */
+
+static void items_release(struct items *t)
+{
+	buf_release(&t->items);
+	buf_release(&t->values);
+	buf_release(&t->payloads);
+}
+
+static void keep_row(struct items *t, const struct fmt_section *s, u32 i)
+{
+	struct item item = {.kind = s->kind_id, .row = t->values.len, .payload = t->payloads.len};
+	u64 row[FMT_MAX_COLUMNS];
+	u32 from = s->payload_off ? s->payload_off[i] : 0;
+
+	item.n = s->payload_off ? s->payload_off[i + 1] - from : 0;
+	fmt_section_row(s, i, row);
+	buf_put(&t->values, row, s->kind->n_cols * sizeof(u64));
+	if (s->bytes)
+		buf_put(&t->payloads, s->bytes + from, item.n);
+	else if (s->list)
+		buf_put(&t->payloads, s->list + from, item.n * sizeof(u64));
+	for (; t->payloads.len % sizeof(u64);)
+		buf_putc(&t->payloads, 0);
+	buf_put(&t->items, &item, sizeof(item));
+	t->n++;
+	t->n_events += s->kind->is_event ? 1 : 0;
+}
+
+static int items_read(struct items *t, struct fmt_reader *r)
+{
+	const struct fmt_ref *refs;
+	struct fmt_block b;
+	int n;
+
+	while ((n = fmt_reader_next(r, &b)) == 1 && t->n < MAX_ITEMS) {
+		for (u32 k = 0; k < b.n_sections; k++)
+			for (u32 i = 0; is_record(&b.sections[k]) && !b.sections[k].kind->is_event && i < b.sections[k].rows; i++)
+				keep_row(t, &b.sections[k], i);
+		n = fmt_block_events(r, &b, &refs);
+		for (int i = 0; i < n; i++)
+			keep_row(t, &b.sections[refs[i].section], refs[i].row);
+		if (n < 0)
+			return n;
+	}
+	if (n >= 0)
+		n = buf_err(&t->items) ? buf_err(&t->items) : buf_err(&t->values) ? buf_err(&t->values) : buf_err(&t->payloads);
+	return n;
+}
+
+static int drop(void *ctx, const void *p, size_t n)
+{
+	(void)ctx, (void)p, (void)n;
+	return 0;
+}
+
+static int no_sync(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+static int encode_once(const struct items *t, struct fmt_writer_stats *ret)
+{
+	const struct fmt_sink sink = {.write = drop, .sync = no_sync};
+	const struct item *items = (const struct item *)(const void *)t->items.data;
+	struct fmt_writer *w = NULL;
+	u8 uuid[16] = "codec encode";
+	int err = fmt_writer_new_to(&sink, uuid, 1, &w);
+
+	for (u64 i = 0; i < t->n && !err; i++)
+		err = fmt_writer_row(w, (enum fmt_kind_id)items[i].kind, t->values.data + items[i].row,
+				     t->payloads.data + items[i].payload, items[i].n);
+	if (!err)
+		err = fmt_writer_finish(w);
+	if (!err)
+		*ret = *fmt_writer_stats(w);
+	fmt_writer_free(w);
+	return err;
+}
+
+static int rounds_of(const char *text, u64 *ret)
+{
+	*ret = 5;
+	return text ? parse_u64(text, ret) : 0;
+}
+
+static int cmd_encode(char **argv)
+{
+	struct items t = {0};
+	struct fmt_writer_stats stats = {0};
+	struct fmt_reader *r = NULL;
+	u64 best = UINT64_MAX, rounds;
+	int err = rounds_of(argv[1], &rounds);
+
+	if (!err)
+		err = open_capture(argv[0], &r);
+	if (!err)
+		err = items_read(&t, r);
+	fmt_reader_close(r);
+	for (u64 i = 0; i < rounds && !err; i++) {
+		u64 start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		err = encode_once(&t, &stats);
+		best = min_u64(best, clock_ns(CLOCK_THREAD_CPUTIME_ID) - start);
+	}
+	if (!err)
+		(void)printf("events\tM/s\traw\tstored\tblocks\n%llu\t%.2f\t%llu\t%llu\t%llu\n", (unsigned long long)t.n_events,
+			     (double)t.n_events * 1e3 / (double)best, (unsigned long long)stats.raw,
+			     (unsigned long long)stats.bytes, (unsigned long long)stats.blocks);
+	items_release(&t);
+	return err ? fail(argv[0], err) : 0;
+}
+
+/* ---- decode ---- */
+
+static int decode_once(struct fmt_reader *r, u64 *ret_events, u64 *ret_bytes)
+{
+	struct fmt_block b;
+	int n;
+
+	*ret_events = *ret_bytes = 0;
+	fmt_reader_rewind(r);
+	while ((n = fmt_reader_next(r, &b)) == 1) {
+		*ret_bytes += b.stored_size;
+		for (u32 i = 0; i < b.n_sections; i++)
+			*ret_events += b.sections[i].kind && b.sections[i].kind->is_event ? b.sections[i].rows : 0;
+	}
+	return n;
+}
+
+static int cmd_decode(char **argv)
+{
+	struct fmt_reader *r = NULL;
+	u64 best = UINT64_MAX, rounds, events = 0, bytes = 0;
+	int err = rounds_of(argv[1], &rounds);
+
+	if (!err)
+		err = open_capture(argv[0], &r);
+	for (u64 i = 0; i < rounds && !err; i++) {
+		u64 start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		err = decode_once(r, &events, &bytes);
+		best = min_u64(best, clock_ns(CLOCK_THREAD_CPUTIME_ID) - start);
+	}
+	if (!err)
+		(void)printf("events\tM/s\tstored\n%llu\t%.2f\t%llu\n", (unsigned long long)events,
+			     (double)events * 1e3 / (double)best, (unsigned long long)bytes);
+	fmt_reader_close(r);
+	return err ? fail(argv[0], err) : 0;
+}
+
+/* ---- columns ---- */
+
+/* What one column of one kind costs; slot 0 is the section's head and directory, FMT_MAX_COLUMNS + 1 the payload. */
+struct column_cost {
+	u64 rows, raw;
+	double alone;  /* compressed by itself */
+	u64 encodings; /* bit e: blocks used encoding e */
+};
+
+struct costs {
+	struct column_cost of[FMT_INDEX][FMT_MAX_COLUMNS + 2];
+	double stored; /* whole payloads, compressed as they are */
+	double alone;
+	struct buf scratch, out, packed, section;
+	ZSTD_CCtx *zstd;
+};
+
+static double compressed(struct costs *c, const void *p, size_t n)
+{
+	u8 *to;
+	size_t k;
+
+	buf_reset(&c->packed);
+	to = buf_reserve(&c->packed, ZSTD_compressBound(n));
+	k = to ? ZSTD_compressCCtx(c->zstd, to, ZSTD_compressBound(n), p, n, 1) : 0;
+	return ZSTD_isError(k) ? 0 : (double)k;
+}
+
+static void cost_column(struct costs *c, u32 kind, u32 slot, const u8 *p, size_t n, u8 enc)
+{
+	struct column_cost *k = &c->of[kind][slot];
+	double alone = n < 16 ? (double)n : compressed(c, p, n) - 9; /* less the frame's own */
+
+	k->raw += n;
+	k->alone += alone;
+	k->encodings |= 1ULL << (enc & 63);
+	c->alone += alone;
+}
+
+/* A section as fmt_section_encode() made it: each column of its directory. */
+static void cost_section(struct costs *c, const struct buf *section)
+{
+	struct fmt_cursor cur = cur_init(section->data, section->len), data;
+	u64 kind = cur_uvarint(&cur, "kind"), rows = cur_uvarint(&cur, "rows"), n = cur_uvarint(&cur, "columns");
+	struct {
+		u64 id, size;
+		u8 enc;
+	} dir[FMT_MAX_COLUMNS + 1];
+	u64 body = cur_uvarint(&cur, "size");
+
+	(void)body;
+	for (u64 i = 0; i < n; i++) {
+		dir[i].id = cur_uvarint(&cur, "id");
+		dir[i].enc = cur_u8(&cur, "encoding");
+		dir[i].size = cur_uvarint(&cur, "size");
+	}
+	data = cur;
+	c->of[kind][0].rows += rows;
+	cost_column(c, (u32)kind, 0, section->data, section->len - cur_left(&data), 0);
+	for (u64 i = 0; i < n; i++) {
+		const u8 *p = cur_bytes(&data, dir[i].size, "data");
+
+		cost_column(c, (u32)kind, dir[i].id == FMT_PAYLOAD_COLUMN ? FMT_MAX_COLUMNS + 1 : (u32)dir[i].id, p, dir[i].size,
+			    dir[i].enc);
+	}
+}
+
+static int cost_block(struct costs *c, const struct fmt_block *b)
+{
+	u64 row[FMT_MAX_COLUMNS];
+	int err = 0;
+
+	buf_reset(&c->out);
+	for (u32 k = 0; k < b->n_sections && !err; k++) {
+		const struct fmt_section *s = &b->sections[k];
+		struct fmt_rows rows = {.kind = s->kind};
+
+		if (!is_record(s))
+			continue;
+		for (u32 i = 0; i < s->rows && !err; i++) {
+			u32 from = s->payload_off ? s->payload_off[i] : 0, n = s->payload_off ? s->payload_off[i + 1] - from : 0;
+
+			fmt_section_row(s, i, row);
+			err = fmt_rows_add(&rows, row,
+					   s->bytes  ? (const void *)(s->bytes + from)
+					   : s->list ? s->list + from
+						     : NULL,
+					   n);
+		}
+		buf_reset(&c->section);
+		fmt_section_encode(&rows, &c->scratch, &c->section);
+		fmt_rows_release(&rows);
+		err = err ? err : buf_err(&c->section);
+		if (!err)
+			cost_section(c, &c->section);
+		buf_put(&c->out, c->section.data, c->section.len);
+	}
+	c->stored += compressed(c, c->out.data, c->out.len) + FMT_BLOCK_HEADER;
+	return err ? err : buf_err(&c->out);
+}
+
+static void print_cost(const char *kind, const char *column, const struct column_cost *k, u64 rows, double scale)
+{
+	char encodings[64] = "";
+	size_t at = 0;
+
+	for (u32 e = 0; e < 64 && at < sizeof(encodings) - 4; e++)
+		if (k->encodings >> e & 1)
+			at += (size_t)snprintf(encodings + at, sizeof(encodings) - at, "%s%u", at ? "," : "", e);
+	(void)printf("%s\t%s\t%s\t%llu\t%llu\t%.0f\t%.3f\n", kind, column, encodings, (unsigned long long)rows,
+		     (unsigned long long)k->raw, k->alone * scale, rows ? k->alone * scale / (double)rows : 0);
+}
+
+static void print_costs(const struct costs *c)
+{
+	double scale = c->alone > 0 ? c->stored / c->alone : 0;
+	u32 n;
+	const struct fmt_kind *kinds = fmt_kinds(&n);
+
+	(void)printf("kind\tcolumn\tencodings\trows\tencoded\tstored\tper row\n");
+	for (u32 i = 0; i < n && kinds[i].id < FMT_INDEX; i++) {
+		const struct column_cost *of = c->of[kinds[i].id];
+		struct column_cost sum = {0};
+
+		for (u32 k = 0; k < FMT_MAX_COLUMNS + 2; k++) {
+			sum.raw += of[k].raw;
+			sum.alone += of[k].alone;
+		}
+		if (!of[0].rows)
+			continue;
+		print_cost(kinds[i].name, "*", &sum, of[0].rows, scale);
+		print_cost(kinds[i].name, "directory", &of[0], of[0].rows, scale);
+		for (u32 k = 1; k <= kinds[i].n_cols; k++)
+			print_cost(kinds[i].name, kinds[i].cols[k - 1].name, &of[k], of[0].rows, scale);
+		if (kinds[i].payload != FMT_PAYLOAD_NONE)
+			print_cost(kinds[i].name, "payload", &of[FMT_MAX_COLUMNS + 1], of[0].rows, scale);
+	}
+	(void)printf("all\t*\t\t0\t0\t%.0f\t0\n", c->stored);
+}
+
+static int cmd_columns(char **argv)
+{
+	_cleanup_free_ struct costs *c = calloc(1, sizeof(*c));
+	struct fmt_reader *r = NULL;
+	struct fmt_block b;
+	int n, err = c ? open_capture(argv[0], &r) : -ENOMEM;
+
+	if (err)
+		return fail(argv[0], err);
+	c->zstd = ZSTD_createCCtx();
+	err = c->zstd ? 0 : -ENOMEM;
+	while (!err && (n = fmt_reader_next(r, &b)) != 0)
+		err = n < 0 ? n : b.n_sections && b.sections[0].kind_id < FMT_INDEX ? cost_block(c, &b) : 0;
+	if (!err)
+		print_costs(c);
+	ZSTD_freeCCtx(c->zstd);
+	buf_release(&c->scratch);
+	buf_release(&c->out);
+	buf_release(&c->packed);
+	buf_release(&c->section);
+	fmt_reader_close(r);
+	return err ? fail(argv[0], err) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int min, max; /* arguments */
+		int (*run)(char **argv);
+	} modes[] = {{"gen", 3, 3, cmd_gen},
+		     {"encode", 1, 2, cmd_encode},
+		     {"decode", 1, 2, cmd_decode},
+		     {"columns", 1, 1, cmd_columns}};
+
+	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(modes); i++)
+		if (!strcmp(argv[1], modes[i].name) && argc - 2 >= modes[i].min && argc - 2 <= modes[i].max)
+			return modes[i].run(argv + 2);
+	(void)fprintf(stderr, "usage: codec gen SRC OUT EVENTS | encode SRC [ROUNDS] | decode FILE [ROUNDS] | columns FILE\n");
+	return 2;
+}
