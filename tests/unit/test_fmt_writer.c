@@ -45,14 +45,16 @@ static void slurp(int fd, struct buf *ret)
 
 /* ---- FORMAT.md section 10 ---- */
 
-/* Places of the example's <payload size> and checksums, which depend on the zstd frame. */
-struct blanks {
-	size_t at[8];
-	u32 n;
+/* The whole file as the document gives it, but for the footer's frame, and that frame's contents. */
+struct example {
+	struct buf file, footer;
+	size_t frame_at;  /* where in `file` the frame is missing */
+	size_t blanks[4]; /* places of <payload size> (4 bytes of 0) and the checksums (8) that depend on it */
+	u32 n_blanks;
 };
 
-/* The bytes of one line of the example; blanks are 4 (the size) or 8 bytes of 0. The comment is behind three blanks. */
-static void example_line(const char *line, struct buf *ret, struct blanks *blanks)
+/* The bytes of one line of the example. The comment is behind three blanks. */
+static void example_line(const char *line, struct buf *ret, struct example *e)
 {
 	while (*line == ' ')
 		line++;
@@ -62,8 +64,8 @@ static void example_line(const char *line, struct buf *ret, struct blanks *blank
 		if (*line == ' ') {
 			line++;
 		} else if (*line == '<') {
-			assert_true(blanks->n < ARRAY_SIZE(blanks->at));
-			blanks->at[blanks->n++] = ret->len;
+			assert_true(e->n_blanks < ARRAY_SIZE(e->blanks));
+			e->blanks[e->n_blanks++] = ret->len;
 			buf_put(ret, "\0\0\0\0\0\0\0\0", strncmp(line, "<payload size>", 14) ? 8 : 4);
 			line = strchr(line, '>');
 			assert_non_null(line);
@@ -76,12 +78,10 @@ static void example_line(const char *line, struct buf *ret, struct blanks *blank
 	}
 }
 
-/* Reads header and block, then the decompressed payload, out of FORMAT.md. */
-static void read_example(struct buf *ret_file, struct buf *ret_payload, struct blanks *blanks)
+static void read_example(struct example *e)
 {
-	static const char marker[] = "payload, decompressed:";
 	_cleanup_buf_ struct buf text = BUF_INIT;
-	struct buf *to = ret_file;
+	struct buf *to = &e->file;
 	bool in_example = false;
 	char *line, *next;
 
@@ -93,51 +93,55 @@ static void read_example(struct buf *ret_file, struct buf *ret_payload, struct b
 			*next++ = 0;
 		if (!strncmp(line, "## ", 3))
 			in_example = !strncmp(line, "## 10", 5);
-		if (!in_example || strncmp(line, "    ", 4) != 0)
+		if (!in_example)
 			continue;
-		if (strstr(line, marker)) {
-			to = ret_payload;
-			line = strstr(line, marker) + strlen(marker);
+		if (!strncmp(line, "Its payload, decompressed", 25)) {
+			e->frame_at = e->file.len;
+			to = &e->footer;
+		} else if (!strncmp(line, "Trailer:", 8)) {
+			to = &e->file;
 		}
-		example_line(line, to, blanks);
+		if (!strncmp(line, "    ", 4))
+			example_line(line, to, e);
 	}
-	assert_int_equal(buf_err(ret_file) | buf_err(ret_payload), 0);
+	assert_int_equal(buf_err(&e->file) | buf_err(&e->footer), 0);
+	assert_int_equal(e->n_blanks, 3);
 }
 
 static void the_example_of_the_specification(void **state)
 {
-	_cleanup_buf_ struct buf expected = BUF_INIT, payload = BUF_INIT, file = BUF_INIT;
+	_cleanup_buf_ struct buf file = BUF_INIT;
 	_cleanup_close_ int fd = memory_file();
-	struct blanks blanks = {.n = 0};
+	struct example e = {.frame_at = 0};
 	struct fmt_writer *w = NULL;
-	u8 raw[64];
-	u64 sum, uuid_lo;
+	u8 raw[256], *header;
+	u64 sum;
 	u32 size;
 
 	(void)state;
-	read_example(&expected, &payload, &blanks);
+	read_example(&e);
 	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	assert_int_equal(fmt_writer_row(w, FMT_STRING, &(struct fmt_string){.idx = 1}, "hi", 2), 0);
 	assert_int_equal(put(w, CLOCK, clock, .ts = 5, .boottime = 6, .realtime = 7), 0);
-	assert_int_equal(fmt_writer_flush(w), 0);
+	assert_int_equal(fmt_writer_finish(w), 0);
 	fmt_writer_free(w);
 	slurp(fd, &file);
+	assert_true(file.len > e.file.len && e.frame_at > FMT_BLOCK_HEADER);
+	size = (u32)(file.len - e.file.len);
 
-	/* what depends on the zstd frame, recomputed here */
-	assert_int_equal(blanks.n, 4);
-	assert_int_equal(expected.len, FMT_HEADER_SIZE + FMT_BLOCK_HEADER);
-	size = (u32)(file.len - expected.len);
-	sum = XXH3_64bits(expected.data, 56);
-	memcpy(expected.data + blanks.at[0], &sum, 8);
-	memcpy(expected.data + blanks.at[1], &size, 4);
-	sum = XXH3_64bits(file.data + expected.len, size);
-	memcpy(expected.data + blanks.at[2], &sum, 8);
-	sum = XXH3_64bits(expected.data + FMT_HEADER_SIZE, 72);
-	memcpy(expected.data + blanks.at[3], &sum, 8);
-	memcpy(&uuid_lo, uuid, 8);
-	assert_memory_equal(expected.data + FMT_HEADER_SIZE + 64, &uuid_lo, 8);
-	assert_memory_equal(file.data, expected.data, expected.len);
-	assert_int_equal(ZSTD_decompress(raw, sizeof(raw), file.data + expected.len, size), payload.len);
-	assert_memory_equal(raw, payload.data, payload.len);
+	/* what depends on the footer's frame, recomputed here */
+	header = e.file.data + e.frame_at - FMT_BLOCK_HEADER;
+	memcpy(e.file.data + e.blanks[0], &size, 4);
+	sum = XXH3_64bits(file.data + e.frame_at, size);
+	memcpy(e.file.data + e.blanks[1], &sum, 8);
+	sum = XXH3_64bits(header, FMT_BLOCK_HEADER - 8);
+	memcpy(e.file.data + e.blanks[2], &sum, 8);
+	assert_memory_equal(file.data, e.file.data, e.frame_at);
+	assert_memory_equal(file.data + e.frame_at + size, e.file.data + e.frame_at, e.file.len - e.frame_at);
+	assert_int_equal(ZSTD_decompress(raw, sizeof(raw), file.data + e.frame_at, size), e.footer.len);
+	assert_memory_equal(raw, e.footer.data, e.footer.len);
+	buf_release(&e.file);
+	buf_release(&e.footer);
 }
 
 /* ---- blocks ---- */
