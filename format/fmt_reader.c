@@ -462,6 +462,23 @@ static int torn_block(struct fmt_reader *r, const struct fmt_block_header *h)
 	return 0;
 }
 
+/* A block of this number was there already: nothing is counted twice. */
+static int repeated_block(struct fmt_reader *r, const struct fmt_block_header *h)
+{
+	u64 start = r->off, end = start + stored_size(h);
+	struct fmt_damage d;
+	int n = fits(r, start, h) ? 1 : find_header(r, start + 1, &end);
+
+	if (n < 0)
+		return n;
+	d = damaged_block(start, end, h, "sequence number repeats");
+	r->end_told = !n;
+	r->health.blocks_damaged++;
+	r->off = end;
+	tell(r, &d);
+	return 0;
+}
+
 /* Numbers are missing before the block at off, which is looked at again when what can be recovered has been delivered. */
 static void numbers_missing(struct fmt_reader *r, const struct fmt_block_header *h)
 {
@@ -606,7 +623,6 @@ static int take_block(struct fmt_reader *r, const struct fmt_block_header *h, st
 static int step(struct fmt_reader *r, struct fmt_block *ret)
 {
 	struct fmt_block_header h;
-	struct fmt_damage d;
 	const char *what;
 	int n = header_at(r, r->off, &h, &what);
 
@@ -619,16 +635,9 @@ static int step(struct fmt_reader *r, struct fmt_block *ret)
 		return 0;
 	}
 	tell_bad(r);
-	if (!fits(r, r->off, &h))
-		return torn_block(r, &h);
-	if (h.seq < r->next_seq) {
-		d = damaged_block(r->off, r->off + stored_size(&h), &h, "sequence number repeats");
-		r->health.blocks_damaged++;
-		tell(r, &d);
-		r->off += stored_size(&h);
-		return 0;
-	}
-	return take_block(r, &h, ret);
+	if (h.seq < r->next_seq)
+		return repeated_block(r, &h);
+	return fits(r, r->off, &h) ? take_block(r, &h, ret) : torn_block(r, &h);
 }
 
 /* A trailer whose footer is damaged (which has been told) or gone. */

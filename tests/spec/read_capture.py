@@ -20,6 +20,7 @@ MAX_PAYLOAD = 16_777_216
 MAX_ROWS, MAX_SECTIONS, MAX_COLUMNS, MAX_VALUES, MAX_DICT = 262_144, 64, 64, 8_388_608, 256
 MAX_STRING, MAX_FRAMES, MAX_PERFMAP = 4096, 512, 4096
 HEADER, BLOCK_HEADER, TRAILER = 64, 80, 32
+EVENTS, FOOTER, DICTIONARY, COPY = 1, 2, 3, 4
 PAYLOAD_COLUMN = 255
 MASK = (1 << 64) - 1
 
@@ -170,16 +171,104 @@ def read_block(header, payload, kinds):
     return [(kind, rows) for kind, _, rows in sections if rows is not None]
 
 
-def block_header(data, at, uuid):
-    """The header at `at`, or None when none holds there."""
-    raw = data[at:at + BLOCK_HEADER]
-    if len(raw) < BLOCK_HEADER or raw[:4] != b"ABLK" or checksum(raw[:72]) != struct.unpack_from("<Q", raw, 72)[0]:
-        return None
-    kind, flags, seq, size, raw_size, rows, sections = struct.unpack_from("<HHQIIII", raw, 4)
-    if raw[64:72] != uuid[:8] or size > MAX_PAYLOAD or raw_size > MAX_PAYLOAD:
-        return None
-    return {"type": kind, "flags": flags, "seq": seq, "size": size, "raw": raw_size, "rows": rows, "sections": sections,
-            "sum": struct.unpack_from("<Q", raw, 56)[0]}
+class Blocks:
+    """The blocks of a file by the rules of section 3: iterating gives (sequence number, sections) of each that is to be taken, recovered ones in their place."""
+
+    def __init__(self, data, first, uuid, kinds):
+        self.data, self.at, self.uuid, self.kinds = data, first, uuid[:8], kinds
+        self.number = 0  # the one expected
+        self.whole, self.closed = True, False
+        self.ahead = first  # copies were looked for up to here
+
+    def header(self, at):
+        """The header at `at`, or None when none holds there."""
+        raw = self.data[at:at + BLOCK_HEADER]
+        if len(raw) < BLOCK_HEADER or raw[:4] != b"ABLK" or checksum(raw[:72]) != struct.unpack_from("<Q", raw, 72)[0]:
+            return None
+        kind, flags, seq, size, raw_size, rows, sections = struct.unpack_from("<HHQIIII", raw, 4)
+        copy_of, payload_sum = struct.unpack_from("<QQ", raw, 48)
+        if raw[64:72] != self.uuid or size > MAX_PAYLOAD or raw_size > MAX_PAYLOAD or sections > MAX_SECTIONS or seq == MASK:
+            return None
+        if kind == COPY and copy_of >= seq:
+            return None
+        return {"type": kind, "flags": flags, "seq": seq, "size": size, "raw": raw_size, "rows": rows, "sections": sections,
+                "copy_of": copy_of, "sum": payload_sum, "end": at + BLOCK_HEADER + size}
+
+    def find(self, at):
+        """The next place, from `at` on, at which a header holds; the end of the file."""
+        while (at := self.data.find(b"ABLK", at)) >= 0:
+            if self.header(at):
+                return at
+            at += 1
+        return len(self.data)
+
+    def contents(self, header):
+        """Its sections; Damaged. Those of a copy, and of a type that is not known, are not looked at."""
+        payload = bytes(self.data[header["end"] - header["size"]:header["end"]])
+        if checksum(payload) != header["sum"]:
+            raise Damaged("checksum")
+        return read_block(header, payload, self.kinds) if header["type"] in (EVENTS, FOOTER, DICTIONARY) else []
+
+    def recovered(self, first, end):
+        """The copies that there are of blocks [first, end)."""
+        self.ahead = max(self.ahead, self.at)
+        while first < end and self.ahead < len(self.data):
+            header = self.header(self.ahead)
+            if header is None or header["end"] > len(self.data):
+                self.ahead = self.find(self.ahead + 1)
+            elif header["type"] != COPY or header["copy_of"] < first:
+                self.ahead = header["end"]
+            elif header["copy_of"] >= end:
+                return
+            else:
+                first = header["copy_of"] + 1
+                try:
+                    yield header["copy_of"], self.contents(header | {"type": DICTIONARY})
+                except Damaged:
+                    pass
+
+    def behind(self, header):
+        """Where to go on behind a block whose payload is damaged."""
+        end = header["end"]
+        if end == len(self.data) or self.header(end):
+            return end
+        return min(end, self.find(end - header["size"]))
+
+    def __iter__(self):
+        while self.at < len(self.data):
+            header = self.header(self.at)
+            if header is None:
+                self.whole = False
+                self.at = self.find(self.at + 1)
+                continue
+            seq, fits = header["seq"], header["end"] <= len(self.data)
+            if seq > self.number:
+                self.whole = False
+                yield from self.recovered(self.number, seq)
+                self.number = seq
+            if seq < self.number or not fits:
+                self.whole = False
+                self.at = header["end"] if fits else self.find(self.at + 1)
+                if seq >= self.number and header["type"] == DICTIONARY:
+                    yield from self.recovered(seq, seq + 1)
+                self.number = max(self.number, seq + 1)
+                continue
+            self.number = seq + 1
+            try:
+                sections = self.contents(header)
+            except Damaged:
+                self.whole = False
+                self.at = self.behind(header)
+                if header["type"] == DICTIONARY:
+                    yield from self.recovered(seq, seq + 1)
+                continue
+            start, self.at = self.at, header["end"]
+            yield seq, sections
+            if header["type"] == FOOTER:
+                trailer = self.data[self.at:]
+                self.closed = (len(trailer) == TRAILER and trailer[:8] == b"ASCOPEND" and struct.unpack_from("<Q", trailer, 8)[0] == start
+                               and checksum(trailer[:24]) == struct.unpack_from("<Q", trailer, 24)[0])
+                return
 
 
 def print_block(seq, sections, kinds, strings, out):
@@ -208,32 +297,10 @@ def read_file(data, kinds, out):
     version, header_size, _, incompat = struct.unpack_from("<IIQQ", data, 8)
     if version > 0 or incompat or not HEADER <= header_size <= 65536:
         raise ValueError("of a version or with a feature that this document does not know")
-    uuid, at, whole, closed, last, strings = data[32:48], header_size, True, False, -1, {}
-    end = len(data)
-    if data[-TRAILER:][:8] == b"ASCOPEND" and checksum(data[-TRAILER:][:24]) == struct.unpack_from("<Q", data, len(data) - 8)[0]:
-        closed, end = True, len(data) - TRAILER
-    while at < end:
-        header = block_header(data, at, uuid)
-        if header is None or at + BLOCK_HEADER + header["size"] > end:
-            whole = False
-            at = data.find(b"ABLK", at + 1)
-            if at < 0:
-                break
-            continue
-        payload = bytes(data[at + BLOCK_HEADER:at + BLOCK_HEADER + header["size"]])
-        at += BLOCK_HEADER + header["size"]
-        whole &= header["seq"] == last + 1
-        if header["seq"] <= last:
-            continue
-        last = header["seq"]
-        try:
-            if checksum(payload) != header["sum"]:
-                raise Damaged("checksum")
-            if header["type"] in (1, 2):
-                print_block(header["seq"], read_block(header, payload, kinds), kinds, strings, out)
-        except Damaged:
-            whole = False
-    return whole and closed
+    blocks, strings = Blocks(data, header_size, data[32:48], kinds), {}
+    for seq, sections in blocks:
+        print_block(seq, sections, kinds, strings, out)
+    return blocks.whole and blocks.closed
 
 
 def main():
