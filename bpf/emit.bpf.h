@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* emit.bpf.h: the ring, the counters, the targets: what every program shares. */
+/* emit.bpf.h: the rings, the counters, the targets: what every program shares. */
 #pragma once
 
 #include "kern_types.h"
@@ -10,10 +10,20 @@
 
 #include "ascope_wire.h"
 
-struct {
+struct ring_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 16 << 20); /* user space may set another size */
-} ring SEC(".maps");
+	__uint(max_entries, 4096); /* those that user space puts in have other sizes */
+};
+
+/* A ring has one lock: cpus have rings of their own, up to so many. record/ring_maps.c makes them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WIRE_MAX_RINGS); /* user space sets ring_count */
+	__type(key, u32);
+	__array(values, struct ring_map);
+} rings SEC(".maps");
+
+const volatile u32 ring_count = 1;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -29,7 +39,7 @@ struct {
 	__type(value, struct wire_target);
 } targets SEC(".maps");
 
-/* Wake user space early when this many bytes wait; else it drains on a timer of its own. */
+/* Wake user space early when this many bytes wait in a ring; else it drains on a timer of its own. */
 const volatile u64 ring_wake_bytes = 4 << 20;
 
 /* Returns the new count. */
@@ -64,24 +74,48 @@ static __always_inline struct wire_target *target_of(u32 tgid)
 	return bpf_map_lookup_elem(&targets, &tgid);
 }
 
+static __always_inline void *ring_of(u32 cpu)
+{
+	if (cpu >= ring_count)
+		cpu %= ring_count;
+	return bpf_map_lookup_elem(&rings, &cpu);
+}
+
 /* A record of `size` bytes, zeroed by the caller's assignments; NULL and counted when the ring is full. */
 #define RESERVE(type, kind_id)                                                                                                   \
 	({                                                                                                                       \
-		type *__e = bpf_ringbuf_reserve(&ring, sizeof(type), 0);                                                         \
+		u32 __cpu = bpf_get_smp_processor_id();                                                                          \
+		void *__ring = ring_of(__cpu);                                                                                   \
+		type *__e = __ring ? bpf_ringbuf_reserve(__ring, sizeof(type), 0) : 0;                                           \
 		if (__e) {                                                                                                       \
 			__builtin_memset(__e, 0, sizeof(*__e));                                                                  \
 			__e->h.kind = (kind_id);                                                                                 \
 			__e->h.ts = bpf_ktime_get_ns();                                                                          \
-			__e->h.cpu = bpf_get_smp_processor_id();                                                                 \
+			__e->h.cpu = __cpu;                                                                                      \
 		} else {                                                                                                         \
 			stat_add(WIRE_STAT_LOST + (kind_id));                                                                    \
 		}                                                                                                                \
 		__e;                                                                                                             \
 	})
 
+static __always_inline u64 wake_flag_of(void *ring)
+{
+	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= ring_wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
 static __always_inline u64 wake_flag(void)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	void *ring = ring_of(bpf_get_smp_processor_id());
+
+	return ring ? wake_flag_of(ring) : BPF_RB_NO_WAKEUP;
+}
+
+/* A record that is made elsewhere; non-zero when there was no room. */
+static __always_inline long output(void *data, u64 size)
+{
+	void *ring = ring_of(bpf_get_smp_processor_id());
+
+	return ring ? bpf_ringbuf_output(ring, data, size, wake_flag_of(ring)) : -1;
 }
 
 /* How full the ring is costs as much to ask as to submit: it is looked at now and then. */

@@ -288,7 +288,7 @@ __attribute__((noinline)) u64 send_stack(struct walk *w)
 	s->h.tid = 0;
 	s->hash = h;
 	size = __builtin_offsetof(struct wire_stack, frames) + (u64)n * 8;
-	if (bpf_ringbuf_output(&ring, s, size, wake_flag())) {
+	if (output(s, size)) {
 		stat_add(WIRE_STAT_LOST + WIRE_STACK);
 		return 0;
 	}

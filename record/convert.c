@@ -50,6 +50,9 @@ static u32 stack_of(struct convert *cv, u64 hash)
 {
 	u32 idx = catalog_stack_known(cv->cat, hash);
 
+	/* another cpu sent it just now, in a ring of its own */
+	if (hash && !idx && cv->find_stack && cv->find_stack(cv->find_ctx, hash))
+		idx = catalog_stack_known(cv->cat, hash);
 	cv->stacks_missing += hash && !idx;
 	return idx;
 }

@@ -20,9 +20,12 @@ struct convert {
 	struct fmt_writer *w;
 	struct convert_thread *threads; /* by thread index */
 	u32 cap_threads;
+	bool (*find_stack)(void *ctx,
+			   u64 hash); /* may have convert_record() called with a stack that is still to come; NULL: none is */
+	void *find_ctx;
 	u64 last_ts;	    /* of the last record taken */
 	u64 bad_records;    /* too short for their kind, or of no known kind */
-	u64 stacks_missing; /* events whose stack record was lost */
+	u64 stacks_missing; /* events whose stack record never came */
 };
 
 void convert_release(struct convert *cv);

@@ -14,7 +14,11 @@ struct discover {
 	struct kernel_side *kernel;
 	bool want_snapshot; /* a runtime was found, or found elsewhere than thought, or mappings became known that stacks had missed: threads may be
 			       waiting since before */
+	struct fmt_snapshot *rows; /* of snapshots, not written yet; by time */
+	u32 n_rows, first_row, cap_rows;
 };
+
+void discover_release(struct discover *d);
 
 /* A target process, or a new image of one: reads its maps and ELF tables, makes it known to the kernel side and looks for a runtime. */
 int discover_process(struct discover *d, struct cat_process *p, u64 ts) __must_check;
@@ -29,7 +33,9 @@ int discover_tick(struct discover *d, u64 now) __must_check;
 int discover_core(struct discover *d, const struct wire_core *e) __must_check;
 
 /*
- * Looks at all threads as they are and writes a snapshot of each. Call it when records already flow, so that nothing falls between; and again when
- * want_snapshot says so, which it clears.
+ * Looks at all threads as they are. Call it when records already flow, so that nothing falls between; and again when want_snapshot says so, which it clears. The
+ * rows wait until discover_put_snapshot(): records of what was before them are still to come.
  */
-int discover_snapshot(struct discover *d, struct fmt_writer *w) __must_check;
+int discover_snapshot(struct discover *d) __must_check;
+/* Writes the rows that are older than `until`, ns. To be called before an event of that time is written, and when all up to then are. */
+int discover_put_snapshot(struct discover *d, struct fmt_writer *w, u64 until) __must_check;

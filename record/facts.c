@@ -79,6 +79,23 @@ void facts_counters(struct facts *f, const u64 *stats)
 		facts_total(f, "lost.targets_full", stats[WIRE_STAT_TARGETS_FULL]);
 }
 
+void facts_rings(struct facts *f, const struct kernel_side *k)
+{
+	struct kernel_side_rings r = kernel_side_rings(k);
+
+	facts_total(f, "rings.n", r.n);
+	facts_total(f, "rings.bytes", (u64)r.n * r.size);
+	facts_total(f, "rings.most", r.counts.most);
+	facts_total(f, "rings.late", r.counts.late);
+	facts_total(f, "rings.looked_up", r.counts.looked_up);
+	if (r.counts.malformed)
+		facts_total(f, "lost.ring_malformed", r.counts.malformed);
+	if (r.counts.bad)
+		facts_total(f, "lost.ring_records", r.counts.bad);
+	if (r.counts.left)
+		facts_total(f, "lost.ring_left_bytes", r.counts.left);
+}
+
 void facts_unwind(struct facts *f, const u64 *stats, struct unwind_tables_counts t)
 {
 	char key[64];

@@ -24,6 +24,7 @@ void facts_total(struct facts *f, const char *key, u64 value);
 
 void facts_host(struct facts *f);			/* ascope, host, kernel */
 void facts_counters(struct facts *f, const u64 *stats); /* what the kernel side sent and lost: WIRE_STATS entries */
+void facts_rings(struct facts *f, const struct kernel_side *k);
 void facts_unwind(struct facts *f, const u64 *stats,
 		  struct unwind_tables_counts t);	       /* how user stacks were walked, and by what */
 void facts_cost(struct facts *f, const struct kernel_side *k); /* the recorder's own price */

@@ -18,18 +18,24 @@
 
 #include "ascope.skel.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "record/privileges.h"
+#include "record/ring_maps.h"
 
-enum { MAX_CPUS = 4096, VERIFIER_LOG = 4 << 20 };
+enum {
+	MAX_CPUS = 4096,
+	VERIFIER_LOG = 4 << 20,
+	TURN_MAX = 1 << 16, /* records taken at once, below a tenth of a second's work */
+	LAST_TRIES = 20,    /* ms that the last records may take to be submitted */
+};
 
 struct kernel_side {
 	struct kernel_side_opts opts;
 	struct ascope_bpf *skel;
-	struct ring_buffer *ring;
-	kernel_side_fn fn;
-	void *fn_ctx;
+	struct ring_maps *rings;
+	struct ring_plan plan;
 	int cpus;
 	struct bpf_link **samplers; /* one per cpu */
 	u32 n_samplers;
@@ -37,7 +43,7 @@ struct kernel_side {
 	u32 n_markers;
 	struct unwind_arrays unwind;
 	struct bpf_link *threads; /* the task iterator; opened for each pass, which needs no privilege */
-	bool started;
+	bool started, stopped;
 };
 
 /* The verifier's words are long: they go to a file, and the terminal gets one line. */
@@ -97,14 +103,15 @@ static void configure(struct kernel_side *k, const struct btf *btf)
 	k->skel->rodata->all_stacks = k->opts.all_stacks;
 	k->skel->rodata->careful = k->opts.careful;
 	k->skel->rodata->has_prev_state = sched_switch_has_state(btf);
-	k->skel->rodata->ring_wake_bytes = k->opts.ring_bytes / 4;
+	k->skel->rodata->ring_count = k->plan.n;
+	k->skel->rodata->ring_wake_bytes = k->plan.size / 4;
 	k->skel->rodata->has_markers = k->opts.markers->n > 0;
 	choose_programs(k);
 }
 
 static int load_programs(struct kernel_side *k, const char *verifier_log)
 {
-	int err = bpf_map__set_max_entries(k->skel->maps.ring, (u32)k->opts.ring_bytes);
+	int err = bpf_map__set_max_entries(k->skel->maps.rings, k->plan.n);
 
 	if (!err)
 		err = bpf_map__set_max_entries(k->skel->maps.uw_rows, k->opts.unwind.rows);
@@ -191,14 +198,7 @@ const struct unwind_arrays *kernel_side_unwind_arrays(const struct kernel_side *
 	return &k->unwind;
 }
 
-static int on_record(void *ctx, void *data, size_t size)
-{
-	struct kernel_side *k = ctx;
-
-	return size >= sizeof(struct wire_hdr) ? k->fn(k->fn_ctx, data, size) : 0;
-}
-
-int kernel_side_load(const struct kernel_side_opts *o, kernel_side_fn fn, void *ctx, struct kernel_side **ret)
+int kernel_side_load(const struct kernel_side_opts *o, rings_fn fn, void *ctx, struct kernel_side **ret)
 {
 	struct kernel_side *k = calloc(1, sizeof(*k));
 	int err;
@@ -206,16 +206,16 @@ int kernel_side_load(const struct kernel_side_opts *o, kernel_side_fn fn, void *
 	if (!k)
 		return -ENOMEM;
 	k->opts = *o;
-	k->fn = fn;
-	k->fn_ctx = ctx;
 	k->cpus = libbpf_num_possible_cpus();
+	k->plan = ring_plan_for(k->cpus > 0 ? (u32)k->cpus : 1, o->ring_bytes);
 	err = k->cpus > 0 && k->cpus <= MAX_CPUS ? open_and_load(k) : -ENOTSUP;
+	if (!err)
+		err = ring_maps_new(bpf_map__fd(k->skel->maps.rings), k->plan, fn, ctx, &k->rings);
 	if (!err) {
-		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.ring), on_record, k, NULL);
 		k->samplers = calloc((size_t)k->cpus, sizeof(struct bpf_link *));
 		k->threads = bpf_program__attach_iter(k->skel->progs.list_threads, NULL);
 		k->opts.helper->targets_fd = bpf_map__fd(k->skel->maps.targets);
-		err = k->ring && k->samplers && k->threads ? map_unwind_arrays(k) : -ENOMEM;
+		err = k->samplers && k->threads ? map_unwind_arrays(k) : -ENOMEM;
 	}
 	if (err) {
 		kernel_side_free(k);
@@ -241,7 +241,7 @@ struct kernel_side *kernel_side_free(struct kernel_side *k)
 	free(k->samplers);
 	detach_markers(k);
 	(void)bpf_link__destroy(k->threads);
-	ring_buffer__free(k->ring);
+	ring_maps_free(k->rings);
 	unmap_unwind_arrays(k);
 	ascope_bpf__destroy(k->skel);
 	free(k);
@@ -351,6 +351,7 @@ void kernel_side_stop(struct kernel_side *k)
 {
 	if (k->started)
 		__atomic_store_n(&k->skel->bss->recording, 0, __ATOMIC_SEQ_CST);
+	k->stopped = true;
 }
 
 void kernel_side_detach(struct kernel_side *k)
@@ -366,12 +367,55 @@ void kernel_side_detach(struct kernel_side *k)
 
 int kernel_side_epoll_fd(const struct kernel_side *k)
 {
-	return ring_buffer__epoll_fd(k->ring);
+	return ring_maps_epoll_fd(k->rings);
+}
+
+/* Programs that were in their work when they were stopped may still have a record to submit. */
+static int drain_last(struct kernel_side *k)
+{
+	struct rings *r = ring_maps_rings(k->rings);
+	int n = 0, taken;
+
+	for (u32 tries = 0; tries < LAST_TRIES; tries++) {
+		do {
+			taken = rings_take(r, UINT64_MAX, false, TURN_MAX);
+			n += taken;
+		} while (taken > 0);
+		if (taken < 0)
+			return taken;
+		if (!rings_counts(r).left)
+			break;
+		(void)usleep(1000);
+	}
+	return n;
 }
 
 int kernel_side_drain(struct kernel_side *k)
 {
-	return ring_buffer__consume(k->ring);
+	bool woken = ring_maps_woken(k->rings); /* before the clock: what woke us is seen then */
+
+	return k->stopped ? drain_last(k) : rings_take(ring_maps_rings(k->rings), clock_ns(CLOCK_MONOTONIC), woken, TURN_MAX);
+}
+
+bool kernel_side_is_behind(const struct kernel_side *k, int taken)
+{
+	return !k->stopped && taken >= TURN_MAX;
+}
+
+u64 kernel_side_known_until(const struct kernel_side *k)
+{
+	return rings_known_until(ring_maps_rings(k->rings));
+}
+
+bool kernel_side_find_stack(struct kernel_side *k, u64 hash)
+{
+	return rings_find_stack(ring_maps_rings(k->rings), hash);
+}
+
+struct kernel_side_rings kernel_side_rings(const struct kernel_side *k)
+{
+	return (struct kernel_side_rings){
+		.n = k->plan.n, .size = k->plan.size, .counts = rings_counts(ring_maps_rings(k->rings))};
 }
 
 int kernel_side_set_target(struct kernel_side *k, u32 tgid, const struct wire_target *t)

@@ -9,6 +9,7 @@
 #include "bpf/ascope_wire.h"
 #include "record/helper.h"
 #include "record/marker.h"
+#include "record/rings.h"
 #include "record/unwind_size.h"
 #include "record/unwind_tables.h"
 
@@ -17,7 +18,7 @@ struct kernel_side;
 struct kernel_side_opts {
 	u64 sample_freq; /* Hz; 0 = no samples */
 	bool all_stacks;
-	u64 ring_bytes;			     /* a power of two times the page size */
+	u64 ring_bytes;			     /* of all rings together, about: ring_plan_for() */
 	bool careful;			     /* read user memory to the stack only: kernel_bugs.h */
 	const struct marker_places *markers; /* borrowed; may have none */
 	struct helper *helper;		     /* borrowed; not started yet */
@@ -25,14 +26,11 @@ struct kernel_side_opts {
 	bool irq_exact; /* the kernel exports its preempt counter (ksyms.h): wakers in interrupts are known, not guessed */
 };
 
-/* Gets every record; returns non-zero to stop draining. */
-typedef int (*kernel_side_fn)(void *ctx, const struct wire_hdr *h, size_t size);
-
 /*
  * Loads the programs. On failure a negative errno, and one line on stderr that says what the kernel lacks or which capability is missing; a
- * verifier's refusal goes to a file that the line names.
+ * verifier's refusal goes to a file that the line names. fn gets every record; returns non-zero to stop draining.
  */
-int kernel_side_load(const struct kernel_side_opts *o, kernel_side_fn fn, void *ctx, struct kernel_side **ret) __must_check;
+int kernel_side_load(const struct kernel_side_opts *o, rings_fn fn, void *ctx, struct kernel_side **ret) __must_check;
 struct kernel_side *kernel_side_free(struct kernel_side *k); /* detaches; accepts NULL, returns NULL */
 
 /* The arrays for unwind tables, of the sizes asked for, memory mapped until kernel_side_free(). */
@@ -51,7 +49,21 @@ void kernel_side_detach(
 int kernel_side_drop_privileges(struct kernel_side *k) __must_check;
 
 int kernel_side_epoll_fd(const struct kernel_side *k);
-int kernel_side_drain(struct kernel_side *k) __must_check; /* records taken, or the negative error of fn */
+/*
+ * Delivers the records that are due, of all rings in the order of their time (rings.h); after kernel_side_stop() all. Returns how many, or the negative error of
+ * fn. Not all at once: is_behind() says of what it returned whether it is to be called again soon.
+ */
+int kernel_side_drain(struct kernel_side *k) __must_check;
+bool kernel_side_is_behind(const struct kernel_side *k, int taken);
+u64 kernel_side_known_until(const struct kernel_side *k); /* records older than this were delivered, CLOCK_MONOTONIC ns */
+bool kernel_side_find_stack(struct kernel_side *k,
+			    u64 hash); /* delivers a stack's record before its turn; false: it is nowhere */
+
+struct kernel_side_rings {
+	u32 n, size; /* rings, bytes of each */
+	struct rings_counts counts;
+};
+struct kernel_side_rings kernel_side_rings(const struct kernel_side *k);
 
 int kernel_side_set_target(struct kernel_side *k, u32 tgid, const struct wire_target *t) __must_check;
 void kernel_side_remove_target(struct kernel_side *k, u32 tgid);

@@ -8,7 +8,7 @@
  *
  * Invariants:
  *  1. The output is opened, and a refused overwrite said, before anything is attached.
- *  2. From `start` to `stop` the ring is drained without pause; nothing in between waits for the target.
+ *  2. From `start` to `stop` the rings are drained without pause; nothing in between waits for the target.
  *  3. However the run ends (time, signal, target's exit, full disk), everything the kernel sent is taken, and the file is closed as a whole.
  */
 #include "record/session.h"
@@ -78,6 +78,7 @@ struct session {
 	u64 next_second; /* when the once-a-second work is due */
 	u64 fast_until;	 /* until then the timer ticks every DRAIN_FAST_MS */
 	bool is_fast;
+	bool is_behind;	   /* the rings have more that is due */
 	u64 next_snapshot; /* not before */
 	u32 seconds;
 	u64 lost_seen; /* lost events already told as a gap */
@@ -120,7 +121,9 @@ static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 
 	if (h->kind == WIRE_CORE)
 		return size >= sizeof(struct wire_core) ? discover_core(&s->discover, (const void *)h) : 0;
-	err = convert_record(&s->convert, h, size);
+	err = s->discover.n_rows && h->kind != WIRE_STACK ? discover_put_snapshot(&s->discover, s->w, h->ts) : 0;
+	if (!err)
+		err = convert_record(&s->convert, h, size);
 	if (err)
 		return err;
 	/* the pid may soon be another program's, which nobody asked to record */
@@ -139,6 +142,13 @@ static void on_mapped(void *ctx, u32 pid, u64 addr, u64 len, u64 ts)
 	catalog_mapped(s->cat, pid, addr, len, ts);
 }
 
+static bool find_stack(void *ctx, u64 hash)
+{
+	struct session *s = ctx;
+
+	return kernel_side_find_stack(s->kernel, hash);
+}
+
 static int drain(struct session *s)
 {
 	int n;
@@ -146,6 +156,9 @@ static int drain(struct session *s)
 	if (mmap_watch_drain(s->watch, on_mapped, s, &s->watch_counts))
 		catalog_mapped_unknown(s->cat);
 	n = kernel_side_drain(s->kernel);
+	s->is_behind = kernel_side_is_behind(s->kernel, n);
+	if (n >= 0)
+		n = discover_put_snapshot(&s->discover, s->w, kernel_side_known_until(s->kernel));
 	return n < 0 ? n : catalog_err(s->cat);
 }
 
@@ -230,7 +243,7 @@ static int prepare(struct session *s)
 	err = open_writer(s);
 	if (!err) {
 		s->discover = (struct discover){.cat = s->cat, .kernel = s->kernel};
-		s->convert = (struct convert){.cat = s->cat, .w = s->w};
+		s->convert = (struct convert){.cat = s->cat, .w = s->w, .find_stack = find_stack, .find_ctx = s};
 		s->facts = (struct facts){.cat = s->cat, .w = s->w};
 		facts_host(&s->facts);
 		put_options(s);
@@ -290,7 +303,7 @@ static int start(struct session *s)
 	if (!err)
 		err = watch_throttling(s, s->start);
 	if (!err)
-		err = discover_snapshot(&s->discover, s->w);
+		err = discover_snapshot(&s->discover);
 	if (!err)
 		err = fmt_writer_flush(s->w);
 	if (err)
@@ -434,7 +447,7 @@ static int turn(struct session *s)
 	if (!err)
 		err = discover_tick(&s->discover, now);
 	if (!err && s->discover.want_snapshot && now >= s->next_snapshot) {
-		err = discover_snapshot(&s->discover, s->w);
+		err = discover_snapshot(&s->discover);
 		s->next_snapshot = now + SNAPSHOT_REST;
 	}
 	if (!err && (now < s->fast_until) != s->is_fast) {
@@ -464,7 +477,7 @@ static void run(struct session *s)
 	if (!err)
 		err = watch(s, kernel_side_epoll_fd(s->kernel));
 	while (!err && s->stop == STOP_NO) {
-		int n = epoll_wait(s->epoll_fd, ev, ARRAY_SIZE(ev), -1);
+		int n = epoll_wait(s->epoll_fd, ev, ARRAY_SIZE(ev), s->is_behind ? 0 : -1);
 		u64 ticks;
 
 		if (n < 0 && errno != EINTR)
@@ -520,6 +533,7 @@ static int finish(struct session *s, u64 *stats)
 	if (!err)
 		err = put_perfmaps(s);
 	facts_counters(&s->facts, stats);
+	facts_rings(&s->facts, s->kernel);
 	facts_unwind(&s->facts, stats, catalog_unwind_counts(s->cat));
 	facts_total(&s->facts, "mappings.lost_news", s->watch_counts.lost + s->watch_counts.malformed);
 	facts_total(&s->facts, "lost.bad_records", s->convert.bad_records);
@@ -593,6 +607,7 @@ static int end_lines(struct session *s, int err, const u64 *stats)
 static void release(struct session *s)
 {
 	helper_stop(&s->helper);
+	discover_release(&s->discover);
 	convert_release(&s->convert);
 	mmap_watch_free(s->watch);
 	throttle_watch_free(s->throttle);

@@ -142,23 +142,37 @@ static u32 stack_of(struct catalog *cat, struct cat_process *p, const struct loo
 	return catalog_stack(cat, hash_stack(p, l), p, &s, l->row.ts);
 }
 
-static int write_rows(struct snapshot *s, struct fmt_writer *w)
+static int keep_row(struct discover *d, const struct fmt_snapshot *row)
 {
-	for (u32 i = 0; i < s->n; i++) {
-		struct looked_at *l = &s->list[i];
-		struct cat_process *p = catalog_process(s->d->cat, l->task.tgid);
-		int err;
+	if (d->n_rows == d->cap_rows) {
+		u32 cap = d->cap_rows ? d->cap_rows * 2 : 64;
+		struct fmt_snapshot *rows = reallocarray(d->rows, cap, sizeof(*rows));
 
-		if (p && l->n_frames && l->row.coherent)
-			l->row.ustack = stack_of(s->d->cat, p, l);
-		err = fmt_writer_row(w, FMT_SNAPSHOT, &l->row, NULL, 0);
-		if (err)
-			return err;
+		if (!rows)
+			return -ENOMEM;
+		d->rows = rows;
+		d->cap_rows = cap;
 	}
+	d->rows[d->n_rows++] = *row;
 	return 0;
 }
 
-int discover_snapshot(struct discover *d, struct fmt_writer *w)
+static int keep_rows(struct snapshot *s)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < s->n && !err; i++) {
+		struct looked_at *l = &s->list[i];
+		struct cat_process *p = catalog_process(s->d->cat, l->task.tgid);
+
+		if (p && l->n_frames && l->row.coherent)
+			l->row.ustack = stack_of(s->d->cat, p, l);
+		err = keep_row(s->d, &l->row);
+	}
+	return err;
+}
+
+int discover_snapshot(struct discover *d)
 {
 	struct snapshot s = {.d = d};
 	int err;
@@ -169,8 +183,26 @@ int discover_snapshot(struct discover *d, struct fmt_writer *w)
 	if (!err)
 		err = kernel_side_each_thread(d->kernel, check_stood_still, &s);
 	if (!err)
-		err = write_rows(&s, w);
+		err = keep_rows(&s);
 	free(s.list);
 	u64map_release(&s.by_tid);
 	return err;
+}
+
+int discover_put_snapshot(struct discover *d, struct fmt_writer *w, u64 until)
+{
+	int err = 0;
+
+	while (!err && d->first_row < d->n_rows && d->rows[d->first_row].ts < until)
+		err = fmt_writer_row(w, FMT_SNAPSHOT, &d->rows[d->first_row++], NULL, 0);
+	if (d->first_row == d->n_rows)
+		discover_release(d);
+	return err;
+}
+
+void discover_release(struct discover *d)
+{
+	free(d->rows);
+	d->rows = NULL;
+	d->n_rows = d->first_row = d->cap_rows = 0;
 }
