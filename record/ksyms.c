@@ -3,38 +3,30 @@
 #include "record/ksyms.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/fdio.h"
-
-struct ksym {
-	u64 addr;
-	char *name;
-	char *module; /* "" the kernel */
-};
-
-struct ksym_table {
-	struct buf text;
-	struct ksym *syms;
-	size_t n;
-};
-
-static int compare_syms(const void *a, const void *b)
+static int compare_addrs(const void *a, const void *b)
 {
-	const struct ksym *x = a, *y = b;
+	const struct ksym_found *x = a, *y = b;
 
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
+
+struct ksym {
+	u64 addr;
+	const char *name;
+	const char *module; /* "" the kernel */
+};
 
 /* Cuts one line into its fields in place; false when it is no text symbol. */
 static bool parse_line(char *line, struct ksym *ret)
 {
 	char *type, *name, *module;
-	u64 addr = strtoull(line, &type, 16);
+	u64 addr;
 
-	if (!addr || type[0] != ' ' || !strchr("tTwW", type[1]) || type[2] != ' ')
+	line[strcspn(line, "\n")] = 0;
+	addr = strtoull(line, &type, 16);
+	if (!addr || type[0] != ' ' || !type[1] || !strchr("tTwW", type[1]) || type[2] != ' ')
 		return false;
 	name = type + 3;
 	module = strchr(name, '\t');
@@ -47,40 +39,51 @@ static bool parse_line(char *line, struct ksym *ret)
 	return true;
 }
 
-static int table_read(struct ksym_table *t, const struct procfs *fs)
+/* The first entry at or above addr. */
+static u32 first_from(const struct ksym_found *list, u32 n, u64 addr)
 {
-	_cleanup_close_ int fd = proc_open_kallsyms(fs);
-	size_t cap = 0;
-	char *line, *next;
-	int err = fd < 0 ? fd : fd_read_all(fd, &t->text, (size_t)256 << 20);
+	u32 lo = 0, hi = n;
 
-	buf_putc(&t->text, 0);
-	if (!err)
-		err = buf_err(&t->text);
-	if (err)
-		return err;
-	for (line = (char *)t->text.data; line && *line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = 0;
-		if (t->n == cap) {
-			struct ksym *syms = reallocarray(t->syms, cap ? cap * 2 : 1 << 16, sizeof(*syms));
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
 
-			if (!syms)
-				return -ENOMEM;
-			t->syms = syms;
-			cap = cap ? cap * 2 : 1 << 16;
-		}
-		t->n += parse_line(line, &t->syms[t->n]);
+		if (list[mid].addr < addr)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	qsort(t->syms, t->n, sizeof(*t->syms), compare_syms);
-	return 0;
+	return lo;
 }
 
-static void table_release(struct ksym_table *t)
+static void put_found(struct ksym_found *to, const struct ksym *s)
 {
-	buf_release(&t->text);
-	free(t->syms);
+	to->symbol = s->addr;
+	(void)snprintf(to->name, sizeof(to->name), "%s", s->name);
+	(void)snprintf(to->module, sizeof(to->module), "%s", s->module);
+}
+
+/* A symbol is offered to the first address above it only: those that follow get theirs from the one before. */
+void ksyms_find(FILE *f, struct ksym_found *list, u32 n)
+{
+	char line[512];
+	struct ksym s;
+
+	qsort(list, n, sizeof(*list), compare_addrs);
+	while (fgets(line, sizeof(line), f)) {
+		u32 i;
+
+		if (!parse_line(line, &s))
+			continue;
+		i = first_from(list, n, s.addr);
+		if (i < n && s.addr >= list[i].symbol)
+			put_found(&list[i], &s);
+	}
+	for (u32 i = 1; i < n; i++) {
+		const struct ksym_found *below = &list[i - 1];
+
+		if (below->symbol > list[i].symbol)
+			put_found(&list[i], &(struct ksym){below->symbol, below->name, below->module});
+	}
 }
 
 /* Calls for no table: the lines are searched as they come. */
@@ -103,42 +106,42 @@ struct ksyms_facts ksyms_probe(void)
 	return facts;
 }
 
-/* The last symbol at or below addr. */
-static const struct ksym *find(const struct ksym_table *t, u64 addr)
+static int put_names(struct catalog *cat, struct fmt_writer *w, const struct ksym_found *list, u32 n, u64 stext)
 {
-	size_t lo = 0, hi = t->n;
+	int err = 0;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
+	for (u32 i = 0; i < n && !err; i++) {
+		struct fmt_ksym row = {.addr = list[i].addr - stext, .off = list[i].addr - list[i].symbol};
 
-		if (t->syms[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
+		if (!list[i].symbol || row.off >= 1 << 20)
+			continue;
+		row.name = catalog_string(cat, list[i].name);
+		row.module = catalog_string(cat, list[i].module);
+		err = fmt_writer_row(w, FMT_KSYM, &row, NULL, 0);
 	}
-	return lo ? &t->syms[lo - 1] : NULL;
+	return err;
 }
 
 int ksyms_copy(struct catalog *cat, const struct procfs *fs, struct fmt_writer *w, u64 stext)
 {
-	struct ksym_table t = {.n = 0};
 	const u64 *addrs;
 	u32 n = catalog_kernel_addrs(cat, &addrs);
-	int err = n ? table_read(&t, fs) : 0;
+	_cleanup_free_ struct ksym_found *list = calloc(n ? n : 1, sizeof(*list));
+	int fd = n ? proc_open_kallsyms(fs) : -ENOENT;
+	FILE *f;
 
-	if (err == -EACCES || err == -EPERM || err == -ENOENT) /* hidden */
-		err = 0;
-	for (u32 i = 0; i < n && !err; i++) {
-		const struct ksym *s = find(&t, addrs[i]);
-		struct fmt_ksym row = {.addr = addrs[i] - stext};
-
-		if (!s || addrs[i] - s->addr >= 1 << 20)
-			continue;
-		row.off = addrs[i] - s->addr;
-		row.name = catalog_string(cat, s->name);
-		row.module = catalog_string(cat, s->module);
-		err = fmt_writer_row(w, FMT_KSYM, &row, NULL, 0);
+	if (fd == -EACCES || fd == -EPERM || fd == -ENOENT) /* hidden */
+		return 0;
+	if (fd < 0)
+		return fd;
+	f = fdopen(fd, "r");
+	if (!f || !list) {
+		(void)(f ? fclose(f) : close(fd));
+		return -ENOMEM;
 	}
-	table_release(&t);
-	return err;
+	for (u32 i = 0; i < n; i++)
+		list[i].addr = addrs[i];
+	ksyms_find(f, list, n);
+	(void)fclose(f);
+	return put_names(cat, w, list, n, stext);
 }

@@ -2,6 +2,8 @@
 /* ksyms.h: /proc/kallsyms. Only its base is needed while recording; names are looked up once, after the last event. */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/base.h"
 #include "format/fmt_writer.h"
 #include "record/catalog.h"
@@ -13,6 +15,16 @@ struct ksyms_facts {
 
 /* One pass over the file, which has some 200,000 lines. A file that cannot be read gives no facts. */
 struct ksyms_facts ksyms_probe(void);
+
+/* A kernel address and the last text symbol at or below it; symbol 0: none. */
+struct ksym_found {
+	u64 addr, symbol;
+	char name[128],
+		module[64]; /* module "": the kernel itself. KSYM_NAME_LEN is 512, for names that no C function has: they are cut */
+};
+
+/* Sorts the list by address and looks for the names in one pass over the file, which is too large to be kept. */
+void ksyms_find(FILE *f, struct ksym_found *list, u32 n);
 
 /*
  * Writes the names of the kernel addresses that stacks have (catalog_kernel_addrs()). Called after the last event. A host that hides its symbols is no
