@@ -132,10 +132,11 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	u64 ustack = 0, kstack = 0;
 	u32 copy = 0;
 	bool waits = !preempt && state != 0, wanted;
-	u64 now = bpf_ktime_get_ns(); /* before the walk: the thread would be out by the time that is done */
+	u64 now;
 
 	if (!t || (prev->flags & PF_KTHREAD))
 		return;
+	now = bpf_ktime_get_ns(); /* before the walk: the thread would be out by the time that is done */
 	regs = (struct pt_regs *)bpf_task_pt_regs(prev);
 	if (prev->mm && !is_outside(&x, prev, regs->orig_ax))
 		copy = read_ctx(t, &x, prev->thread.fsbase, false);
@@ -148,10 +149,9 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	wait_evidence(&wait, prev, regs);
 	if (wanted)
 		wait_file(&wait);
-	e = RESERVE(struct wire_switch_out, WIRE_SWITCH_OUT);
+	e = RESERVE_AT(struct wire_switch_out, WIRE_SWITCH_OUT, now);
 	if (!e)
 		return;
-	e->h.ts = now;
 	e->h.tgid = (u32)prev->tgid;
 	e->h.tid = (u32)prev->pid;
 	e->ctx = x;
