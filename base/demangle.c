@@ -125,7 +125,7 @@ static char *demangle_itanium(const char *name)
 	return copy_n(text, cut_hash(text, n));
 }
 
-char *sym_demangle(const char *mangled)
+char *demangle_name(const char *mangled)
 {
 	struct rust_sink sink = {.out = {.max = NAME_MAX_OUT}};
 	_cleanup_free_ char *name = NULL;

@@ -8,4 +8,4 @@
  * "_ZN..." or "_R..." to readable text, hash suffix (::h0123456789abcdef) and `.llvm.N` removed; other names are copied.
  * malloc'ed; NULL on ENOMEM.
  */
-char *sym_demangle(const char *mangled);
+char *demangle_name(const char *mangled);

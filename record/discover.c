@@ -179,19 +179,14 @@ static int refresh_copies(struct discover *d, struct cat_process *p)
 	return err;
 }
 
-static int read_maps(struct discover *d, struct cat_process *p, u64 ts)
-{
-	int err = catalog_scan_maps(d->cat, p, ts);
-
-	return err ? err : refresh_copies(d, p);
-}
-
 int discover_process(struct discover *d, struct cat_process *p, u64 ts)
 {
 	int err;
 
 	p->is_discovered = true;
-	err = read_maps(d, p, ts);
+	err = catalog_scan_maps(d->cat, p, ts);
+	if (!err)
+		err = refresh_copies(d, p);
 	if (err)
 		return err == -ENOMEM ? err : 0; /* gone already: its events still count */
 	err = tell_kernel(d, p);
@@ -215,7 +210,7 @@ static int keep_current(struct tick_ctx *t, struct cat_process *p)
 		if (!p->is_discovered)
 			err = discover_process(t->d, p, now);
 		else if (catalog_scan_due(p, now))
-			err = read_maps(t->d, p, now);
+			err = catalog_scan_maps(t->d->cat, p, now);
 		if (err != -ENOMEM) /* others: it is gone */
 			err = 0;
 	}

@@ -201,7 +201,7 @@ static int find(const struct elf_functions *f, const char *name, const char *wor
 		if (n && row->addr == last)
 			continue;
 		if (word) {
-			_cleanup_free_ char *readable = strstr(row->name, word) ? sym_demangle(row->name) : NULL;
+			_cleanup_free_ char *readable = strstr(row->name, word) ? demangle_name(row->name) : NULL;
 
 			same = readable && !strcmp(readable, name);
 		} else {
@@ -314,7 +314,7 @@ int elf_functions_near(const struct elf_functions *f, const char *name, struct e
 	const char *own = last_part(name);
 
 	for (size_t i = 0; i < f->n; i++) {
-		_cleanup_free_ char *readable = sym_demangle(f->rows[i].name);
+		_cleanup_free_ char *readable = demangle_name(f->rows[i].name);
 		u32 s = readable ? score(readable, name, own) : 0;
 
 		if (!readable)

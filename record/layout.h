@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <string.h>
+
 #include "base/base.h"
 #include "bpf/ascope_wire.h"
 #include "record/tokio_elf.h"
@@ -42,6 +44,23 @@ struct layout_row {
 };
 
 const struct layout_row *layout_rows(u32 *ret_n);
+
+/* Of Worker, from its Arc, in every row that has one. */
+enum { LAYOUT_WORKER_HANDLE = 16, LAYOUT_WORKER_INDEX = 24, LAYOUT_MAX_WORKERS = 4096 };
+
+/* Of bytes that were read from a target. */
+static inline u64 layout_u64(const u8 *p, u64 off)
+{
+	u64 v;
+
+	memcpy(&v, p + off, 8);
+	return v;
+}
+
+static inline bool layout_is_user_addr(u64 addr)
+{
+	return addr >= 0x1000 && addr < 1ULL << 47;
+}
 
 /* Reads n bytes of the target at addr: 0 or negative errno. */
 typedef int (*layout_read_fn)(void *ctx, u64 addr, void *buf, size_t n);

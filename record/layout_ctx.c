@@ -6,18 +6,6 @@
 #include "record/layout.h"
 
 #include <errno.h>
-#include <string.h>
-
-#define USER_ADDR_OK(a) ((a) >= 0x1000 && (a) < 1ULL << 47)
-enum { MAX_WORKERS = 4096, WORKER_HANDLE = 16, WORKER_INDEX = 24 /* of Worker, from its Arc: every row has them there */ };
-
-static u64 at_u64(const u8 *p, u64 off)
-{
-	u64 v;
-
-	memcpy(&v, p + off, 8);
-	return v;
-}
 
 /* Where the bytes for calibration begin: the Core's start, or near the tick where that lies too far in (the driver came first before 1.32). */
 static u16 core_from(u16 tick)
@@ -91,13 +79,13 @@ static int read_context(const struct wire_layout *l, u64 base, layout_read_fn re
 
 	if (read(ctx, base + (u64)(s64)l->at, c, sizeof(c)) < 0)
 		return -EFAULT;
-	x->task = at_u64(c, l->off_id);
-	if (l->off_id_tag != WIRE_NO_FIELD && at_u64(c, l->off_id_tag) != 1)
+	x->task = layout_u64(c, l->off_id);
+	if (l->off_id_tag != WIRE_NO_FIELD && layout_u64(c, l->off_id_tag) != 1)
 		x->task = 0;
 	x->budget = c[l->off_budget] == 1 ? (u16)(1 + c[l->off_budget + 1]) : 0;
 	x->runtime = c[l->off_runtime];
 	if (has_sched) {
-		x->sched = at_u64(c, l->off_sched);
+		x->sched = layout_u64(c, l->off_sched);
 		return 0;
 	}
 	if (read_slots(l, base, read, ctx, x) < 0)
@@ -150,18 +138,20 @@ void layout_read_ctx(const struct wire_layout *l, u64 base, layout_read_fn read,
 int layout_read_owner(const struct wire_layout *l, const struct wire_ctx *x, layout_read_fn read, void *ctx,
 		      struct layout_owner *ret)
 {
-	u64 first, worker[2];
+	u64 first, worker[2]; /* handle, index */
+
+	_Static_assert(LAYOUT_WORKER_INDEX == LAYOUT_WORKER_HANDLE + 8, "one read takes both");
 
 	/* current-thread: the handle itself; multi-thread: Arc<Worker> { strong, weak, handle, index, .. } */
 	if (read(ctx, x->sched + (x->flavor == WIRE_FLAVOR_MULTI_THREAD ? l->mt_owner : l->ct_owner), &first, sizeof(first)) < 0)
 		return -EFAULT;
 	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD) {
 		*ret = (struct layout_owner){.handle = first};
-		return USER_ADDR_OK(first) ? 0 : -EBADMSG;
+		return layout_is_user_addr(first) ? 0 : -EBADMSG;
 	}
-	if (!USER_ADDR_OK(first) || read(ctx, first + WORKER_HANDLE, worker, sizeof(worker)) < 0)
+	if (!layout_is_user_addr(first) || read(ctx, first + LAYOUT_WORKER_HANDLE, worker, sizeof(worker)) < 0)
 		return -EFAULT;
-	if (!USER_ADDR_OK(worker[0]) || worker[1] >= MAX_WORKERS)
+	if (!layout_is_user_addr(worker[0]) || worker[1] >= LAYOUT_MAX_WORKERS)
 		return -EBADMSG;
 	*ret = (struct layout_owner){.handle = worker[0], .worker = (u32)worker[1] + 1};
 	return 0;

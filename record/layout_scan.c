@@ -10,12 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define NO		WIRE_NO_FIELD
-#define MAX_TASK_ID	(1ULL << 40)
-#define MAX_WORKERS	4096
-#define MAX_QUEUED	256
-#define MAX_REFS	(1ULL << 32)
-#define USER_ADDR_OK(a) ((a) >= 0x1000 && (a) < 1ULL << 47)
+#define NO	    WIRE_NO_FIELD
+#define MAX_TASK_ID (1ULL << 40)
+#define MAX_QUEUED  256
+#define MAX_REFS    (1ULL << 32)
 enum { NOT_ENTERED = WIRE_NOT_ENTERED, ENTERED_BLOCKING_OK = 1, FULL_BUDGET = 128, QUEUE_HEAD = 24, CORE_BYTES = 40 };
 
 /* What the scheduler's context that a thread is in says. */
@@ -26,19 +24,11 @@ struct sched_seen {
 	u64 handle;
 };
 
-static u64 at_u64(const u8 *p, u64 off)
-{
-	u64 v;
-
-	memcpy(&v, p + off, 8);
-	return v;
-}
-
 static bool readable(const struct layout_scan *s, u64 addr)
 {
 	u64 v;
 
-	return USER_ADDR_OK(addr) && s->read(s->ctx, addr, &v, sizeof(v)) == 0;
+	return layout_is_user_addr(addr) && s->read(s->ctx, addr, &v, sizeof(v)) == 0;
 }
 
 static bool null_or_readable(const struct layout_scan *s, u64 addr)
@@ -51,7 +41,7 @@ static bool is_arc(const struct layout_scan *s, u64 addr)
 {
 	u64 refs[2];
 
-	return USER_ADDR_OK(addr) && addr % 8 == 0 && s->read(s->ctx, addr, refs, sizeof(refs)) == 0 && refs[0] &&
+	return layout_is_user_addr(addr) && addr % 8 == 0 && s->read(s->ctx, addr, refs, sizeof(refs)) == 0 && refs[0] &&
 	       refs[0] < MAX_REFS && refs[1] && refs[1] < MAX_REFS;
 }
 
@@ -73,11 +63,11 @@ static bool mt_core_fits(const struct layout_scan *s, const struct layout_row *r
 
 	if (row->park > CORE_BYTES - 8 || row->queue > CORE_BYTES - 8 || s->read(s->ctx, core, c, sizeof(c)) < 0)
 		return false;
-	park = at_u64(c, row->park);
+	park = layout_u64(c, row->park);
 	seen->parked = !park;
-	if (!null_or_readable(s, park) || !queue_fits(s, row, at_u64(c, row->queue)))
+	if (!null_or_readable(s, park) || !queue_fits(s, row, layout_u64(c, row->queue)))
 		return false;
-	return row->lifo > CORE_BYTES - 8 || null_or_readable(s, at_u64(c, row->lifo));
+	return row->lifo > CORE_BYTES - 8 || null_or_readable(s, layout_u64(c, row->lifo));
 }
 
 static bool mt_fits(const struct layout_scan *s, const struct layout_row *row, const u64 *c, struct sched_seen *seen)
@@ -86,11 +76,11 @@ static bool mt_fits(const struct layout_scan *s, const struct layout_row *row, c
 
 	if ((borrow > 1 && borrow != ~0ULL) || !is_arc(s, worker) ||
 	    s->read(s->ctx, worker + row->worker_handle, &seen->handle, sizeof(seen->handle)) < 0 ||
-	    s->read(s->ctx, worker + row->worker_index, &index, sizeof(index)) < 0 || index >= MAX_WORKERS ||
+	    s->read(s->ctx, worker + row->worker_index, &index, sizeof(index)) < 0 || index >= LAYOUT_MAX_WORKERS ||
 	    !is_arc(s, seen->handle))
 		return false;
 	seen->has_core = core != 0;
-	return !core || (USER_ADDR_OK(core) && mt_core_fits(s, row, core, seen));
+	return !core || (layout_is_user_addr(core) && mt_core_fits(s, row, core, seen));
 }
 
 static bool ct_fits(const struct layout_scan *s, const struct layout_row *row, const u64 *c, struct sched_seen *seen)
@@ -126,8 +116,8 @@ static bool handle_fits(const struct layout_scan *s, const struct layout_row *ro
 
 	if (row->handle < 8)
 		return false;
-	before = at_u64(p, row->handle - 8);
-	return (before <= 1 || (row->mt_owner == NO && before == ~0ULL)) && is_arc(s, at_u64(p, row->handle));
+	before = layout_u64(p, row->handle - 8);
+	return (before <= 1 || (row->mt_owner == NO && before == ~0ULL)) && is_arc(s, layout_u64(p, row->handle));
 }
 
 /*
@@ -145,13 +135,13 @@ static bool rng_fits(const struct layout_row *row, const u8 *p)
 /* What a Context says next to its scheduler: a parked worker runs no task, but the one that is the worker (since 1.22). */
 static bool fields_fit(const struct layout_scan *s, const struct layout_row *row, const u8 *p, const struct sched_seen *seen)
 {
-	u64 id = at_u64(p, row->id);
+	u64 id = layout_u64(p, row->id);
 	u8 budget = p[row->budget], runtime = p[row->runtime];
 
 	if (budget > 1 || runtime > NOT_ENTERED || !handle_fits(s, row, p))
 		return false;
 	if (row->id_tag != NO) {
-		u64 tag = at_u64(p, row->id_tag);
+		u64 tag = layout_u64(p, row->id_tag);
 
 		if (tag > 1)
 			return false;
@@ -234,14 +224,14 @@ static int try_contexts(struct layout_scan *s, struct layout_vote *v, const stru
 	for (u64 off = 0; off + 8 <= s->size && !err; off += 8) {
 		u64 start = off - row->handle;
 
-		if (at_u64(s->tls, off) != seen->handle)
+		if (layout_u64(s->tls, off) != seen->handle)
 			continue;
 		if (!row->size)
 			return vote(s, v);
 		if (off < row->handle || start + row->size > s->size)
 			continue;
 		v->at[LAYOUT_CONTEXT] = (s32)((s64)start - (s64)s->size);
-		if (row->mt_owner != NO && at_u64(s->tls, off - 8) != seen->mt)
+		if (row->mt_owner != NO && layout_u64(s->tls, off - 8) != seen->mt)
 			continue;
 		if (fields_fit(s, row, s->tls + start, seen) &&
 		    layout_symbol_allows(s->e, row, LAYOUT_CONTEXT, v->at[LAYOUT_CONTEXT]))
@@ -279,7 +269,7 @@ static int scan_thread(struct layout_scan *s, const struct layout_thread *t)
 	if (!read_block(s, t))
 		return 0;
 	for (u64 off = 0; off + 8 <= s->size; off += 8) {
-		u64 sched = at_u64(s->tls, off);
+		u64 sched = layout_u64(s->tls, off);
 
 		if (sched % 8 || sched <= t->sp || sched >= t->stack_end)
 			continue;
@@ -332,7 +322,7 @@ static bool current_sched(const struct layout_scan *s, const struct layout_vote 
 
 	for (u32 mt = 0; mt < 2; mt++) {
 		s32 at = v->at[mt ? LAYOUT_MT : LAYOUT_CT];
-		u64 sched = at == WIRE_NOWHERE ? 0 : at_u64(s->tls, (u64)((s64)s->size + at));
+		u64 sched = at == WIRE_NOWHERE ? 0 : layout_u64(s->tls, (u64)((s64)s->size + at));
 
 		if (sched && sched_fits(s, row, sched, mt, seen))
 			return true;
@@ -343,7 +333,7 @@ static bool current_sched(const struct layout_scan *s, const struct layout_vote 
 /* CONTEXT's Option<Handle> changes from 2 to 1 just like the runtime's byte, but has the handle behind it. */
 static bool is_handle_tag(const struct layout_scan *s, u64 off, const struct sched_seen *seen)
 {
-	return seen && off + 16 <= s->size && at_u64(s->tls, off + 8) == seen->handle;
+	return seen && off + 16 <= s->size && layout_u64(s->tls, off + 8) == seen->handle;
 }
 
 static void rule_out(const struct layout_scan *s, struct byte_scan *b, const struct sched_seen *seen)

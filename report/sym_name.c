@@ -69,7 +69,7 @@ const char *sym_linker_name(struct sym_module *m, const char *linker, const char
 
 	if (u64map_get(&m->dwarf.names, (u64)(uintptr_t)linker, &idx))
 		return strtab_get(m->strings, (u32)idx, NULL);
-	text = sym_demangle(linker);
+	text = demangle_name(linker);
 	s = text ? sym_with_closure_name(m, text, own) : NULL;
 	if (!s || strtab_intern(m->strings, s, strlen(s), &new_idx, NULL) ||
 	    u64map_put(&m->dwarf.names, (u64)(uintptr_t)linker, new_idx))
@@ -86,7 +86,7 @@ const char *sym_symtab_function(struct sym_module *m, u64 addr, int *ret_err)
 	*ret_err = 0;
 	if (!linker)
 		return NULL;
-	text = sym_demangle(linker);
+	text = demangle_name(linker);
 	s = text ? sym_intern(m, text) : NULL;
 	if (!s)
 		*ret_err = -ENOMEM;

@@ -60,7 +60,7 @@ static void test_names(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		_cleanup_free_ char *out = sym_demangle(names[i].in);
+		_cleanup_free_ char *out = demangle_name(names[i].in);
 
 		assert_non_null(out);
 		assert_string_equal(out, names[i].out);
@@ -78,7 +78,7 @@ static void test_long_name_is_cut(void **state)
 	memset(in, 'x', n);
 	memcpy(in, "_ZN", 3);
 	in[n] = '\0';
-	out = sym_demangle(in);
+	out = demangle_name(in);
 	assert_non_null(out);
 	assert_int_equal(strlen(out), 65536);
 	assert_memory_equal(in, out, 65536);
@@ -97,7 +97,7 @@ static void test_deep_name(void **state)
 	buf_puts(&in, "mE");
 	buf_putc(&in, 0);
 	assert_int_equal(buf_err(&in), 0);
-	out = sym_demangle((const char *)in.data);
+	out = demangle_name((const char *)in.data);
 	assert_non_null(out);
 }
 
@@ -131,7 +131,7 @@ static void test_name_that_explodes(void **state)
 	buf_puts(&in, "E");
 	buf_putc(&in, 0);
 	assert_int_equal(buf_err(&in), 0);
-	out = sym_demangle((const char *)in.data);
+	out = demangle_name((const char *)in.data);
 	assert_non_null(out);
 	assert_true(strlen(out) <= 65536);
 }

@@ -283,8 +283,8 @@ static void the_table(void **state)
 		assert_int_equal(r->flavor_tag, r->sched != NO && has_mt(r));
 		if (has_mt(r)) {
 			assert_true(r->mt_core % 8 == 0 && r->mt_core < 32 && r->mt_core >= 8 && r->park <= 32 && r->queue <= 32);
-			assert_int_equal(r->worker_handle, 16);
-			assert_int_equal(r->worker_index, 24);
+			assert_int_equal(r->worker_handle, LAYOUT_WORKER_HANDLE);
+			assert_int_equal(r->worker_index, LAYOUT_WORKER_INDEX);
 			assert_true(r->tick_mt % 4 == 0 && r->tick_mt <= 120);
 		}
 	}
