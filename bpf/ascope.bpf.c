@@ -181,7 +181,7 @@ int on_sched_switch(u64 *ctx)
 		return 0;
 	if (prev->pid)
 		switch_out(ctx, preempt, prev, has_prev_state ? (u32)ctx[3] : prev->__state);
-	if (next->pid && target_of((u32)next->tgid)) {
+	if (next->pid && is_target((u32)next->tgid)) {
 		e = RESERVE(struct wire_switch_in, WIRE_SWITCH_IN);
 		if (e) {
 			e->h.tgid = (u32)next->tgid;
@@ -200,7 +200,7 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 	struct wire_ctx x = {};
 	bool irq;
 
-	if (!recording || !target_of((u32)p->tgid))
+	if (!recording || !is_target((u32)p->tgid))
 		return 0;
 	waker = bpf_get_current_task_btf();
 	irq = exact ? in_interrupt_exact() : in_interrupt_guess(waker);
@@ -306,9 +306,10 @@ static __always_inline void follow_child(struct wire_target *t, struct task_stru
 
 	(void)read_ctx(t, &x, parent->thread.fsbase, true);
 	note_copied(&x, parent, tgid);
-	(void)__sync_fetch_and_or(target_word(tgid), 1ULL << (tgid & 63));
 	if (bpf_map_update_elem(&targets, &tgid, t, BPF_NOEXIST))
 		stat_add(WIRE_STAT_TARGETS_FULL);
+	else
+		note_target(tgid);
 	note_start(tgid);
 }
 
@@ -370,7 +371,7 @@ int BPF_PROG(on_exit, struct task_struct *p)
 	struct wire_thread_exit *e;
 	u32 tid = (u32)p->pid;
 
-	if (!recording || !target_of((u32)p->tgid))
+	if (!recording || !is_target((u32)p->tgid))
 		return 0;
 	bpf_map_delete_elem(&notes, &tid);
 	forget_copied(tid);
@@ -389,7 +390,7 @@ int BPF_PROG(on_rename, struct task_struct *p, const char *comm)
 {
 	struct wire_rename *e;
 
-	if (!recording || !target_of((u32)p->tgid))
+	if (!recording || !is_target((u32)p->tgid))
 		return 0;
 	e = RESERVE(struct wire_rename, WIRE_RENAME);
 	if (!e)
@@ -422,7 +423,7 @@ int list_threads(struct bpf_iter__task *ctx)
 	struct wire_task row = {};
 	struct pt_regs *regs;
 
-	if (!t || (t->flags & PF_KTHREAD) || !target_of((u32)t->tgid))
+	if (!t || (t->flags & PF_KTHREAD) || !is_target((u32)t->tgid))
 		return 0;
 	regs = (struct pt_regs *)bpf_task_pt_regs(t);
 	row.tgid = (u32)t->tgid;

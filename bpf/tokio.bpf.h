@@ -217,36 +217,42 @@ static __always_inline bool is_inside(const struct wire_ctx *x)
 }
 
 /*
- * Of several copies of Tokio the first in whose runtime the thread is; else as the first has it. Returns its number, below WIRE_COPIES. One copy costs a look
- * at one word more. Read into *x anew each time: a second struct would not fit on the stack, which all functions that are called share.
+ * Of several copies of Tokio the first in whose runtime the thread is; else as the first has it, which *x was read with. Returns its number, below WIRE_COPIES.
+ * Read into *x anew each time: a second struct would not fit on the stack, which all functions that are called share.
  */
-__attribute__((noinline)) int read_ctx_of(const struct wire_target *t, struct wire_ctx *x, u64 fs, int only_task)
+__attribute__((noinline)) int read_other_copies(const struct wire_target *t, struct wire_ctx *x, u64 fs, int only_task)
 {
-	u32 i = 0;
+	u32 i = 1;
 
 	if (!t || !x)
 		return 0;
-	for (u32 turn = 0; turn <= WIRE_COPIES; turn++) {
-		if (turn)
-			*x = (struct wire_ctx){};
+	for (u32 turn = 1; turn <= WIRE_COPIES; turn++) {
+		*x = (struct wire_ctx){};
 		if (only_task)
 			read_copy_task(&t->layout[i], x, fs);
 		else
 			read_copy(&t->layout[i], x, fs);
-		if (is_inside(x) || (turn && !i)) /* none: the first one's word */
+		if (!i || is_inside(x)) /* none: the first one's word */
 			return (int)i;
 		i = i + 1 < WIRE_COPIES && t->layout[i + 1].valid ? i + 1 : 0;
-		if (!turn && !i) /* there is but one */
-			return 0;
 	}
 	return 0;
 }
 
+/* Of one copy, which is what nearly all processes have, this is all. */
 static __always_inline u32 read_ctx(const struct wire_target *t, struct wire_ctx *x, u64 fs, bool only_task)
 {
-	u32 copy = (u32)read_ctx_of(t, x, fs, only_task);
+	u32 copy;
 
-	return copy < WIRE_COPIES ? copy : 0; /* the verifier does not know what a function returns */
+	if (only_task)
+		read_copy_task(&t->layout[0], x, fs);
+	else
+		read_copy(&t->layout[0], x, fs);
+	if (is_inside(x) || !t->layout[1].valid)
+		return 0;
+	copy = (u32)read_other_copies(t, x, fs, only_task);
+	barrier_var(copy); /* the compiler knows what it returns, the verifier does not */
+	return copy < WIRE_COPIES ? copy : 0;
 }
 
 /* The depth of the worker's own queues, for "who paid"; called in a poll only. Left 0 when it cannot be read or makes no sense. */

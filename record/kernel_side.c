@@ -420,14 +420,20 @@ struct kernel_side_rings kernel_side_rings(const struct kernel_side *k)
 
 int kernel_side_set_target(struct kernel_side *k, u32 tgid, const struct wire_target *t)
 {
-	u64 *word = (u64 *)&k->skel->bss->target_bits[tgid / 64 % (WIRE_TARGET_BITS / 64)];
+	u32 *word = &k->skel->bss->target_words[tgid % WIRE_TARGET_WORDS], old = 0;
+	int err = helper_set_target(k->opts.helper, tgid, t);
 
-	(void)__atomic_fetch_or(word, 1ULL << (tgid & 63), __ATOMIC_SEQ_CST); /* before the map: bpf/emit.bpf.h */
-	return helper_set_target(k->opts.helper, tgid, t);
+	/* bpf/emit.bpf.h, note_target() */
+	if (!err && !__atomic_compare_exchange_n(word, &old, tgid, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) && old != tgid)
+		__atomic_store_n(word, WIRE_TARGET_SHARED, __ATOMIC_SEQ_CST);
+	return err;
 }
 
 void kernel_side_remove_target(struct kernel_side *k, u32 tgid)
 {
+	u32 *word = &k->skel->bss->target_words[tgid % WIRE_TARGET_WORDS], old = tgid;
+
+	(void)__atomic_compare_exchange_n(word, &old, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	(void)helper_remove_target(k->opts.helper, tgid);
 }
 

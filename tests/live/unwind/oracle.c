@@ -210,7 +210,7 @@ static int publish(struct oracle *x)
 		return err;
 	t.map_first = x->tables->slice.first;
 	t.map_n = x->tables->slice.n;
-	x->skel->bss->target_bits[tgid / 64 % (WIRE_TARGET_BITS / 64)] |= 1ULL << (tgid & 63);
+	x->skel->bss->target_words[tgid % WIRE_TARGET_WORDS] = tgid;
 	return bpf_map__update_elem(x->skel->maps.targets, &tgid, sizeof(tgid), &t, sizeof(t), BPF_ANY);
 }
 
