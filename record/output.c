@@ -1,48 +1,217 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* output.c: see output.h. */
+/* output.c: see output.h. How a file is opened is in output_open.c. */
 #include "record/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/fdio.h"
 #include "base/log.h"
+#include "record/output_impl.h"
 
-/* Under sudo the file belongs to who asked, who will want to copy it. */
-static void give_to_invoker(int fd)
+/* Set aside beyond what is asked for, so that the file system is asked about once a second. What a killed recorder leaves behind its file is about this. */
+#define RESERVE_STEP ((u64)1 << 20)
+
+enum { WAIT_MS = 100, EINTR_TRIES = 8 };
+
+/* ---- regular files ---- */
+
+static int file_write(struct output *o, const void *p, size_t n)
 {
-	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
+	int err;
 
-	if (uid && gid && geteuid() == 0)
-		(void)!fchown(fd, (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(gid, NULL, 10));
+	if (n > output_left(o))
+		return -EFBIG;
+	err = fd_write_full(o->fd, p, n);
+	if (err)
+		(void)!ftruncate(o->fd, (off_t)(o->base + o->written)); /* a torn block at the end is what readers skip */
+	return err;
 }
 
-int output_open(const char *path, bool force)
+/* posix_fallocate(3) would write zeros where the file system cannot. */
+static int set_aside(struct output *o, u64 to)
 {
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (force ? O_TRUNC : O_EXCL), fd;
-
-	if (!strcmp(path, "-")) {
-		if (isatty(STDOUT_FILENO)) {
-			log_error("will not write a capture to a terminal; use -o FILE, or a pipe");
-			return -EINVAL;
+	for (int i = 0; i < EINTR_TRIES; i++) {
+		if (fallocate(o->fd, FALLOC_FL_KEEP_SIZE, (off_t)(o->base + o->reserved), (off_t)(to - o->reserved)) == 0) {
+			o->reserved = to;
+			return 0;
 		}
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	} else {
-		fd = open(path, flags, 0600);
+		if (errno != EINTR)
+			return -errno;
 	}
-	if (fd < 0) {
-		int err = -errno;
+	return -EINTR;
+}
 
-		if (err == -EEXIST)
-			log_error("%s exists; choose another name with -o, or overwrite it with --force", path);
-		else if (err == -ELOOP)
-			log_error("%s is a symbolic link; ascope does not write through links", path);
-		else
-			log_error("cannot write %s: %s", path, strerror(-err));
-		return err;
+static enum output_full reserve(struct output *o, u64 need)
+{
+	const u64 steps[] = {RESERVE_STEP, 0}; /* what is left of a disk may be less than a step */
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		err = set_aside(o, min_u64(o->written + need + steps[i], o->limit));
+		if (!err)
+			return OUTPUT_HAS_ROOM;
+		if (err != -ENOSPC && err != -EDQUOT) {
+			o->can_reserve = false; /* EOPNOTSUPP, and whatever else: a write will tell */
+			return OUTPUT_HAS_ROOM;
+		}
 	}
-	give_to_invoker(fd);
-	return fd;
+	return err == -EDQUOT ? OUTPUT_DISK_QUOTA : OUTPUT_DISK_FULL;
+}
+
+u64 output_left(const struct output *o)
+{
+	return o->limit == UINT64_MAX ? UINT64_MAX : o->limit - min_u64(o->limit, o->written);
+}
+
+enum output_full output_room(struct output *o, u64 need)
+{
+	if (need > output_left(o))
+		return o->limit_is_own ? OUTPUT_MAX_SIZE : OUTPUT_FILE_LIMIT;
+	if (!o->can_reserve || o->reserved >= o->written + need)
+		return OUTPUT_HAS_ROOM;
+	return reserve(o, need);
+}
+
+/* ---- pipes and the like ---- */
+
+/* Until it takes more, or on_wait() has enough. */
+static int wait_for_reader(struct output *o)
+{
+	for (;;) {
+		struct pollfd fds[] = {{.fd = o->fd, .events = POLLOUT}, {.fd = o->opts.wake_fd, .events = POLLIN}};
+		int n = poll(fds, ARRAY_SIZE(fds), WAIT_MS), err = 0;
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (o->opts.on_wait && (n <= 0 || fds[1].revents))
+			err = o->opts.on_wait(o->opts.ctx, clock_ns(CLOCK_MONOTONIC) - o->progress);
+		if (err || (n > 0 && fds[0].revents)) /* POLLERR, too: the write says what it is */
+			return err;
+	}
+}
+
+static ssize_t stream_write_some(const struct output *o, const u8 *p, size_t n)
+{
+	if (o->kind == OUTPUT_SOCKET)
+		return send(o->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* poll(2) has said that there is room for this much: pipe(7) */
+	return write(o->fd, p, o->kind == OUTPUT_BLOCKING ? min_u64(n, PIPE_BUF) : n);
+}
+
+static int stream_write(struct output *o, const void *p, size_t n)
+{
+	const u8 *at = p;
+
+	o->progress = clock_ns(CLOCK_MONOTONIC);
+	while (n) {
+		ssize_t done;
+		int err = o->kind == OUTPUT_BLOCKING ? wait_for_reader(o) : 0;
+
+		if (err)
+			return err;
+		done = stream_write_some(o, at, n);
+		if (done > 0) {
+			at += done;
+			n -= (size_t)done;
+			o->progress = clock_ns(CLOCK_MONOTONIC);
+		} else if (!done) {
+			return -EIO;
+		} else if (errno == EAGAIN) {
+			err = wait_for_reader(o);
+			if (err)
+				return err;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* ---- the sink ---- */
+
+static int sink_write(void *ctx, const void *p, size_t n)
+{
+	struct output *o = ctx;
+
+	if (!o->err && o->syncer)
+		o->err = syncer_err(o->syncer);
+	if (!o->err)
+		o->err = o->kind == OUTPUT_FILE ? file_write(o, p, n) : stream_write(o, p, n);
+	if (!o->err)
+		o->written += n;
+	return o->err;
+}
+
+static int sink_sync(void *ctx)
+{
+	struct output *o = ctx;
+
+	if (!o->err && o->syncer)
+		o->err = o->is_closing ? syncer_now(o->syncer) : syncer_request(o->syncer);
+	return o->err;
+}
+
+struct fmt_sink output_sink(struct output *o)
+{
+	return (struct fmt_sink){.ctx = o, .write = sink_write, .sync = sink_sync};
+}
+
+void output_closing(struct output *o)
+{
+	o->is_closing = true;
+}
+
+int output_err(const struct output *o)
+{
+	return o->err;
+}
+
+const char *output_advice(int err)
+{
+	switch (-err) {
+	case ENOSPC:
+		return "the disk is full: free some space, or record to another disk with -o";
+	case EDQUOT:
+		return "the disk quota is used up: free some space, or record to another disk with -o";
+	case EFBIG:
+		return "the file may not grow further: see --max-size, ulimit -f and the limits of the file system";
+	case EIO:
+		return "the disk reports an error (the kernel's log says more): record to another disk with -o";
+	case EPIPE:
+	case ECONNRESET:
+		return "the reader went away";
+	case ETIMEDOUT:
+		return "the reader did not read for 10 s";
+	case ECANCELED:
+		return "stopped again before the end was written";
+	default:
+		return strerror(-err);
+	}
+}
+
+int output_close(struct output *o, bool keep)
+{
+	int err = 0;
+
+	if (!o)
+		return 0;
+	o->syncer = syncer_free(o->syncer);
+	/* the same size again: what lies behind it is freed (ext4, xfs, btrfs, tmpfs) */
+	if (o->kind == OUTPUT_FILE && o->reserved > o->written)
+		(void)!ftruncate(o->fd, (off_t)(o->base + o->written));
+	if (!keep)
+		output_remove(o);
+	if (close(o->fd) < 0 && errno != EINTR) /* NFS and quotas tell of lost writes here */
+		err = -errno;
+	free(o->new_name);
+	free(o);
+	return err;
 }

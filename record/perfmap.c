@@ -8,6 +8,7 @@ struct perfmap_copy {
 	const struct procfs *fs;
 	struct catalog *cat;
 	struct fmt_writer *w;
+	const struct perfmap_room *room;
 	struct perfmap_counts *counts;
 	int err;
 };
@@ -24,6 +25,8 @@ static int copy_file(struct perfmap_copy *c, const struct cat_process *p, int fd
 
 		if (n <= 0)
 			return 0; /* its end; or it cannot be read, and names are no reason to fail */
+		if (!c->room->has_room(c->room->ctx, (size_t)n))
+			break;
 		err = fmt_writer_row(c->w, FMT_PERFMAP, &row, piece, (size_t)n);
 		if (err)
 			return err;
@@ -49,9 +52,10 @@ static void copy_of(void *ctx, struct cat_process *p)
 	c->err = copy_file(c, p, fd);
 }
 
-int perfmap_copy(struct catalog *cat, const struct procfs *fs, struct fmt_writer *w, struct perfmap_counts *ret)
+int perfmap_copy(struct catalog *cat, const struct procfs *fs, struct fmt_writer *w, const struct perfmap_room *room,
+		 struct perfmap_counts *ret)
 {
-	struct perfmap_copy c = {.fs = fs, .cat = cat, .w = w, .counts = ret};
+	struct perfmap_copy c = {.fs = fs, .cat = cat, .w = w, .room = room, .counts = ret};
 
 	*ret = (struct perfmap_counts){0};
 	catalog_each_image(cat, copy_of, &c);

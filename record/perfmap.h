@@ -11,9 +11,16 @@
 #define PERFMAP_MAX ((size_t)64 << 20) /* bytes of one process's map; what lies behind is left out */
 
 struct perfmap_counts {
-	u32 files, cut;
+	u32 files, cut; /* cut: not whole, or not there at all */
 	u64 bytes;
 };
 
+/* Whether the capture may take n more bytes: asked before each piece; what has no room is left out and counted in `cut`. */
+struct perfmap_room {
+	bool (*has_room)(void *ctx, size_t n);
+	void *ctx;
+};
+
 /* Of the last image of every process. A process without one is no error. 0 or the writer's error. */
-int perfmap_copy(struct catalog *cat, const struct procfs *fs, struct fmt_writer *w, struct perfmap_counts *ret) __must_check;
+int perfmap_copy(struct catalog *cat, const struct procfs *fs, struct fmt_writer *w, const struct perfmap_room *room,
+		 struct perfmap_counts *ret) __must_check;

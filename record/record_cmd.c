@@ -10,7 +10,7 @@
 #include "base/opts.h"
 #include "record/session.h"
 
-enum { MAX_FREQ = 10000 };
+enum { MAX_FREQ = 10000, MIN_MAX_SIZE = 64 << 10 };
 
 static int opt_pid(void *ctx, const char *value)
 {
@@ -39,8 +39,8 @@ static int opt_stacks(void *ctx, const char *value)
 	return 0;
 }
 
-static const char epilog[] = "Ends after --duration, when the target exits, or on SIGINT or SIGTERM; what was\n"
-			     "recorded is then complete.\n"
+static const char epilog[] = "Ends after --duration, at --max-size, when the target exits, or on SIGINT, SIGTERM\n"
+			     "or SIGHUP; what was recorded is then complete.\n"
 			     "\n"
 			     "Examples:\n"
 			     "  sudo ascope record -p $(pgrep orders) --duration 30 -o orders.ascope\n"
@@ -98,6 +98,10 @@ static int check(const struct session_opts *o, bool has_pids, char **operands, i
 		log_error("--compress is 1 to 19");
 		return -EINVAL;
 	}
+	if (o->max_size && o->max_size < MIN_MAX_SIZE) {
+		log_error("--max-size is at least 64k");
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -131,6 +135,8 @@ int record_cmd(int argc, char **argv)
 		 opt_marker},
 		{0, "store-cmdline", OPT_FLAG, &o.store_cmdline, NULL, "store the targets' command lines, which may hold secrets",
 		 NULL},
+		{0, "max-size", OPT_SIZE, &o.max_size, "SIZE",
+		 "stop before FILE is larger than this, e.g. 500M, 2G (default: no limit)", NULL},
 		{0, "compress", OPT_U64, &level, "LEVEL", "zstd level, 1 to 19 (default 1)", NULL},
 		{'q', "quiet", OPT_FLAG, &o.quiet, NULL, "no status line, no end line", NULL},
 	};

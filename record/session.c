@@ -3,28 +3,27 @@
  * session.c: see session.h.
  *
  *	open output -> load programs -> targets known, runtimes looked for -> attach -> start -> snapshot of all threads
- *	  -> run: drain every DRAIN_MS; every second clocks, losses, flush
+ *	  -> run: drain every DRAIN_MS, for TURN_MAX at most; every second clocks, losses, flush
  *	  -> stop: no more records -> drain the rest -> kernel symbols -> totals -> footer
  *
  * Invariants:
  *  1. The output is opened, and a refused overwrite said, before anything is attached.
  *  2. From `start` to `stop` the rings are drained without pause; nothing in between waits for the target.
- *  3. However the run ends (time, signal, target's exit, full disk), everything the kernel sent is taken, and the file is closed as a whole.
+ *  3. However the run ends (time, signal, target's exit, full disk), the file is closed as a whole; everything the kernel sent is in it, unless there is
+ *     no room for more than the end: then it ends with the last record that is in it.
+ *  4. While recording there is always room for the end (keep_room()), as far as max_size and the file system let that be known.
  */
 #include "record/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/human.h"
@@ -41,6 +40,8 @@
 #include "record/output.h"
 #include "record/perfmap.h"
 #include "record/procfs.h"
+#include "record/room.h"
+#include "record/stop.h"
 #include "record/throttle.h"
 
 enum { DRAIN_MS = 20, SYNC_EVERY_S = 5, PRIORITY = -10 /* nice(2) */ };
@@ -49,11 +50,15 @@ enum { DRAIN_FAST_MS = 2 };
 #define FAST_FOR      (100 * NSEC_PER_MSEC)
 #define SNAPSHOT_REST (20 * NSEC_PER_MSEC) /* between two; each looks at every thread */
 
-enum stop_reason { STOP_NO, STOP_TIME, STOP_SIGNAL, STOP_TARGET, STOP_ERROR };
+/* A busy target must not keep a turn from ending: blocks are flushed between turns. Checked every CHECK_RECORDS, and at every one when room is short. */
+#define TURN_MAX   (50 * NSEC_PER_MSEC)
+#define GIVE_UP_NS (10 * NSEC_PER_SEC) /* of a reader that takes nothing after the stop */
+enum { CHECK_RECORDS = 64 };
 
 struct session {
 	const struct session_opts *o;
-	int out_fd;
+	struct output *out;
+	struct room room;
 	struct fmt_writer *w;
 	struct catalog *cat;
 	struct kernel_side *kernel;
@@ -71,14 +76,17 @@ struct session {
 	struct facts facts;
 	struct target_child child;
 	struct marker_places markers;
-	int signal_fd, timer_fd, epoll_fd;
-	enum stop_reason stop;
-	int err;	 /* why it failed; 0 */
-	u64 start, end;	 /* CLOCK_MONOTONIC ns */
-	u64 next_second; /* when the once-a-second work is due */
-	u64 fast_until;	 /* until then the timer ticks every DRAIN_FAST_MS */
+	int timer_fd, epoll_fd;
+	struct stop stop;
+	int err;		  /* why it failed; 0 */
+	u64 start, end;		  /* CLOCK_MONOTONIC ns; 0 not yet */
+	u64 turn_ends;		  /* the drain is to pause then; UINT64_MAX: it is the last one */
+	u32 next_check;		  /* in so many records */
+	bool more;		  /* the drain was cut short: there is more in the rings */
+	u64 left_out[WIRE_KINDS]; /* records taken from the ring for which the file had no room */
+	u64 next_second;	  /* when the once-a-second work is due */
+	u64 fast_until;		  /* until then the timer ticks every DRAIN_FAST_MS */
 	bool is_fast;
-	bool is_behind;	   /* the rings have more that is due */
 	u64 next_snapshot; /* not before */
 	u32 seconds;
 	u64 lost_seen; /* lost events already told as a gap */
@@ -104,21 +112,68 @@ static void put_options(struct session *s)
 	facts_meta(&s->facts, "waker.interrupts", s->ksyms.has_preempt_count ? "exact" : "guessed");
 }
 
+static struct fmt_clock clocks_now(void)
+{
+	return (struct fmt_clock){
+		.ts = clock_ns(CLOCK_MONOTONIC), .boottime = clock_ns(CLOCK_BOOTTIME), .realtime = clock_ns(CLOCK_REALTIME)};
+}
+
 static int put_clocks(struct session *s)
 {
-	struct fmt_clock row = {
-		.ts = clock_ns(CLOCK_MONOTONIC), .boottime = clock_ns(CLOCK_BOOTTIME), .realtime = clock_ns(CLOCK_REALTIME)};
+	struct fmt_clock row = clocks_now();
 
 	return fmt_writer_row(s->w, FMT_CLOCK, &row, NULL, 0);
 }
 
 /* ---- records ---- */
 
+/* The kernel sends no more. Once; what is in the ring stays there. */
+static void halt(struct session *s)
+{
+	if (s->end)
+		return;
+	kernel_side_stop(s->kernel);
+	s->end = clock_ns(CLOCK_MONOTONIC);
+}
+
+static int keep_room(struct session *s)
+{
+	int err = room_keep(&s->room);
+
+	s->next_check = s->room.is_short ? 1 : CHECK_RECORDS;
+	if (stop_is_full(&s->stop))
+		halt(s);
+	return err;
+}
+
+/* -EAGAIN: the drain is to pause. */
+static int between_records(struct session *s)
+{
+	u64 now;
+	int err;
+
+	if (s->next_check-- > 1)
+		return 0;
+	err = keep_room(s);
+	if (err)
+		return err;
+	now = clock_ns(CLOCK_MONOTONIC);
+	stop_take_signals(&s->stop, now);
+	if (s->stop.is_urgent)
+		return -ECANCELED;
+	s->more = now >= s->turn_ends || (stop_is_full(&s->stop) && s->turn_ends != UINT64_MAX);
+	return s->more ? -EAGAIN : 0;
+}
+
 static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 {
 	struct session *s = ctx;
 	int err;
 
+	if (stop_is_full(&s->stop)) {
+		s->left_out[h->kind < WIRE_KINDS ? h->kind : 0]++;
+		return 0;
+	}
 	if (h->kind == WIRE_CORE)
 		return size >= sizeof(struct wire_core) ? discover_core(&s->discover, (const void *)h) : 0;
 	err = s->discover.n_rows && h->kind != WIRE_STACK ? discover_put_snapshot(&s->discover, s->w, h->ts) : 0;
@@ -132,7 +187,27 @@ static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 	if (h->kind == WIRE_EXEC)
 		s->fast_until = h->ts + FAST_FOR;
 	/* new processes and images are looked at when all is drained: then it is known whether a child has execed already (discover_tick) */
-	return 0;
+	return h->kind == WIRE_STACK ? 0 : between_records(s); /* the event that names it comes next */
+}
+
+/*
+ * The reader of a pipe is slow. Meanwhile nothing is drained: the ring fills, and the kernel counts what is lost. The recording ends when it is to end
+ * even so, and who asks twice, or whose reader sleeps, need not wait.
+ */
+static int on_slow_reader(void *ctx, u64 waited)
+{
+	struct session *s = ctx;
+	u64 now = clock_ns(CLOCK_MONOTONIC);
+
+	stop_take_signals(&s->stop, now);
+	if (s->start && s->o->duration_ns && now - s->start >= s->o->duration_ns)
+		stop_because(&s->stop, STOP_TIME);
+	if (s->stop.reason == STOP_NO)
+		return 0;
+	halt(s);
+	if (s->stop.is_urgent)
+		return -ECANCELED;
+	return min_u64(waited, now - s->end) >= GIVE_UP_NS ? -ETIMEDOUT : 0;
 }
 
 static void on_mapped(void *ctx, u32 pid, u64 addr, u64 len, u64 ts)
@@ -153,11 +228,15 @@ static int drain(struct session *s)
 {
 	int n;
 
+	s->more = false;
 	if (mmap_watch_drain(s->watch, on_mapped, s, &s->watch_counts))
 		catalog_mapped_unknown(s->cat);
 	n = kernel_side_drain(s->kernel);
-	s->is_behind = kernel_side_is_behind(s->kernel, n);
-	if (n >= 0)
+	if (n == -EAGAIN) /* cut short; between_records() has said so */
+		n = 0;
+	else
+		s->more = kernel_side_is_behind(s->kernel, n);
+	if (n >= 0 && !stop_is_full(&s->stop))
 		n = discover_put_snapshot(&s->discover, s->w, kernel_side_known_until(s->kernel));
 	return n < 0 ? n : catalog_err(s->cat);
 }
@@ -189,6 +268,7 @@ static int open_writer(struct session *s)
 		.unwind = *kernel_side_unwind_arrays(s->kernel),
 	};
 	_cleanup_free_ struct cgroup_mounts *mounts = malloc(sizeof(*mounts));
+	struct fmt_sink sink = output_sink(s->out);
 	u8 uuid[16];
 	int err;
 
@@ -199,11 +279,12 @@ static int open_writer(struct session *s)
 		return -EIO;
 	uuid[6] = (u8)((uuid[6] & 0x0f) | 0x40); /* RFC 9562 version 4 */
 	uuid[8] = (u8)((uuid[8] & 0x3f) | 0x80);
-	err = fmt_writer_new(s->out_fd, uuid, s->o->compress_level, &s->w);
+	err = fmt_writer_new_to(&sink, uuid, s->o->compress_level, &s->w);
 	if (!err)
 		err = catalog_new(s->w, &co, &s->cat);
 	if (!err)
 		err = throttle_watch_new(s->cat, s->w, mounts, &s->throttle);
+	s->room = (struct room){.out = s->out, .w = s->w, .cat = s->cat, .stop = &s->stop};
 	return err;
 }
 
@@ -217,6 +298,23 @@ static void look_for_kernel_bugs(struct session *s)
 	log_warn(
 		"this kernel can lock up when user memory is read in an interrupt (fixed in 6.1.36, 6.3.10 and 6.4): recording without cpu samples, so "
 		"polls that hold the cpu will not be seen; a newer kernel of the same series has the fix");
+}
+
+static int open_output(struct session *s)
+{
+	const struct output_opts oo = {.path = s->o->output,
+				       .force = s->o->force,
+				       .max_size = s->o->max_size,
+				       .wake_fd = s->stop.signal_fd,
+				       .on_wait = on_slow_reader,
+				       .ctx = s};
+
+	return output_open(&oo, &s->out); /* says why itself */
+}
+
+static void say_cannot_begin(const struct session *s, int err)
+{
+	log_error("cannot begin recording to %s: %s", s->o->output, output_err(s->out) ? output_advice(err) : strerror(-err));
 }
 
 static int prepare(struct session *s)
@@ -237,9 +335,9 @@ static int prepare(struct session *s)
 	err = kernel_side_load(&ko, on_record, s, &s->kernel); /* says why itself */
 	if (err)
 		return err;
-	s->out_fd = output_open(s->o->output, s->o->force); /* says why itself */
-	if (s->out_fd < 0)
-		return s->out_fd;
+	err = open_output(s);
+	if (err)
+		return err;
 	err = open_writer(s);
 	if (!err) {
 		s->discover = (struct discover){.cat = s->cat, .kernel = s->kernel};
@@ -256,7 +354,7 @@ static int prepare(struct session *s)
 	if (!err)
 		err = kernel_side_each_thread(s->kernel, note_thread, s);
 	if (err)
-		log_error("cannot begin recording: %s", strerror(-err));
+		say_cannot_begin(s, err);
 	return err;
 }
 
@@ -307,7 +405,7 @@ static int start(struct session *s)
 	if (!err)
 		err = fmt_writer_flush(s->w);
 	if (err)
-		log_error("cannot write %s: %s", s->o->output, strerror(-err));
+		say_cannot_begin(s, err);
 	return err;
 }
 
@@ -325,23 +423,15 @@ static int set_timer(struct session *s, long ms)
 	return timerfd_settime(s->timer_fd, 0, &every, NULL) < 0 ? -errno : 0;
 }
 
-/* Signals are blocked before the command is forked, so that none is lost. */
 static int open_events(struct session *s)
 {
-	sigset_t set;
+	int err = stop_watch_signals(&s->stop);
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	(void)signal(SIGPIPE, SIG_IGN);
-	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (err)
+		return err;
 	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (s->signal_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0)
+	if (s->timer_fd < 0 || s->epoll_fd < 0)
 		return -errno;
 	return set_timer(s, DRAIN_MS);
 }
@@ -400,7 +490,8 @@ static int each_second(struct session *s, u64 now)
 
 	if (err)
 		return err;
-	s->next_second += NSEC_PER_SEC;
+	while (s->next_second <= now) /* after a SIGSTOP not one for every second that was missed */
+		s->next_second += NSEC_PER_SEC;
 	s->seconds++;
 	err = put_clocks(s);
 	if (!err)
@@ -409,27 +500,6 @@ static int each_second(struct session *s, u64 now)
 		err = s->seconds % SYNC_EVERY_S ? fmt_writer_flush(s->w) : fmt_writer_sync(s->w);
 	show_status(s, stats, now);
 	return err;
-}
-
-/* Children of ours: the command. Its exit is not the end while processes it left behind still run. */
-static void reap(void)
-{
-	int status;
-
-	while (waitpid(-1, &status, WNOHANG) > 0)
-		continue;
-}
-
-static void take_signals(struct session *s)
-{
-	struct signalfd_siginfo si;
-
-	while (read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
-		if (si.ssi_signo == SIGCHLD)
-			reap();
-		else
-			s->stop = STOP_SIGNAL;
-	}
 }
 
 /* A kill -9 of the last target leaves no doubt only in the exit records; a process whose exit record was lost is noticed here. */
@@ -442,8 +512,12 @@ static void check_alive(void *ctx, struct cat_process *p)
 static int turn(struct session *s)
 {
 	u64 now = clock_ns(CLOCK_MONOTONIC);
-	int err = drain(s);
+	int err;
 
+	s->turn_ends = now + TURN_MAX;
+	err = drain(s);
+	if (stop_is_full(&s->stop))
+		return err;
 	if (!err)
 		err = discover_tick(&s->discover, now);
 	if (!err && s->discover.want_snapshot && now >= s->next_snapshot) {
@@ -460,35 +534,35 @@ static int turn(struct session *s)
 		catalog_each_process(s->cat, check_alive, s->cat);
 		err = each_second(s, now);
 	}
-	if (!catalog_alive(s->cat) && s->stop == STOP_NO)
-		s->stop = STOP_TARGET;
-	if (s->o->duration_ns && now - s->start >= s->o->duration_ns && s->stop == STOP_NO)
-		s->stop = STOP_TIME;
-	return err;
+	if (!catalog_alive(s->cat))
+		stop_because(&s->stop, STOP_TARGET);
+	if (s->o->duration_ns && now - s->start >= s->o->duration_ns)
+		stop_because(&s->stop, STOP_TIME);
+	return err ? err : keep_room(s);
 }
 
 static void run(struct session *s)
 {
 	struct epoll_event ev[8];
-	int err = watch(s, s->signal_fd);
+	int err = watch(s, s->stop.signal_fd);
 
 	if (!err)
 		err = watch(s, s->timer_fd);
 	if (!err)
 		err = watch(s, kernel_side_epoll_fd(s->kernel));
-	while (!err && s->stop == STOP_NO) {
-		int n = epoll_wait(s->epoll_fd, ev, ARRAY_SIZE(ev), s->is_behind ? 0 : -1);
+	while (!err && s->stop.reason == STOP_NO) {
+		int n = epoll_wait(s->epoll_fd, ev, ARRAY_SIZE(ev), s->more ? 0 : -1);
 		u64 ticks;
 
 		if (n < 0 && errno != EINTR)
 			err = -errno;
 		(void)!read(s->timer_fd, &ticks, sizeof(ticks));
-		take_signals(s);
+		stop_take_signals(&s->stop, clock_ns(CLOCK_MONOTONIC));
 		if (!err)
 			err = turn(s);
 	}
 	if (err) {
-		s->stop = STOP_ERROR;
+		s->stop.reason = STOP_ERROR;
 		s->err = err;
 	}
 }
@@ -497,33 +571,48 @@ static void run(struct session *s)
 
 static int put_perfmaps(struct session *s)
 {
+	const struct perfmap_room room = {.has_room = room_has, .ctx = &s->room};
 	struct perfmap_counts n;
-	int err = perfmap_copy(s->cat, &s->fs, s->w, &n);
+	int err = perfmap_copy(s->cat, &s->fs, s->w, &room, &n);
 
 	if (n.files)
 		facts_total(&s->facts, "perfmap.bytes", n.bytes);
 	if (n.cut)
 		facts_total(&s->facts, "perfmap.cut", n.cut);
+	if (n.cut)
+		log_warn(
+			"%u perf maps of JIT compilers were cut or left out, for want of room: some of their functions have no name",
+			n.cut);
 	return err;
 }
 
-static const char *const stop_names[] = {
-	[STOP_NO] = "unknown",		 [STOP_TIME] = "duration", [STOP_SIGNAL] = "signal",
-	[STOP_TARGET] = "target exited", [STOP_ERROR] = "error",
-};
+/* Everything the kernel sent, as far as there is room for it. */
+static int drain_rest(struct session *s, u64 *stats)
+{
+	struct fmt_clock clocks = clocks_now(); /* before what takes long: the capture must not seem to last until then */
+	int err;
+
+	kernel_side_detach(s->kernel);
+	err = kernel_side_stats(s->kernel, stats);
+	s->turn_ends = UINT64_MAX;
+	if (!err)
+		err = drain(s);
+	if (!err && stop_is_full(&s->stop))
+		s->end = max_u64(s->convert.last_ts, s->start);
+	else if (!err)
+		err = fmt_writer_row(s->w, FMT_CLOCK, &clocks, NULL, 0);
+	for (u32 k = 0; k < WIRE_KINDS; k++)
+		stats[WIRE_STAT_SENT + k] -= min_u64(s->left_out[k], stats[WIRE_STAT_SENT + k]);
+	return err;
+}
 
 static int finish(struct session *s, u64 *stats)
 {
 	int err;
 
-	kernel_side_stop(s->kernel);
-	s->end = clock_ns(CLOCK_MONOTONIC);
-	err = put_clocks(s); /* before what takes long: the capture must not seem to last until then */
-	kernel_side_detach(s->kernel);
-	if (!err)
-		err = kernel_side_stats(s->kernel, stats);
-	if (!err)
-		err = drain(s);
+	output_closing(s->out);
+	halt(s);
+	err = drain_rest(s, stats);
 	if (!err)
 		err = throttle_watch_tick(s->throttle);
 	if (!err)
@@ -542,7 +631,7 @@ static int finish(struct session *s, u64 *stats)
 		facts_total(&s->facts, "throttle.left_out", throttle_watch_left_out(s->throttle));
 	facts_cost(&s->facts, s->kernel);
 	facts_meta_u64(&s->facts, "recording.end_ns", s->end);
-	facts_meta(&s->facts, "recording.stopped_by", stop_names[s->stop]);
+	facts_meta(&s->facts, "recording.stopped_by", stop_name(s->stop.reason));
 	if (!err)
 		err = facts_err(&s->facts);
 	if (!err)
@@ -583,6 +672,22 @@ static void say_what_was_found(struct session *s)
 			"note: the target is stripped: give the report the unstripped binary (--target), or functions stay addresses");
 }
 
+/* Why it ended before its time. */
+static void say_full(const struct session *s)
+{
+	switch (s->stop.reason) {
+	case STOP_MAX_SIZE:
+		log_info("%s: stopped at --max-size %s", s->o->output, human_bytes(s->o->max_size).s);
+		break;
+	case STOP_FILE_LIMIT:
+		log_error("%s: %s; recording stopped, the file is complete up to then", s->o->output, output_advice(-EFBIG));
+		break;
+	default:
+		log_error("%s: %s; recording stopped, the file is complete up to then", s->o->output,
+			  output_advice(s->stop.reason == STOP_DISK_QUOTA ? -EDQUOT : -ENOSPC));
+	}
+}
+
 static int end_lines(struct session *s, int err, const u64 *stats)
 {
 	const struct fmt_writer_stats *ws = fmt_writer_stats(s->w);
@@ -591,17 +696,19 @@ static int end_lines(struct session *s, int err, const u64 *stats)
 	log_status_end();
 	if (err) {
 		log_error("%s: %s; recording stopped, what was written before is kept and can be read", s->o->output,
-			  strerror(-err));
+			  output_err(s->out) ? output_advice(err) : strerror(-err));
 		return ws->blocks ? 3 : 1;
 	}
 	if (!s->o->quiet)
 		say_what_was_found(s);
+	if (stop_is_full(&s->stop))
+		say_full(s);
 	log_info("%s: %s, %s events in %.1f s, lost %s", s->o->output, human_bytes(ws->bytes).s,
 		 human_count(sent_events(stats)).s, (double)(s->end - s->start) / 1e9, human_count(lost).s);
 	if (lost)
 		log_warn("the kernel could not deliver %s events: the ring was full; the report says which times are affected",
 			 human_count(lost).s);
-	return lost ? 3 : 0;
+	return lost || s->stop.reason >= STOP_FILE_LIMIT ? 3 : 0;
 }
 
 static void release(struct session *s)
@@ -616,10 +723,7 @@ static void release(struct session *s)
 	fmt_writer_free(s->w);
 	marker_places_release(&s->markers);
 	target_child_release(&s->child);
-	if (s->out_fd >= 0)
-		(void)close(s->out_fd);
-	if (s->signal_fd >= 0)
-		(void)close(s->signal_fd);
+	stop_release(&s->stop);
 	if (s->timer_fd >= 0)
 		(void)close(s->timer_fd);
 	if (s->epoll_fd >= 0)
@@ -629,8 +733,7 @@ static void release(struct session *s)
 /* A recording that never began leaves no file. */
 static int give_up(struct session *s)
 {
-	if (s->out_fd >= 0 && strcmp(s->o->output, "-") != 0)
-		(void)unlink(s->o->output);
+	(void)output_close(s->out, false);
 	release(s);
 	return 1;
 }
@@ -639,8 +742,7 @@ int session_run(const struct session_opts *o)
 {
 	struct session s = {.o = o,
 			    .helper = HELPER_INIT,
-			    .out_fd = -1,
-			    .signal_fd = -1,
+			    .stop = STOP_INIT,
 			    .timer_fd = -1,
 			    .epoll_fd = -1,
 			    .child = {.go_fd = -1, .err_fd = -1}};
@@ -659,13 +761,15 @@ int session_run(const struct session_opts *o)
 		return give_up(&s);
 	if (o->command && target_go(&s.child, o->command[0]) < 0)
 		return give_up(&s);
-	if (drop_privileges(&s) < 0) /* last: what is given up above may have a file to remove */
+	/* last: what is given up above may have a file to remove, and an older one to keep */
+	if (output_begin(s.out) < 0 || drop_privileges(&s) < 0)
 		return give_up(&s);
 	run(&s);
-	err = s.err ? s.err : finish(&s, stats);
-	if (s.err)
-		(void)!finish(&s, stats); /* as far as it goes: the drain, and a footer when the disk takes it */
-	code = end_lines(&s, err, stats);
+	err = finish(&s, stats); /* after an error as far as it goes: the drain, and a footer when the disk takes it */
+	code = end_lines(&s, s.err ? s.err : err, stats);
+	err = output_close(s.out, true);
+	if (err)
+		log_error("%s: %s; it may not be whole", o->output, output_advice(err));
 	release(&s);
-	return code;
+	return err ? 3 : code;
 }

@@ -11,6 +11,7 @@ struct session_opts {
 	char **command;	    /* -- CMD ARGS, NULL-terminated; NULL = none */
 	const char *output; /* path; "-" is standard output */
 	bool force;	    /* overwrite output */
+	u64 max_size;	    /* bytes of it; 0 = no limit */
 	struct marker_list markers;
 	u64 duration_ns; /* 0 = until stopped */
 	u64 sample_freq; /* Hz; 0 = no samples */
