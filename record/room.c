@@ -3,7 +3,7 @@
 #include "record/room.h"
 
 /* What finishing adds to fmt_writer_closing_size(): facts and totals, a row and a name for each kernel address; all of it twice, for the copies. */
-enum { END_FACTS = 16 << 10, END_PER_KSYM = 160 };
+enum { END_FACTS = 16 << 10, END_PER_KSYM = 80 };
 /* What may come between two calls: with little room that is one record, with the rows of a stack or a process. */
 #define SLACK_FAR  ((u64)1 << 20)
 #define SLACK_NEAR ((u64)16 << 10)
