@@ -12,6 +12,9 @@
 
 #include <errno.h>
 
+#include "format/fmt_class.h"
+#include "format/fmt_numbers.h"
+
 /* ---- rows ---- */
 
 void fmt_rows_release(struct fmt_rows *r)
@@ -78,79 +81,137 @@ int fmt_rows_add(struct fmt_rows *r, const void *row, const void *payload, size_
 
 /* ---- encode ---- */
 
-/* Values of a dictionary column: found by a small open hash, so that a row costs one probe. */
-struct column_dict {
-	u64 values[FMT_MAX_DICT];
-	u16 slots[1024]; /* index + 1 */
-	u32 n;
+/* What is worked out once for a section that is encoded. */
+struct encoder {
+	const struct fmt_rows *r;
+	struct fmt_classes classes;
+	bool has_classes;
+	u64 varies;	   /* bit c: not all rows agree in column c */
+	u64 *column, *tmp; /* r->rows values each */
+	u16 group_of[FMT_MAX_CLASSES];
+	u64 last[FMT_MAX_CLASSES];
+	struct fmt_class_value sorted[FMT_MAX_CLASSES];
 };
 
-/* The index of v, added when new; -1 when the dictionary is full. */
-static int column_dict_index(struct column_dict *d, u64 v)
+static void encoder_free(struct encoder *e)
 {
-	u32 h = (u32)((v * 0x9e3779b97f4a7c15ULL) >> 54);
-
-	while (d->slots[h]) {
-		u32 i = d->slots[h] - 1u;
-
-		if (d->values[i] == v)
-			return (int)i;
-		h = (h + 1) & 1023;
-	}
-	if (d->n == FMT_MAX_DICT)
-		return -1;
-	d->values[d->n] = v;
-	d->slots[h] = (u16)++d->n;
-	return (int)d->n - 1;
+	if (!e)
+		return;
+	fmt_classes_release(&e->classes);
+	free(e->column);
+	free(e);
 }
 
-/* Row indices and then the dictionary; false (out unchanged) when there are too many values. */
-static bool encode_dict(const u64 *v, size_t stride, u32 rows, struct buf *out)
+static u64 columns_that_vary(const struct fmt_rows *r)
 {
-	struct column_dict d = {.n = 0};
-	size_t start = out->len;
-	u8 *indices;
+	u64 differ[FMT_MAX_COLUMNS] = {0}, mask = 0;
+	u32 n = r->kind->n_cols;
 
-	for (u32 i = 0; i < rows; i++)
-		if (column_dict_index(&d, v[i * stride]) < 0)
-			return false;
-	buf_put_uvarint(out, d.n);
-	for (u32 i = 0; i < d.n; i++)
-		buf_put_uvarint(out, d.values[i]);
-	indices = buf_reserve(out, rows);
-	if (!indices) {
-		out->len = start;
-		return false;
-	}
-	for (u32 i = 0; i < rows; i++)
-		indices[i] = (u8)column_dict_index(&d, v[i * stride]);
-	out->len += rows;
-	return true;
+	for (u32 i = 1; i < r->rows; i++)
+		for (u32 c = 0; c < n; c++)
+			differ[c] |= r->values[(size_t)i * n + c] ^ r->values[c];
+	for (u32 c = 0; c < n; c++)
+		mask |= differ[c] ? 1ULL << c : 0;
+	return mask;
 }
 
-static enum fmt_encoding encode_column(const u64 *v, size_t stride, u32 rows, enum fmt_encoding want, struct buf *out)
+static struct encoder *encoder_new(const struct fmt_rows *r)
 {
-	bool constant = true;
-	u64 prev = 0;
+	struct encoder *e = malloc(sizeof(*e));
+	u16 members[FMT_MAX_COLUMNS];
+	u32 n = 0;
 
-	for (u32 i = 1; i < rows && constant; i++)
-		constant = v[i * stride] == v[0];
-	if (constant) {
-		buf_put_uvarint(out, v[0]);
+	if (!e)
+		return NULL;
+	e->r = r;
+	e->classes = (struct fmt_classes){0};
+	e->column = malloc((size_t)r->rows * 2 * sizeof(u64));
+	e->tmp = e->column + r->rows;
+	if (!e->column) {
+		free(e);
+		return NULL;
+	}
+	e->varies = columns_that_vary(r);
+	for (u32 c = 0; c < r->kind->n_cols; c++)
+		if (r->kind->cols[c].enc == FMT_ENC_CLASS && e->varies >> c & 1)
+			members[n++] = (u16)c;
+	e->has_classes = n > 1 && fmt_classes_find(&e->classes, r->values, r->kind->n_cols, r->rows, members, n);
+	return e;
+}
+
+/* The column whose rows a group column's differences are taken among: whose tick, whose task it is. */
+static u32 group_by(const struct fmt_rows *r)
+{
+	return r->kind->id == FMT_WAKING ? offsetof(struct fmt_waking, waker) / sizeof(u64)
+					 : offsetof(struct fmt_switch_out, thread) / sizeof(u64);
+}
+_Static_assert(offsetof(struct fmt_sample, thread) == offsetof(struct fmt_switch_out, thread) &&
+		       offsetof(struct fmt_snapshot, thread) == offsetof(struct fmt_switch_out, thread) &&
+		       offsetof(struct fmt_marker, thread) == offsetof(struct fmt_switch_out, thread),
+	       "group columns go by thread");
+
+static void encode_group(struct encoder *e, u32 c, u32 g, struct buf *out)
+{
+	const struct fmt_classes *k = &e->classes;
+	u32 n_cols = e->r->kind->n_cols;
+
+	for (u32 i = 0; i < k->n; i++)
+		e->sorted[i] = (struct fmt_class_value){.value = e->r->values[(size_t)k->first[i] * n_cols + g], .of = i};
+	fmt_class_groups(e->sorted, k->n, e->group_of);
+	memset(e->last, 0, k->n * sizeof(*e->last));
+	for (u32 i = 0; i < e->r->rows; i++) {
+		u64 v = e->r->values[(size_t)i * n_cols + c], *last = &e->last[e->group_of[k->of[i]]];
+
+		e->tmp[i] = fmt_zigzag(v - *last);
+		*last = v;
+	}
+	buf_put_uvarint(out, g + 1);
+	fmt_split_encode(e->tmp, e->r->rows, out);
+}
+
+/* Of a class column: the values of the classes. Values that repeat go by a dictionary; others grow, since classes are sorted. */
+static void encode_class(struct encoder *e, u32 c, struct buf *out)
+{
+	const struct fmt_classes *k = &e->classes;
+	size_t at = out->len;
+	u32 changes = 0;
+	enum fmt_encoding enc;
+
+	for (u32 i = 0; i < k->n; i++) {
+		e->column[i] = e->r->values[(size_t)k->first[i] * e->r->kind->n_cols + c];
+		changes += i && e->column[i] != e->column[i - 1];
+	}
+	buf_putc(out, 0);
+	enc = fmt_numbers_encode(e->column, k->n, changes > k->n / 2 ? FMT_ENC_SPLIT_DELTA : FMT_ENC_DICT, e->tmp, out);
+	if (!buf_err(out))
+		out->data[at] = (u8)enc;
+}
+
+static enum fmt_encoding encode_column(struct encoder *e, u32 c, struct buf *out)
+{
+	const struct fmt_rows *r = e->r;
+	enum fmt_encoding want = r->kind->cols[c].enc;
+	u32 n_cols = r->kind->n_cols, g = group_by(r);
+
+	if (!(e->varies >> c & 1)) {
+		buf_put_uvarint(out, r->values[c]);
 		return FMT_ENC_CONST;
 	}
-	if (want == FMT_ENC_DICT && encode_dict(v, stride, rows, out))
-		return FMT_ENC_DICT;
-	if (want == FMT_ENC_DELTA) {
-		for (u32 i = 0; i < rows; i++) {
-			buf_put_uvarint(out, fmt_zigzag(v[i * stride] - prev));
-			prev = v[i * stride];
-		}
-		return FMT_ENC_DELTA;
+	if (want == FMT_ENC_CLASS && e->has_classes) {
+		encode_class(e, c, out);
+		return FMT_ENC_CLASS;
 	}
-	for (u32 i = 0; i < rows; i++)
-		buf_put_uvarint(out, v[i * stride]);
-	return FMT_ENC_VARINT;
+	if (want == FMT_ENC_GROUP && e->has_classes && e->varies >> g & 1) {
+		encode_group(e, c, g, out);
+		return FMT_ENC_GROUP;
+	}
+	if (want == FMT_ENC_CLASS)
+		want = FMT_ENC_DICT;
+	if (want == FMT_ENC_GROUP)
+		want = FMT_ENC_SPLIT_DELTA;
+	for (u32 i = 0; i < r->rows; i++)
+		e->column[i] = r->values[(size_t)i * n_cols + c];
+	return fmt_numbers_encode(e->column, r->rows, want, e->tmp, out);
 }
 
 static enum fmt_encoding encode_payload(const struct fmt_rows *r, struct buf *out)
@@ -185,11 +246,18 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 	struct buf body = BUF_INIT;		    /* directory */
 	u32 n_cols = r->rows ? r->kind->n_cols : 0; /* the index of an empty capture: no rows, nothing to say of their columns */
 	bool has_payload = r->rows && r->kind->payload != FMT_PAYLOAD_NONE;
+	struct encoder *e = r->rows ? encoder_new(r) : NULL;
 
 	buf_reset(scratch);
-	for (u32 c = 0; c < n_cols; c++) {
+	if (r->rows && !e)
+		out->err = out->err ? out->err : -ENOMEM;
+	if (e && e->has_classes) {
+		fmt_classes_encode(&e->classes, r->rows, scratch);
+		put_directory_entry(&body, FMT_CLASS_COLUMN, FMT_ENC_CLASS, scratch->len);
+	}
+	for (u32 c = 0; e && c < n_cols; c++) {
 		size_t start = scratch->len;
-		enum fmt_encoding enc = encode_column(r->values + c, r->kind->n_cols, r->rows, r->kind->cols[c].enc, scratch);
+		enum fmt_encoding enc = encode_column(e, c, scratch);
 
 		put_directory_entry(&body, c + 1, enc, scratch->len - start);
 	}
@@ -201,13 +269,14 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 	}
 	buf_put_uvarint(out, (u64)r->kind->id);
 	buf_put_uvarint(out, r->rows);
-	buf_put_uvarint(out, n_cols + (has_payload ? 1u : 0u));
+	buf_put_uvarint(out, n_cols + (has_payload ? 1u : 0u) + (e && e->has_classes ? 1u : 0u));
 	buf_put_uvarint(out, body.len + scratch->len);
 	buf_put(out, body.data, body.len);
 	buf_put(out, scratch->data, scratch->len);
 	if (buf_err(&body) || buf_err(scratch))
 		out->err = out->err ? out->err : -ENOMEM;
 	buf_release(&body);
+	encoder_free(e);
 }
 
 /* ---- decode ---- */
@@ -219,8 +288,8 @@ static size_t chunk_size(const u8 *chunk)
 	return *(const size_t *)(const void *)chunk;
 }
 
-/* Big requests get a chunk of their own; the chunk's first 16 bytes hold its size. */
-void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
+/* Not zeroed. Big requests get a chunk of their own; the chunk's first 16 bytes hold its size. */
+static void *arena_take(struct fmt_arena *a, size_t n)
 {
 	u8 *chunk;
 
@@ -229,7 +298,7 @@ void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
 		if (chunk_size(a->chunks[a->cur]) - a->used >= n) {
 			chunk = a->chunks[a->cur] + 16 + a->used;
 			a->used += n;
-			return memset(chunk, 0, n);
+			return chunk;
 		}
 		a->cur++;
 		a->used = 0;
@@ -250,7 +319,14 @@ void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
 	a->chunks[a->n_chunks++] = chunk;
 	a->cur = a->n_chunks - 1;
 	a->used = n;
-	return memset(chunk + 16, 0, n);
+	return chunk + 16;
+}
+
+void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
+{
+	void *p = arena_take(a, n);
+
+	return p ? memset(p, 0, n) : NULL;
 }
 
 /* Big chunks go back: kept, blocks that grow a little each would find every one too small and leave it behind. */
@@ -278,59 +354,124 @@ void fmt_arena_release(struct fmt_arena *a)
 	*a = (struct fmt_arena){0};
 }
 
-static void decode_dict(struct fmt_cursor *c, u32 rows, u64 *ret)
-{
-	u64 values[FMT_MAX_DICT];
-	u64 n = cur_uvarint_max(c, FMT_MAX_DICT, "dictionary size");
-	const u8 *indices;
-
-	for (u64 i = 0; i < n; i++)
-		values[i] = cur_uvarint(c, "dictionary value");
-	indices = cur_bytes(c, rows, "dictionary indices");
-	if (!indices)
-		return;
-	for (u32 i = 0; i < rows; i++) {
-		if (indices[i] >= n) {
-			cur_fail(c, -EBADMSG, "dictionary index");
-			return;
-		}
-		ret[i] = values[indices[i]];
-	}
-}
-
 /* FORMAT.md section 5: the data of a column is used up exactly. */
 static int used_up(struct fmt_cursor *c)
 {
 	return cur_left(c) ? cur_fail(c, -EBADMSG, "bytes behind a column") : c->err;
 }
 
-static int decode_column(struct fmt_cursor *c, u8 enc, u32 rows, u64 *ret)
-{
-	u64 v = 0;
+/* What is known of a section while its columns are decoded. */
+struct decoder {
+	struct fmt_arena *a;
+	struct fmt_section *s;
+	u64 *zeros;    /* a column of 0: absent columns and constant ones share it */
+	u16 *class_of; /* of each row; NULL: no class column so far */
+	u32 n_classes;
+	u64 *table[FMT_MAX_COLUMNS]; /* values of the classes, of columns that are coded by class */
+	u16 *group_of;		     /* groups by the values of column `grouped`, of each class */
+	u64 *last;		     /* value of each group */
+	struct fmt_class_value *sorted;
+	u64 grouped; /* column id; 0 none */
+};
 
-	switch (enc) {
-	case FMT_ENC_CONST:
-		v = cur_uvarint(c, "constant column");
-		for (u32 i = 0; i < rows; i++)
-			ret[i] = v;
-		break;
-	case FMT_ENC_VARINT:
-		for (u32 i = 0; i < rows; i++)
-			ret[i] = cur_uvarint(c, "varint column");
-		break;
-	case FMT_ENC_DELTA:
-		for (u32 i = 0; i < rows; i++) {
-			v += fmt_unzigzag(cur_uvarint(c, "delta column"));
-			ret[i] = v;
-		}
-		break;
-	case FMT_ENC_DICT:
-		decode_dict(c, rows, ret);
-		break;
-	default:
-		return cur_fail(c, -EBADMSG, "unknown column encoding");
+/* Room for the values of column c, not zeroed. */
+static u64 *column_new(struct decoder *d)
+{
+	return arena_take(d->a, (size_t)d->s->rows * sizeof(u64));
+}
+
+static u64 *zero_column(struct decoder *d)
+{
+	if (!d->zeros)
+		d->zeros = fmt_arena_alloc(d->a, (size_t)d->s->rows * sizeof(u64));
+	return d->zeros;
+}
+
+static int decode_classes(struct fmt_cursor *c, struct decoder *d, u8 enc)
+{
+	if (enc != FMT_ENC_CLASS)
+		return cur_fail(c, -EBADMSG, "encoding of the class column");
+	d->class_of = arena_take(d->a, (size_t)d->s->rows * sizeof(u16) + 1);
+	return d->class_of ? fmt_classes_decode(c, d->s->rows, &d->n_classes, d->class_of) : -ENOMEM;
+}
+
+static int decode_class(struct fmt_cursor *c, struct decoder *d, u32 column, u64 *ret)
+{
+	u8 enc = cur_u8(c, "encoding of a class column");
+	u64 *table;
+	int err;
+
+	if (!d->class_of)
+		return cur_fail(c, -EBADMSG, "no class column before one that is coded by class");
+	d->a->cells += d->n_classes;
+	if (d->a->cells > FMT_MAX_CELLS)
+		return cur_fail(c, -EBADMSG, "too many values in one block");
+	table = arena_take(d->a, (size_t)d->n_classes * sizeof(u64));
+	if (!table)
+		return -ENOMEM;
+	err = fmt_numbers_decode(c, enc, d->n_classes, table);
+	if (err)
+		return err;
+	d->table[column] = table;
+	for (u32 i = 0; i < d->s->rows; i++)
+		ret[i] = table[d->class_of[i]];
+	return 0;
+}
+
+static int find_groups(struct fmt_cursor *c, struct decoder *d, u64 g)
+{
+	if (!g || g > FMT_MAX_COLUMNS || !d->table[g - 1])
+		return cur_fail(c, -EBADMSG, "differences within groups of a column that is not coded by class");
+	if (d->grouped == g)
+		return 0;
+	if (!d->sorted)
+		d->sorted = arena_take(d->a, (size_t)d->n_classes * sizeof(*d->sorted));
+	if (!d->group_of)
+		d->group_of = arena_take(d->a, (size_t)d->n_classes * sizeof(*d->group_of));
+	if (!d->last)
+		d->last = arena_take(d->a, (size_t)d->n_classes * sizeof(*d->last));
+	if (!d->sorted || !d->group_of || !d->last)
+		return -ENOMEM;
+	for (u32 i = 0; i < d->n_classes; i++)
+		d->sorted[i] = (struct fmt_class_value){.value = d->table[g - 1][i], .of = i};
+	fmt_class_groups(d->sorted, d->n_classes, d->group_of);
+	d->grouped = g;
+	return 0;
+}
+
+static int decode_group(struct fmt_cursor *c, struct decoder *d, u64 *ret)
+{
+	int err = find_groups(c, d, cur_uvarint(c, "column of groups"));
+
+	if (!err)
+		err = fmt_numbers_decode(c, FMT_ENC_SPLIT, d->s->rows, ret);
+	if (err)
+		return err;
+	memset(d->last, 0, d->n_classes * sizeof(*d->last));
+	for (u32 i = 0; i < d->s->rows; i++) {
+		u64 *last = &d->last[d->group_of[d->class_of[i]]];
+
+		ret[i] = *last += fmt_unzigzag(ret[i]);
 	}
-	return used_up(c);
+	return 0;
+}
+
+static int decode_column(struct fmt_cursor *c, struct decoder *d, u32 column, u8 enc)
+{
+	u64 *ret;
+
+	if (enc == FMT_ENC_CONST && cur_left(c) == 1 && !*c->p) {
+		d->s->cols[column] = zero_column(d);
+		return d->s->cols[column] ? 0 : -ENOMEM;
+	}
+	ret = d->s->cols[column] = column_new(d);
+	if (!ret)
+		return -ENOMEM;
+	if (enc == FMT_ENC_CLASS)
+		return decode_class(c, d, column, ret);
+	if (enc == FMT_ENC_GROUP)
+		return decode_group(c, d, ret);
+	return fmt_numbers_decode(c, enc, d->s->rows, ret);
 }
 
 /* Row lengths first, so that every offset is known and bounded before an element is read. */
@@ -384,6 +525,7 @@ static int decode_section_columns(struct fmt_cursor *body, struct fmt_arena *a, 
 				  struct fmt_section *s)
 {
 	bool seen[FMT_PAYLOAD_COLUMN + 1] = {0};
+	struct decoder d = {.a = a, .s = s};
 
 	for (u64 k = 0; k < n; k++) {
 		const u8 *p = cur_bytes(body, dir[k].size, "column data");
@@ -400,11 +542,19 @@ static int decode_section_columns(struct fmt_cursor *body, struct fmt_arena *a, 
 		}
 		col = cur_init(p, dir[k].size);
 		if (dir[k].column_id >= 1 && dir[k].column_id <= s->kind->n_cols)
-			err = decode_column(&col, dir[k].enc, s->rows, s->cols[dir[k].column_id - 1]);
+			err = decode_column(&col, &d, (u32)dir[k].column_id - 1, dir[k].enc);
+		else if (dir[k].column_id == FMT_CLASS_COLUMN)
+			err = decode_classes(&col, &d, dir[k].enc);
 		else if (dir[k].column_id == FMT_PAYLOAD_COLUMN && s->kind->payload != FMT_PAYLOAD_NONE)
 			err = decode_payload(&col, a, dir[k].enc, s);
 		if (err)
 			return err == -ENOMEM ? err : cur_fail(body, err, col.what);
+	}
+	for (u32 c = 0; c < s->kind->n_cols; c++) {
+		if (!s->cols[c])
+			s->cols[c] = zero_column(&d);
+		if (!s->cols[c])
+			return -ENOMEM;
 	}
 	return cur_left(body) ? cur_fail(body, -EBADMSG, "bytes behind a section") : 0;
 }
@@ -414,11 +564,6 @@ static int section_alloc_columns(struct fmt_arena *a, struct fmt_section *s)
 	s->cols = fmt_arena_alloc(a, s->kind->n_cols * sizeof(*s->cols));
 	if (!s->cols)
 		return -ENOMEM;
-	for (u32 i = 0; i < s->kind->n_cols; i++) {
-		s->cols[i] = fmt_arena_alloc(a, (size_t)s->rows * sizeof(u64));
-		if (!s->cols[i])
-			return -ENOMEM;
-	}
 	if (s->kind->payload != FMT_PAYLOAD_NONE) {
 		s->payload_off = fmt_arena_alloc(a, ((size_t)s->rows + 1) * sizeof(u32));
 		if (!s->payload_off)
@@ -429,10 +574,10 @@ static int section_alloc_columns(struct fmt_arena *a, struct fmt_section *s)
 
 int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, struct fmt_section *ret)
 {
-	struct directory_entry dir[FMT_MAX_COLUMNS + 1];
+	struct directory_entry dir[FMT_MAX_COLUMNS + 2]; /* and classes, and a payload */
 	u64 kind_id = cur_uvarint(c, "section kind");
 	u64 rows = cur_uvarint_max(c, FMT_MAX_ROWS, "section rows");
-	u64 n_cols = cur_uvarint_max(c, FMT_MAX_COLUMNS + 1, "section columns");
+	u64 n_cols = cur_uvarint_max(c, ARRAY_SIZE(dir), "section columns");
 	u64 size = cur_uvarint_max(c, FMT_MAX_RAW, "section size");
 	const u8 *p = cur_bytes(c, size, "section");
 	struct fmt_section s = {0};

@@ -36,6 +36,7 @@ enum fmt_limit {
 	FMT_MAX_STRING = 4096,	   /* bytes of a string */
 	FMT_MAX_FRAMES = 512,	   /* frames of a stack */
 	FMT_MAX_DICT = 256,	   /* distinct values of a dictionary-coded column in one block */
+	FMT_MAX_CLASSES = 4096,	   /* classes of rows in one section */
 	FMT_MAX_ID = 1 << 28,	   /* the largest dictionary index (strings, threads, stacks, ...) */
 	FMT_MAX_PERFMAP = 1 << 14, /* pieces of one process's perf map: 64 MiB */
 };
@@ -54,6 +55,11 @@ enum fmt_encoding {
 	FMT_ENC_DICT = 4,   /* varint n, n varints (values), then one byte a row (index) */
 	FMT_ENC_BYTES = 5,  /* payload column: one varint a row (length), then all bytes */
 	FMT_ENC_LIST = 6,   /* payload column: one varint a row (length), then zigzag varints: difference to the element before */
+	FMT_ENC_SPLIT = 7,  /* one token byte a row (size of the value), then the bits below */
+	FMT_ENC_SPLIT_DELTA = 8, /* the same of zigzag differences to the row before, the first to 0 */
+	FMT_ENC_CLASS = 9,	 /* one byte: encoding e; then a value for each class of the class column, coded as e */
+	FMT_ENC_GROUP =
+		10, /* varint: column id g; then as 8, of differences to the latest row before with the same value in g; the first of each to 0 */
 };
 
 enum fmt_payload {
@@ -65,19 +71,22 @@ enum fmt_payload {
 /* The payload column has this id in every kind that has one. */
 #define FMT_PAYLOAD_COLUMN 255
 
+/* And this one says which class each row belongs to: varint n, one byte a row, and where n > 256 one more byte a row, the upper. Not a column of any kind. */
+#define FMT_CLASS_COLUMN 254
+
 /*
  * What the kernel side could read of the Tokio context at one instant, the same columns wherever it is recorded.
  * Offsets and meaning: tokio/src/runtime/context.rs and scheduler/{multi_thread/worker,current_thread}.rs, 1.29 - 1.54.
  */
 #define FMT_CTX_COLS(X)                                                                                                          \
-	X(ctx_status, DICT, "0 no runtime layout known, 1 read, 2 unread (the read faulted)")                                    \
-	X(context, DICT, "context entry: the scheduler context this thread has entered; 0 none")                                 \
-	X(budget, DICT, "coop budget: 0 = None (outside a poll), else 1 + remaining units")                                      \
-	X(runtime, DICT, "EnterRuntime: 0 entered, 1 entered with block_in_place allowed, 2 not entered")                        \
-	X(core, DICT, "address of the worker's Core as read; 0 when it is handed off")                                           \
-	X(park, DICT, "multi-thread: 1 when core.park is present (not parking), 0 when taken; current-thread: always 0")         \
-	X(task, DELTA, "current task id; 0 none")                                                                                \
-	X(tick, DELTA, "Core.tick as read; its validity is the layout's tick_from_*")
+	X(ctx_status, CLASS, "0 no runtime layout known, 1 read, 2 unread (the read faulted)")                                   \
+	X(context, CLASS, "context entry: the scheduler context this thread has entered; 0 none")                                \
+	X(budget, CLASS, "coop budget: 0 = None (outside a poll), else 1 + remaining units")                                     \
+	X(runtime, CLASS, "EnterRuntime: 0 entered, 1 entered with block_in_place allowed, 2 not entered")                       \
+	X(core, CLASS, "address of the worker's Core as read; 0 when it is handed off")                                          \
+	X(park, CLASS, "multi-thread: 1 when core.park is present (not parking), 0 when taken; current-thread: always 0")        \
+	X(task, GROUP, "current task id; 0 none")                                                                                \
+	X(tick, GROUP, "Core.tick as read; its validity is the layout's tick_from_*")
 
 /* dictionary entries */
 #define FMT_STRING_COLS(X) X(idx, DELTA, "string index; the payload is its bytes")
@@ -173,66 +182,66 @@ enum fmt_payload {
 
 /* events; ts is always CLOCK_MONOTONIC ns */
 #define FMT_SWITCH_OUT_COLS(X)                                                                                                   \
-	X(ts, DELTA, "when the thread left the cpu")                                                                             \
-	X(thread, DICT, "thread index")                                                                                          \
-	X(cpu, DICT, "cpu")                                                                                                      \
-	X(state, DICT,                                                                                                           \
+	X(ts, SPLIT_DELTA, "when the thread left the cpu")                                                                       \
+	X(thread, CLASS, "thread index")                                                                                         \
+	X(cpu, CLASS, "cpu")                                                                                                     \
+	X(state, CLASS,                                                                                                          \
 	  "prev_state bits of the kernel (0 running, 1 S, 2 D, ...; 0x8000 also for a thread frozen by its cgroup v2)")          \
-	X(preempt, DICT, "1 preempted: wins over state")                                                                         \
+	X(preempt, CLASS, "1 preempted: wins over state")                                                                        \
 	FMT_CTX_COLS(X)                                                                                                          \
-	X(syscall, DICT, "1 + system call number; 0 when not in a system call")                                                  \
-	X(arg0, DICT, "first argument of the system call")                                                                       \
-	X(iowait, DICT, "1 when the kernel counts the wait as I/O")                                                              \
-	X(fd_type, DICT, "type of the file behind arg0 (or the first pollfd): S_IFMT >> 12; 0 none")                             \
-	X(fd_family, DICT, "address family + 1 when it is a socket; 0 none")                                                     \
-	X(ustack, VARINT, "user stack; 0 not taken")                                                                             \
-	X(kstack, VARINT, "kernel stack; 0 not taken")                                                                           \
-	X(lifo, DICT, "1 + whether the worker's LIFO slot holds a task; 0 not read")                                             \
-	X(queued, DICT, "1 + tasks in the worker's local run queue; 0 not read")
+	X(syscall, CLASS, "1 + system call number; 0 when not in a system call")                                                 \
+	X(arg0, CLASS, "first argument of the system call")                                                                      \
+	X(iowait, CLASS, "1 when the kernel counts the wait as I/O")                                                             \
+	X(fd_type, CLASS, "type of the file behind arg0 (or the first pollfd): S_IFMT >> 12; 0 none")                            \
+	X(fd_family, CLASS, "address family + 1 when it is a socket; 0 none")                                                    \
+	X(ustack, CLASS, "user stack; 0 not taken")                                                                              \
+	X(kstack, CLASS, "kernel stack; 0 not taken")                                                                            \
+	X(lifo, CLASS, "1 + whether the worker's LIFO slot holds a task; 0 not read")                                            \
+	X(queued, CLASS, "1 + tasks in the worker's local run queue; 0 not read")
 
 #define FMT_SWITCH_IN_COLS(X)                                                                                                    \
-	X(ts, DELTA, "when the thread got a cpu")                                                                                \
-	X(thread, DICT, "thread index")                                                                                          \
-	X(cpu, DICT, "cpu")                                                                                                      \
-	X(derived, DICT, "1: not reported by the kernel; ts is from the run time at the next switch-out, cpu is that one")
+	X(ts, SPLIT_DELTA, "when the thread got a cpu")                                                                          \
+	X(thread, CLASS, "thread index")                                                                                         \
+	X(cpu, CLASS, "cpu")                                                                                                     \
+	X(derived, CLASS, "1: not reported by the kernel; ts is from the run time at the next switch-out, cpu is that one")
 
 #define FMT_WAKING_COLS(X)                                                                                                       \
-	X(ts, DELTA, "when the thread was woken")                                                                                \
-	X(thread, DICT, "thread that is woken")                                                                                  \
-	X(cpu, DICT, "cpu on which the waker runs")                                                                              \
-	X(source, DICT, "0 the running thread, 1 an interrupt")                                                                  \
-	X(waker, DICT, "thread index of the waker; 0 when outside the target or an interrupt")                                   \
-	X(waker_pid, DICT, "pid of the waker; 0 an interrupt")                                                                   \
-	X(waker_tid, DICT, "tid of the waker; 0 an interrupt")                                                                   \
-	X(waker_context, DICT, "context entry of the waker; 0 none")                                                             \
-	X(waker_budget, DICT, "coop budget of the waker, as in the context columns")                                             \
-	X(waker_task, DELTA, "task id of the waker; 0 none")                                                                     \
-	X(state, DICT, "state bits of the woken thread just before; 0 not known")
+	X(ts, SPLIT_DELTA, "when the thread was woken")                                                                          \
+	X(thread, CLASS, "thread that is woken")                                                                                 \
+	X(cpu, CLASS, "cpu on which the waker runs")                                                                             \
+	X(source, CLASS, "0 the running thread, 1 an interrupt")                                                                 \
+	X(waker, CLASS, "thread index of the waker; 0 when outside the target or an interrupt")                                  \
+	X(waker_pid, CLASS, "pid of the waker; 0 an interrupt")                                                                  \
+	X(waker_tid, CLASS, "tid of the waker; 0 an interrupt")                                                                  \
+	X(waker_context, CLASS, "context entry of the waker; 0 none")                                                            \
+	X(waker_budget, CLASS, "coop budget of the waker, as in the context columns")                                            \
+	X(waker_task, GROUP, "task id of the waker; 0 none")                                                                     \
+	X(state, CLASS, "state bits of the woken thread just before; 0 not known")
 
 #define FMT_SAMPLE_COLS(X)                                                                                                       \
-	X(ts, DELTA, "when the cpu clock fired")                                                                                 \
-	X(thread, DICT, "thread index")                                                                                          \
-	X(cpu, DICT, "cpu")                                                                                                      \
-	X(mode, DICT, "1 user code was interrupted, 2 kernel code")                                                              \
+	X(ts, SPLIT_DELTA, "when the cpu clock fired")                                                                           \
+	X(thread, CLASS, "thread index")                                                                                         \
+	X(cpu, CLASS, "cpu")                                                                                                     \
+	X(mode, CLASS, "1 user code was interrupted, 2 kernel code")                                                             \
 	FMT_CTX_COLS(X)                                                                                                          \
-	X(ustack, VARINT, "user stack; 0 not taken")                                                                             \
-	X(kstack, VARINT, "kernel stack; 0 not taken")                                                                           \
-	X(pc, DELTA, "user address where it was interrupted, when ustack holds only its callers; 0: ustack begins with it")
+	X(ustack, CLASS, "user stack; 0 not taken")                                                                              \
+	X(kstack, CLASS, "kernel stack; 0 not taken")                                                                            \
+	X(pc, CLASS, "user address where it was interrupted, when ustack holds only its callers; 0: ustack begins with it")
 
 /* one per thread at attach; as a switch-out without its instant */
 #define FMT_SNAPSHOT_COLS(X)                                                                                                     \
-	X(ts, DELTA, "when the thread was looked at")                                                                            \
-	X(thread, DICT, "thread index")                                                                                          \
-	X(on_cpu, DICT, "1 running or runnable, 0 waiting")                                                                      \
-	X(state, DICT, "state bits of the kernel")                                                                               \
-	X(coherent, DICT, "1 when the thread did not run while its memory was read")                                             \
+	X(ts, SPLIT_DELTA, "when the thread was looked at")                                                                      \
+	X(thread, CLASS, "thread index")                                                                                         \
+	X(on_cpu, CLASS, "1 running or runnable, 0 waiting")                                                                     \
+	X(state, CLASS, "state bits of the kernel")                                                                              \
+	X(coherent, CLASS, "1 when the thread did not run while its memory was read")                                            \
 	FMT_CTX_COLS(X)                                                                                                          \
-	X(syscall, DICT, "1 + system call number; 0 when not in a system call")                                                  \
-	X(arg0, DICT, "first argument of the system call")                                                                       \
-	X(iowait, DICT, "1 when the kernel counts the wait as I/O")                                                              \
-	X(fd_type, DICT, "type of the file behind arg0: S_IFMT >> 12; 0 none")                                                   \
-	X(fd_family, DICT, "address family + 1 when it is a socket; 0 none")                                                     \
-	X(ustack, VARINT, "user stack; 0 not taken")
+	X(syscall, CLASS, "1 + system call number; 0 when not in a system call")                                                 \
+	X(arg0, CLASS, "first argument of the system call")                                                                      \
+	X(iowait, CLASS, "1 when the kernel counts the wait as I/O")                                                             \
+	X(fd_type, CLASS, "type of the file behind arg0: S_IFMT >> 12; 0 none")                                                  \
+	X(fd_family, CLASS, "address family + 1 when it is a socket; 0 none")                                                    \
+	X(ustack, CLASS, "user stack; 0 not taken")
 
 #define FMT_THREAD_START_COLS(X)                                                                                                 \
 	X(ts, DELTA, "when it was created")                                                                                      \
@@ -266,13 +275,13 @@ enum fmt_payload {
 	X(count, VARINT, "events lost")
 
 #define FMT_MARKER_COLS(X)                                                                                                       \
-	X(ts, DELTA, "when the function was entered")                                                                            \
-	X(thread, DICT, "thread index")                                                                                          \
-	X(cpu, DICT, "cpu")                                                                                                      \
-	X(pair, DICT, "number of the pair, from 1: meta option.marker.N is its text")                                            \
-	X(end, DICT, "0 START, 1 END")                                                                                           \
-	X(task, DELTA, "current task id; 0 none or not known")                                                                   \
-	X(ustack, VARINT, "of a START: user stack of the callers, innermost first; 0 not taken")
+	X(ts, SPLIT_DELTA, "when the function was entered")                                                                      \
+	X(thread, CLASS, "thread index")                                                                                         \
+	X(cpu, CLASS, "cpu")                                                                                                     \
+	X(pair, CLASS, "number of the pair, from 1: meta option.marker.N is its text")                                           \
+	X(end, CLASS, "0 START, 1 END")                                                                                          \
+	X(task, GROUP, "current task id; 0 none or not known")                                                                   \
+	X(ustack, CLASS, "of a START: user stack of the callers, innermost first; 0 not taken")
 
 #define FMT_THROTTLE_COLS(X)                                                                                                     \
 	X(ts, DELTA, "between a reading of the cgroup's cpu.stat here")                                                          \

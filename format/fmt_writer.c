@@ -21,6 +21,7 @@
 #include "base/fdio.h"
 #include "format/fmt_block.h"
 #include "format/fmt_codec.h"
+#include "format/fmt_compress.h"
 
 #define BLOCK_ROWS    32768u	 /* a block is written when it has this many rows */
 #define BLOCK_PAYLOAD (1u << 20) /* or this many bytes of row payloads */
@@ -227,7 +228,7 @@ static int gather_block(struct fmt_writer *w, struct fmt_block_header *h)
 /* Compresses w->raw into w->packed, with the header in front. The sequence number is still to be taken. */
 static int pack_block(struct fmt_writer *w, struct fmt_block_header *h)
 {
-	size_t bound = ZSTD_compressBound(w->raw.len), n;
+	size_t bound = fmt_compress_bound(w->raw.len), n;
 	u8 *p;
 
 	BUG_ON(w->raw.len > FMT_MAX_RAW);
@@ -235,7 +236,7 @@ static int pack_block(struct fmt_writer *w, struct fmt_block_header *h)
 	p = buf_reserve(&w->packed, FMT_BLOCK_HEADER + bound);
 	if (!p)
 		return -ENOMEM;
-	n = ZSTD_compressCCtx(w->zstd, p + FMT_BLOCK_HEADER, bound, w->raw.data, w->raw.len, w->level);
+	n = fmt_compress(w->zstd, w->level, w->raw.data, w->raw.len, p + FMT_BLOCK_HEADER, bound);
 	if (ZSTD_isError(n))
 		return -ENOMEM; /* with room for the bound, memory is all that can fail */
 	BUG_ON(n > FMT_MAX_PAYLOAD);
@@ -485,7 +486,7 @@ int fmt_writer_finish(struct fmt_writer *w)
 /* Bytes in the file of a block of so many raw ones, at most. */
 static u64 block_bound(u64 raw)
 {
-	return raw ? FMT_BLOCK_HEADER + ZSTD_compressBound(raw) : 0;
+	return raw ? FMT_BLOCK_HEADER + fmt_compress_bound(raw) : 0;
 }
 
 static u64 section_bound(const struct fmt_rows *r)

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "format/fmt_codec.h"
+#include "format/fmt_compress.h"
 #include "format/fmt_reader.h"
 #include "format/fmt_writer.h"
 
@@ -308,41 +309,48 @@ static int cmd_decode(char **argv)
 
 /* ---- columns ---- */
 
-/* What one column of one kind costs; slot 0 is the section's head and directory, FMT_MAX_COLUMNS + 1 the payload. */
+/* What one column of one kind costs. Slots: 0 the section's head and directory, column ids, and two more. */
+enum { SLOT_PAYLOAD = FMT_MAX_COLUMNS + 1, SLOT_CLASS, SLOTS };
+
 struct column_cost {
-	u64 rows, raw;
+	u64 rows, last_rows, raw;
+	double stored; /* slot 0: of whole sections */
 	double alone;  /* compressed by itself */
 	u64 encodings; /* bit e: blocks used encoding e */
 };
 
 struct costs {
-	struct column_cost of[FMT_INDEX][FMT_MAX_COLUMNS + 2];
-	double stored; /* whole payloads, compressed as they are */
-	double alone;
+	struct column_cost of[FMT_INDEX][SLOTS];
+	double stored; /* whole blocks */
 	struct buf scratch, out, packed, section;
 	ZSTD_CCtx *zstd;
 };
 
-static double compressed(struct costs *c, const void *p, size_t n)
+enum { FRAME = 9 }; /* about what a frame of zstd has around its blocks */
+
+/* n bytes of a payload by themselves; sections: they are some. */
+static double compressed(struct costs *c, const u8 *p, size_t n, bool sections)
 {
+	size_t bound = fmt_compress_bound(n), k;
 	u8 *to;
-	size_t k;
 
 	buf_reset(&c->packed);
-	to = buf_reserve(&c->packed, ZSTD_compressBound(n));
-	k = to ? ZSTD_compressCCtx(c->zstd, to, ZSTD_compressBound(n), p, n, 1) : 0;
-	return ZSTD_isError(k) ? 0 : (double)k;
+	to = buf_reserve(&c->packed, bound);
+	if (!to)
+		return 0;
+	k = sections ? fmt_compress(c->zstd, 1, p, n, to, bound) : ZSTD_compress(to, bound, p, n, 1);
+	return ZSTD_isError(k) ? 0 : k < FRAME ? 0 : (double)min_u64(k - FRAME, n);
 }
 
 static void cost_column(struct costs *c, u32 kind, u32 slot, const u8 *p, size_t n, u8 enc)
 {
 	struct column_cost *k = &c->of[kind][slot];
-	double alone = n < 16 ? (double)n : compressed(c, p, n) - 9; /* less the frame's own */
+	u64 rows = c->of[kind][0].last_rows;
+	bool split = (enc == FMT_ENC_SPLIT || enc == FMT_ENC_SPLIT_DELTA || enc == FMT_ENC_GROUP) && n > rows;
 
 	k->raw += n;
-	k->alone += alone;
+	k->alone += split ? compressed(c, p, rows, false) + compressed(c, p + rows, n - rows, false) : compressed(c, p, n, false);
 	k->encodings |= 1ULL << (enc & 63);
-	c->alone += alone;
 }
 
 /* A section as fmt_section_encode() made it: each column of its directory. */
@@ -353,7 +361,7 @@ static void cost_section(struct costs *c, const struct buf *section)
 	struct {
 		u64 id, size;
 		u8 enc;
-	} dir[FMT_MAX_COLUMNS + 1];
+	} dir[FMT_MAX_COLUMNS + 2];
 	u64 body = cur_uvarint(&cur, "size");
 
 	(void)body;
@@ -364,12 +372,17 @@ static void cost_section(struct costs *c, const struct buf *section)
 	}
 	data = cur;
 	c->of[kind][0].rows += rows;
+	c->of[kind][0].last_rows = rows;
+	c->of[kind][0].stored += compressed(c, section->data, section->len, true);
 	cost_column(c, (u32)kind, 0, section->data, section->len - cur_left(&data), 0);
 	for (u64 i = 0; i < n; i++) {
 		const u8 *p = cur_bytes(&data, dir[i].size, "data");
 
-		cost_column(c, (u32)kind, dir[i].id == FMT_PAYLOAD_COLUMN ? FMT_MAX_COLUMNS + 1 : (u32)dir[i].id, p, dir[i].size,
-			    dir[i].enc);
+		cost_column(c, (u32)kind,
+			    dir[i].id == FMT_PAYLOAD_COLUMN ? SLOT_PAYLOAD
+			    : dir[i].id == FMT_CLASS_COLUMN ? SLOT_CLASS
+							    : (u32)dir[i].id,
+			    p, dir[i].size, dir[i].enc);
 	}
 }
 
@@ -403,7 +416,7 @@ static int cost_block(struct costs *c, const struct fmt_block *b)
 			cost_section(c, &c->section);
 		buf_put(&c->out, c->section.data, c->section.len);
 	}
-	c->stored += compressed(c, c->out.data, c->out.len) + FMT_BLOCK_HEADER;
+	c->stored += compressed(c, c->out.data, c->out.len, true) + FRAME + FMT_BLOCK_HEADER;
 	return err ? err : buf_err(&c->out);
 }
 
@@ -421,7 +434,6 @@ static void print_cost(const char *kind, const char *column, const struct column
 
 static void print_costs(const struct costs *c)
 {
-	double scale = c->alone > 0 ? c->stored / c->alone : 0;
 	u32 n;
 	const struct fmt_kind *kinds = fmt_kinds(&n);
 
@@ -429,19 +441,23 @@ static void print_costs(const struct costs *c)
 	for (u32 i = 0; i < n && kinds[i].id < FMT_INDEX; i++) {
 		const struct column_cost *of = c->of[kinds[i].id];
 		struct column_cost sum = {0};
+		double scale;
 
-		for (u32 k = 0; k < FMT_MAX_COLUMNS + 2; k++) {
+		for (u32 k = 0; k < SLOTS; k++) {
 			sum.raw += of[k].raw;
 			sum.alone += of[k].alone;
 		}
 		if (!of[0].rows)
 			continue;
+		scale = sum.alone > 0 ? of[0].stored / sum.alone : 0; /* so that columns add up to their section */
 		print_cost(kinds[i].name, "*", &sum, of[0].rows, scale);
+		if (of[SLOT_CLASS].raw)
+			print_cost(kinds[i].name, "class", &of[SLOT_CLASS], of[0].rows, scale);
 		print_cost(kinds[i].name, "directory", &of[0], of[0].rows, scale);
 		for (u32 k = 1; k <= kinds[i].n_cols; k++)
 			print_cost(kinds[i].name, kinds[i].cols[k - 1].name, &of[k], of[0].rows, scale);
 		if (kinds[i].payload != FMT_PAYLOAD_NONE)
-			print_cost(kinds[i].name, "payload", &of[FMT_MAX_COLUMNS + 1], of[0].rows, scale);
+			print_cost(kinds[i].name, "payload", &of[SLOT_PAYLOAD], of[0].rows, scale);
 	}
 	(void)printf("all\t*\t\t0\t0\t%.0f\t0\n", c->stored);
 }

@@ -17,11 +17,11 @@ import sys
 
 MAGIC = b"\x89ASC\r\n\x1a\n"
 MAX_PAYLOAD = 16_777_216
-MAX_ROWS, MAX_SECTIONS, MAX_COLUMNS, MAX_VALUES, MAX_DICT = 262_144, 64, 64, 8_388_608, 256
+MAX_ROWS, MAX_SECTIONS, MAX_COLUMNS, MAX_VALUES, MAX_DICT, MAX_CLASSES = 262_144, 64, 64, 8_388_608, 256, 4096
 MAX_STRING, MAX_FRAMES, MAX_PERFMAP = 4096, 512, 4096
 HEADER, BLOCK_HEADER, TRAILER = 64, 80, 32
 EVENTS, FOOTER, DICTIONARY, COPY = 1, 2, 3, 4
-PAYLOAD_COLUMN = 255
+PAYLOAD_COLUMN, CLASS_COLUMN = 255, 254
 MASK = (1 << 64) - 1
 
 zstd = ctypes.CDLL("libzstd.so.1")
@@ -114,10 +114,74 @@ def read_column(data, encoding, rows, limit):
         if any(n > limit for n in lengths) or sum(lengths) > MAX_PAYLOAD:
             raise Damaged("a payload above its limit")
         column = [bytes(c.take(n)) if encoding == 5 else read_list(c, n) for n in lengths]
+    elif encoding in (7, 8):
+        column = read_split(c, rows)
+        if encoding == 8:
+            column = sum_up(column, [0] * rows)
     else:
         raise Damaged(f"encoding {encoding}")
     c.finish()
     return column
+
+
+def read_split(c, rows):
+    tokens = c.take(rows)
+    extra = [0 if t < 16 else t // 4 - 2 for t in tokens]
+    bits, at, column = c.take((sum(extra) + 7) // 8), 0, []
+    for t, n in zip(tokens, extra):
+        piece = int.from_bytes(bits[at // 8:(at + n + 7) // 8], "little") >> at % 8
+        column.append(t if t < 16 else ((4 + t % 4) << n) | piece & ((1 << n) - 1))
+        at += n
+    return column
+
+
+def sum_up(differences, groups):
+    """Zigzag differences to the row before of the same group."""
+    column, last = [], {}
+    for zigzag, group in zip(differences, groups):
+        last[group] = (last.get(group, 0) + ((zigzag >> 1) ^ -(zigzag & 1))) & MASK
+        column.append(last[group])
+    return column
+
+
+class Classes:
+    """The class column of a section, and the columns that go by it."""
+
+    def __init__(self, data, rows):
+        c = Cursor(data)
+        self.n = c.varint()
+        if self.n > min(MAX_CLASSES, rows):
+            raise Damaged("too many classes")
+        low, high = c.take(rows), c.take(rows) if self.n > 256 else bytes(rows)
+        self.of, self.columns = [a + 256 * b for a, b in zip(low, high)], {}
+        c.finish()
+        if any(k >= self.n for k in self.of):
+            raise Damaged("a class that is not there")
+
+    def column(self, number, data, budget):
+        budget[0] -= self.n
+        if not data or data[0] in (5, 6):
+            raise Damaged("encoding of a class column")
+        values = read_column(data[1:], data[0], self.n, 0)
+        self.columns[number] = [values[k] for k in self.of]
+        return self.columns[number]
+
+    def group(self, data, rows):
+        c = Cursor(data)
+        g = c.varint()
+        if g not in self.columns:
+            raise Damaged("groups by a column without classes")
+        column = sum_up(read_split(c, rows), self.columns[g])
+        c.finish()
+        return column
+
+
+def read_ordinary(number, encoding, data, rows, classes, budget):
+    if encoding not in (9, 10):
+        return read_column(data, encoding, rows, 0)
+    if classes is None:
+        raise Damaged("no class column")
+    return classes.column(number, data, budget) if encoding == 9 else classes.group(data, rows)
 
 
 def read_list(c, n):
@@ -131,7 +195,7 @@ def read_list(c, n):
 def read_section(c, kinds, budget):
     """(kind, rows) with rows as dicts; None for a kind that is not known."""
     kind, rows, columns, size = c.varint(), c.varint(), c.varint(), c.varint()
-    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+    if rows > MAX_ROWS or columns > MAX_COLUMNS + 2:
         raise Damaged("a section above the limits")
     body = Cursor(c.take(size))
     if kind not in kinds:
@@ -141,13 +205,18 @@ def read_section(c, kinds, budget):
     if len({d[0] for d in directory}) != columns:
         raise Damaged("a column twice")
     limit = MAX_FRAMES if name == "stack" else MAX_PERFMAP if name == "perfmap" else MAX_STRING
-    values = {}
+    values, classes = {}, None
     for column, encoding, length in directory:
         data = body.take(length)
-        if column in known:
+        if column == CLASS_COLUMN:
+            if encoding != 9:
+                raise Damaged("encoding of the class column")
+            classes = Classes(data, rows)
+        elif column in known:
             if (column == PAYLOAD_COLUMN) != (encoding in (5, 6)):
                 raise Damaged("an encoding of another kind of column")
-            values[column] = read_column(data, encoding, rows, limit)
+            values[column] = (read_column(data, encoding, rows, limit) if column == PAYLOAD_COLUMN
+                              else read_ordinary(column, encoding, data, rows, classes, budget))
     body.finish()
     budget[0] -= rows * len(known) + sum(map(len, values.get(PAYLOAD_COLUMN, [])))
     if budget[0] < 0:

@@ -132,24 +132,30 @@ static u8 encoding_of(const struct buf *section, u32 k)
 	return enc;
 }
 
-/* switch_in: ts is delta-coded, thread and cpu by dictionary; meta: both columns varint */
+/* mapping: start is delta-coded, process and module by dictionary; meta: both columns varint; switch_in: ts is split */
 static void column_round_trip(const u64 *values, u32 n, u8 as_delta, u8 as_dict, u8 as_varint)
 {
-	struct fmt_rows in = {.kind = fmt_kind_by_id(FMT_SWITCH_IN)}, meta = {.kind = fmt_kind_by_id(FMT_META)};
+	struct fmt_rows map = {.kind = fmt_kind_by_id(FMT_MAPPING)}, meta = {.kind = fmt_kind_by_id(FMT_META)};
+	struct fmt_rows in = {.kind = fmt_kind_by_id(FMT_SWITCH_IN)};
 	_cleanup_buf_ struct buf out = BUF_INIT;
 
 	for (u32 i = 0; i < n; i++) {
 		assert_int_equal(
-			fmt_rows_add(&in, &(struct fmt_switch_in){.ts = values[i], .thread = values[i], .cpu = i}, NULL, 0), 0);
+			fmt_rows_add(&map, &(struct fmt_mapping){.process = values[i], .module = i, .start = values[i]}, NULL, 0),
+			0);
 		assert_int_equal(fmt_rows_add(&meta, &(struct fmt_meta){.key = values[i], .value = i}, NULL, 0), 0);
+		assert_int_equal(fmt_rows_add(&in, &(struct fmt_switch_in){.ts = values[i]}, NULL, 0), 0);
 	}
-	round_trip(&in, &out);
-	assert_int_equal(encoding_of(&out, 0), as_delta);
-	assert_int_equal(encoding_of(&out, 1), as_dict);
+	round_trip(&map, &out);
+	assert_int_equal(encoding_of(&out, 0), as_dict);
+	assert_int_equal(encoding_of(&out, 2), as_delta);
 	round_trip(&meta, &out);
 	assert_int_equal(encoding_of(&out, 0), as_varint);
-	fmt_rows_release(&in);
+	round_trip(&in, &out);
+	assert_int_equal(encoding_of(&out, 0), as_delta == FMT_ENC_CONST ? FMT_ENC_CONST : FMT_ENC_SPLIT_DELTA);
+	fmt_rows_release(&map);
 	fmt_rows_release(&meta);
+	fmt_rows_release(&in);
 }
 
 static void encodings_at_the_extremes(void **state)
@@ -276,10 +282,196 @@ static void malformed_columns(void **state)
 	assert_int_equal(decode_meta(FMT_ENC_BYTES, "\x00\x00", 2, NULL), -EBADMSG);		/* a payload's encoding */
 	assert_int_equal(decode_meta(FMT_ENC_LIST, "\x00\x00", 2, NULL), -EBADMSG);
 	assert_int_equal(decode_meta(0, "\x00\x00", 2, NULL), -EBADMSG);
-	assert_int_equal(decode_meta(7, "\x00\x00", 2, NULL), -EBADMSG);
+	assert_int_equal(decode_meta(11, "\x00\x00", 2, NULL), -EBADMSG);
 	/* bits above 64, and an eleventh byte */
 	assert_int_equal(decode_meta(FMT_ENC_CONST, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10, NULL), -EBADMSG);
 	assert_int_equal(decode_meta(FMT_ENC_CONST, "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 11, NULL), -EBADMSG);
+}
+
+/* The value of FORMAT.md's example, values around each step of the token, and bits that cross bytes and words. */
+static void split_bit_by_bit(void **state)
+{
+	u64 v = 0;
+
+	(void)state;
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "\x27\x00\x68", 3, &v), 0);
+	assert_int_equal(v, 1000);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "\x0f\x0f", 2, &v), 0);
+	assert_int_equal(v, 15);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "\x10\x13\x0d", 3, &v), 0); /* 4 * 4 + 1, 7 * 4 + 3 */
+	assert_int_equal(v, 17);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "\xff\x00\xff\xff\xff\xff\xff\xff\xff\x1f", 10, &v), 0);
+	assert_true(v == UINT64_MAX);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT_DELTA, "\x01\x01", 2, &v), 0);
+	assert_true(v == UINT64_MAX);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "\x0f", 1, NULL), -ENODATA);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "\x10\x0f", 2, NULL), -ENODATA);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "\x10\x0f\x00\x00", 4, NULL), -EBADMSG);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 16, NULL),
+			 -ENODATA);
+	assert_int_equal(decode_meta(FMT_ENC_SPLIT, "", 0, NULL), -ENODATA);
+}
+
+static void split_at_every_size(void **state)
+{
+	struct fmt_rows in = {.kind = fmt_kind_by_id(FMT_SWITCH_IN)};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	u64 ts = 0;
+
+	(void)state;
+	for (u32 width = 0; width < 64; width++) {
+		for (u32 i = 0; i < 40; i++) {
+			ts += (1ULL << width) + (i % 4 == 1) - (i % 4 == 2) + i * (1ULL << width) / 16;
+			assert_int_equal(fmt_rows_add(&in, &(struct fmt_switch_in){.ts = ts}, NULL, 0), 0);
+			round_trip(&in, &out);
+		}
+		fmt_rows_clear(&in);
+	}
+	fmt_rows_release(&in);
+}
+
+/* ---- classes ---- */
+
+/* The encoding of each column of a section, by id; 0 where it has none. */
+static void encodings_of(const struct buf *section, u8 ret[256])
+{
+	struct fmt_cursor c = cur_init(section->data, section->len);
+	u64 n;
+
+	memset(ret, 0, 256);
+	(void)cur_uvarint(&c, "kind");
+	(void)cur_uvarint(&c, "rows");
+	n = cur_uvarint(&c, "columns");
+	(void)cur_uvarint(&c, "size");
+	for (u64 i = 0; i < n; i++) {
+		u64 id = cur_uvarint(&c, "id");
+
+		ret[id & 255] = cur_u8(&c, "encoding");
+		(void)cur_uvarint(&c, "size");
+	}
+	assert_int_equal(c.err, 0);
+}
+
+/* Rows of `threads` threads and 3 states, each thread with a tick of its own. */
+static void put_switches(struct fmt_rows *r, u32 rows, u32 threads, u64 *rnd)
+{
+	for (u32 i = 0; i < rows; i++) {
+		u64 v = raw_random(rnd);
+		struct fmt_switch_out out = {
+			.ts = i * 1000 + v % 1000, .thread = 1 + v % threads, .state = v / threads % 3, .cpu = 7};
+
+		out.tick = out.thread * 1000000 + i;
+		out.task = i % 5 ? 0 : UINT64_MAX - i;
+		assert_int_equal(fmt_rows_add(r, &out, NULL, 0), 0);
+	}
+}
+
+static void classes_of_rows(void **state)
+{
+	/* threads; are there classes: not when they are more than a quarter of the rows, or above the limit */
+	static const struct {
+		u32 rows, threads;
+		bool classes;
+	} cases[] = {{600, 20, true},	{2000, 100, true},   {4000, 300, true},
+		     {200, 150, false}, {49200, 1300, true}, {49200, 1500, false}};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	u64 rnd = 3;
+	u8 enc[256];
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fmt_rows r = {.kind = fmt_kind_by_id(FMT_SWITCH_OUT)};
+
+		put_switches(&r, cases[i].rows, cases[i].threads, &rnd);
+		round_trip(&r, &out);
+		encodings_of(&out, enc);
+		assert_int_equal(enc[FMT_CLASS_COLUMN], cases[i].classes ? FMT_ENC_CLASS : 0);
+		assert_int_equal(enc[1], FMT_ENC_SPLIT_DELTA);
+		assert_int_equal(enc[2] == FMT_ENC_CLASS, cases[i].classes);
+		assert_int_equal(enc[3], FMT_ENC_CONST); /* cpu */
+		assert_int_equal(enc[13], cases[i].classes ? FMT_ENC_GROUP : FMT_ENC_SPLIT_DELTA);
+		fmt_rows_release(&r);
+	}
+}
+
+/* A tick that steps by one in each thread costs a byte a row, though threads are far apart. */
+static void groups_go_by_thread(void **state)
+{
+	struct fmt_rows r = {.kind = fmt_kind_by_id(FMT_SWITCH_OUT)};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	u64 rnd = 5, tick[8] = {0};
+	u8 enc[256];
+
+	(void)state;
+	for (u32 i = 0; i < 1000; i++) {
+		u64 v = raw_random(&rnd), thread = v % 8;
+		struct fmt_switch_out row = {
+			.ts = 5, .thread = thread << 40, .state = v >> 8 & 1, .tick = (thread << 50) + tick[thread]++};
+
+		assert_int_equal(fmt_rows_add(&r, &row, NULL, 0), 0);
+	}
+	round_trip(&r, &out);
+	encodings_of(&out, enc);
+	assert_int_equal(enc[13], FMT_ENC_GROUP);
+	assert_true(out.len < 2 * 1000 + 400);
+	fmt_rows_release(&r);
+}
+
+/* switch_in of two rows: the class column, thread by class, cpu as given. */
+static int decode_classes(const char *classes, size_t n, u8 enc, const char *cpu, size_t n_cpu, u64 *ret)
+{
+	const struct raw_column cols[] = {{.id = FMT_CLASS_COLUMN, .enc = FMT_ENC_CLASS, .data = classes, .size = n},
+					  {.id = 2, .enc = FMT_ENC_CLASS, .data = "\x02\x05\x09", .size = 3},
+					  {.id = 3, .enc = enc, .data = cpu, .size = n_cpu}};
+	_cleanup_buf_ struct buf p = BUF_INIT;
+
+	raw_section(&p, FMT_SWITCH_IN, 2, cols, 3);
+	return decode(&p, 2, ret);
+}
+
+static void malformed_classes(void **state)
+{
+	static const struct raw_column late[] = {
+		{.id = 2, .enc = FMT_ENC_CLASS, .data = "\x02\x05\x09", .size = 3},
+		{.id = FMT_CLASS_COLUMN, .enc = FMT_ENC_CLASS, .data = "\x02\x00\x01", .size = 3}};
+	static const struct raw_column other[] = {
+		{.id = FMT_CLASS_COLUMN, .enc = FMT_ENC_DICT, .data = "\x02\x00\x01", .size = 3}};
+	static const char ok[] = "\x02\x01\x00";
+	_cleanup_buf_ struct buf p = BUF_INIT;
+	u64 v = 0;
+
+	(void)state;
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_CLASS, "\x02\x07\x08", 3, &v), 0);
+	assert_int_equal(v, 8);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_CLASS, "\x01\x07", 2, &v), 0);
+	assert_int_equal(v, 7);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_GROUP, "\x02\x0a\x0a", 3, &v), 0); /* by thread: each row's own */
+	assert_int_equal(v, 5);
+	assert_int_equal(decode_classes("\x02\x01\x02", 3, FMT_ENC_CONST, "\x01", 1, NULL), -EBADMSG); /* class 2 of 2 */
+	assert_int_equal(decode_classes("\x03\x00\x01\x02", 4, FMT_ENC_CONST, "\x01", 1, NULL),
+			 -EBADMSG); /* 3 classes of 2 rows */
+	assert_int_equal(decode_classes("\x00\x00\x00", 3, FMT_ENC_CONST, "\x01", 1, NULL), -EBADMSG);
+	assert_int_equal(decode_classes("\x02\x01", 2, FMT_ENC_CONST, "\x01", 1, NULL), -ENODATA);
+	assert_int_equal(decode_classes("\x02\x01\x00\x00", 4, FMT_ENC_CONST, "\x01", 1, NULL), -EBADMSG);
+	assert_int_equal(decode_classes("", 0, FMT_ENC_CONST, "\x01", 1, NULL), -ENODATA);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_CLASS, "", 0, NULL), -ENODATA);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_CLASS, "\x02\x07", 2, NULL), -ENODATA);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_CLASS, "\x02\x07\x08\x09", 4, NULL), -EBADMSG);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_CLASS, "\x09\x02\x07\x08", 4, NULL), -EBADMSG); /* classes of classes */
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_CLASS, "\x05\x01\x01zz", 5, NULL), -EBADMSG);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_GROUP, "\x01\x0a\x0a", 3, NULL), -EBADMSG); /* ts has no classes */
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_GROUP, "\x03\x0a\x0a", 3, NULL), -EBADMSG); /* itself */
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_GROUP, "\x00\x0a\x0a", 3, NULL), -EBADMSG);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_GROUP, "\xfe\x01\x0a\x0a", 4, NULL), -EBADMSG);
+	assert_int_equal(decode_classes(ok, 3, FMT_ENC_GROUP, "\x02\x0a", 2, NULL), -ENODATA);
+	raw_section(&p, FMT_SWITCH_IN, 2, late, 2);
+	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
+	buf_reset(&p);
+	raw_section(&p, FMT_SWITCH_IN, 2, late, 1);
+	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
+	buf_reset(&p);
+	raw_section(&p, FMT_SWITCH_IN, 2, other, 1);
+	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
 }
 
 static int decode_payload_of(enum fmt_kind_id kind, u8 enc, const void *data, size_t n)
@@ -391,7 +583,7 @@ static void cut_and_stretched_sections(void **state)
 static void limits_of_a_section(void **state)
 {
 	const struct raw_column col = {.id = 2, .enc = FMT_ENC_CONST, .data = "\x07", .size = 1};
-	struct raw_column many[FMT_MAX_COLUMNS + 2];
+	struct raw_column many[FMT_MAX_COLUMNS + 3];
 	_cleanup_buf_ struct buf p = BUF_INIT;
 
 	(void)state;
@@ -403,10 +595,10 @@ static void limits_of_a_section(void **state)
 	for (u32 i = 0; i < ARRAY_SIZE(many); i++)
 		many[i] = (struct raw_column){.id = 100 + i, .enc = FMT_ENC_CONST, .data = "\x07", .size = 1};
 	buf_reset(&p);
-	raw_section(&p, FMT_META, 1, many, FMT_MAX_COLUMNS + 1); /* 64 and a payload */
+	raw_section(&p, FMT_META, 1, many, FMT_MAX_COLUMNS + 2); /* 64, classes and a payload */
 	assert_int_equal(decode(&p, 0, NULL), 0);
 	buf_reset(&p);
-	raw_section(&p, FMT_META, 1, many, FMT_MAX_COLUMNS + 2);
+	raw_section(&p, FMT_META, 1, many, FMT_MAX_COLUMNS + 3);
 	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
 	buf_reset(&p);
 	buf_put(&p, "\x02\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 13); /* size 2^64 - 1 */
@@ -476,6 +668,11 @@ int main(void)
 		cmocka_unit_test(too_many_rows),
 		cmocka_unit_test(any_encoding_for_any_column),
 		cmocka_unit_test(malformed_columns),
+		cmocka_unit_test(split_bit_by_bit),
+		cmocka_unit_test(split_at_every_size),
+		cmocka_unit_test(classes_of_rows),
+		cmocka_unit_test(groups_go_by_thread),
+		cmocka_unit_test(malformed_classes),
 		cmocka_unit_test(malformed_payloads),
 		cmocka_unit_test(absent_and_unknown_columns),
 		cmocka_unit_test(a_column_twice),

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * fmt_numbers.h: a column of numbers to bytes and back: the encodings of FORMAT.md section 5 that need nothing but the column itself. Called by
+ * fmt_codec.c and fmt_class.c.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "format/fmt_cursor.h"
+#include "format/fmt_def.h"
+
+/*
+ * Appends n > 0 values to out (whose sticky error the caller checks) and returns the encoding: const when they are all equal, else `want`, one of
+ * varint, delta, dict, split, split_delta; a dict of too many values becomes varint. tmp has room for n values.
+ */
+enum fmt_encoding fmt_numbers_encode(const u64 *v, u32 n, enum fmt_encoding want, u64 *tmp, struct buf *out);
+
+/* The split coding of the values as they are. */
+void fmt_split_encode(const u64 *v, u32 n, struct buf *out);
+
+/* Reads n values and all of c into ret. 0, -EBADMSG or -ENODATA (c->what says where); ret is then of no meaning. */
+int fmt_numbers_decode(struct fmt_cursor *c, u8 enc, u32 n, u64 *ret) __must_check;
