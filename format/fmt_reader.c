@@ -26,8 +26,6 @@
 #include "format/fmt_reader_impl.h"
 #include "format/fmt_source.h"
 
-static const u8 block_magic[4] = {0x41, 0x42, 0x4c, 0x4b}; /* FMT_BLOCK_MAGIC as it lies in the file */
-
 /* ---- open and close ---- */
 
 static void diag_set(struct fmt_diag *d, u64 off, const char *what)
@@ -205,15 +203,17 @@ static bool fits(const struct fmt_reader *r, u64 off, const struct fmt_block_hea
 	return off <= r->src.size && stored_size(h) <= r->src.size - off;
 }
 
-/* The next place, from `from` on, at which a header holds. 1; 0 and the end of the file; -errno. */
-static int find_header(struct fmt_reader *r, u64 from, u64 *ret_off)
+/* The next place in [from, to) at which a header holds. 1; 0 and the end of the file; -errno. */
+static int find_header(struct fmt_reader *r, u64 from, u64 to, u64 *ret_off)
 {
+	struct fmt_pattern pattern = {.magic = {0x41, 0x42, 0x4c, 0x4b}, .tail_at = 64}; /* FMT_BLOCK_MAGIC, and the uuid */
 	struct fmt_block_header h;
 	const char *what;
 	u64 off = from;
 	int n;
 
-	while ((n = fmt_source_find(&r->src, off, block_magic, &off)) == 1) {
+	memcpy(pattern.tail, r->info.uuid, sizeof(pattern.tail));
+	while ((n = fmt_source_find(&r->src, off, to, &pattern, &off)) == 1) {
 		n = header_at(r, off, &h, &what);
 		if (n < 0)
 			return n;
@@ -352,7 +352,7 @@ static int seek_copy(struct fmt_reader *r, u64 from)
 		if (n < 0)
 			return n;
 		if (!n || !fits(r, a->off, &a->h)) {
-			n = find_header(r, a->off + 1, &a->off);
+			n = find_header(r, a->off + 1, UINT64_MAX, &a->off);
 			if (n < 0)
 				return n;
 		} else if (a->h.type == FMT_BLOCK_COPY && a->h.copy_of >= from) {
@@ -426,7 +426,7 @@ static void open_hole(struct fmt_reader *r, u64 first, u64 end, const struct fmt
 static int skip_bad(struct fmt_reader *r, const char *what)
 {
 	u64 start = r->off, end;
-	int n = find_header(r, start + 1, &end);
+	int n = find_header(r, start + 1, UINT64_MAX, &end);
 
 	if (n < 0)
 		return n;
@@ -445,7 +445,7 @@ static int torn_block(struct fmt_reader *r, const struct fmt_block_header *h)
 {
 	u64 start = r->off, end;
 	struct fmt_damage d;
-	int n = find_header(r, start + 1, &end);
+	int n = find_header(r, start + 1, UINT64_MAX, &end);
 
 	if (n < 0)
 		return n;
@@ -467,7 +467,7 @@ static int repeated_block(struct fmt_reader *r, const struct fmt_block_header *h
 {
 	u64 start = r->off, end = start + stored_size(h);
 	struct fmt_damage d;
-	int n = fits(r, start, h) ? 1 : find_header(r, start + 1, &end);
+	int n = fits(r, start, h) ? 1 : find_header(r, start + 1, UINT64_MAX, &end);
 
 	if (n < 0)
 		return n;
@@ -510,8 +510,8 @@ static int behind_damaged(struct fmt_reader *r, const struct fmt_block_header *h
 	if (n)
 		return n < 0 ? n : 0;
 	r->inner_budget -= h->payload_size;
-	n = find_header(r, r->off + FMT_BLOCK_HEADER, &inner);
-	if (n == 1 && inner < next)
+	n = find_header(r, r->off + FMT_BLOCK_HEADER, next, &inner);
+	if (n == 1)
 		*ret_off = inner;
 	return n < 0 ? n : 0;
 }

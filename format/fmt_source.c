@@ -93,17 +93,33 @@ static u64 skip_hole(const struct fmt_source *s, u64 off)
 	return max_u64(off, (u64)data);
 }
 
-int fmt_source_find(struct fmt_source *s, u64 from, const u8 magic[4], u64 *ret_off)
+/* In the window, whose first byte of interest is at off: the place of the pattern, or NULL. */
+static const u8 *find_in_window(const struct fmt_source *s, u64 off, const struct fmt_pattern *pattern)
+{
+	const u8 *p = s->window + (off - s->window_off), *end = s->window + s->window_len;
+
+	for (; end - p >= 4; p++) {
+		p = memmem(p, (size_t)(end - p), pattern->magic, sizeof(pattern->magic));
+		if (!p)
+			return NULL;
+		if ((size_t)(end - p) < pattern->tail_at + sizeof(pattern->tail) ||
+		    !memcmp(p + pattern->tail_at, pattern->tail, sizeof(pattern->tail)))
+			return p;
+	}
+	return NULL;
+}
+
+int fmt_source_find(struct fmt_source *s, u64 from, u64 to, const struct fmt_pattern *pattern, u64 *ret_off)
 {
 	u64 off = from;
 
-	while (off < s->size && s->size - off >= 4) {
+	while (off < min_u64(to, s->size) && s->size - off >= 4) {
 		const u8 *p;
 		int err;
 
 		if (off < s->window_off || off + 4 > s->window_off + s->window_len) {
 			off = skip_hole(s, off);
-			if (off >= s->size)
+			if (off >= min_u64(to, s->size))
 				break;
 			err = move_window(s, off);
 			if (err)
@@ -111,10 +127,10 @@ int fmt_source_find(struct fmt_source *s, u64 from, const u8 magic[4], u64 *ret_
 			if (s->window_len < 4)
 				break;
 		}
-		p = memmem(s->window + (off - s->window_off), s->window_len - (size_t)(off - s->window_off), magic, 4);
+		p = find_in_window(s, off, pattern);
 		if (p) {
 			*ret_off = s->window_off + (u64)(p - s->window);
-			return 1;
+			return *ret_off < to;
 		}
 		off = s->window_off + s->window_len - 3; /* it may begin in the last three bytes */
 	}

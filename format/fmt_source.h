@@ -27,5 +27,15 @@ void fmt_source_close(struct fmt_source *s);
 /* n bytes at off; fewer only at the end of the file. Returns the count or -errno. */
 ssize_t fmt_source_read(struct fmt_source *s, u64 off, void *p, size_t n) __must_check;
 
-/* Where the 4 bytes of `magic` lie next, at `from` or behind it. 1, 0 nowhere, -errno. Holes of a sparse file are not read. */
-int fmt_source_find(struct fmt_source *s, u64 from, const u8 magic[4], u64 *ret_off) __must_check;
+/* What to look for: `magic`, and these 8 bytes so far behind its start. */
+struct fmt_pattern {
+	u8 magic[4];
+	u8 tail[8];
+	u32 tail_at;
+};
+
+/*
+ * Where the pattern lies next, at `from` or behind it and before `to`. 1; 0 nowhere; -errno. Of a place at which the file ends before the tail does only the magic
+ * is looked at. Holes of a sparse file are not read.
+ */
+int fmt_source_find(struct fmt_source *s, u64 from, u64 to, const struct fmt_pattern *pattern, u64 *ret_off) __must_check;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * test_fmt_reader.c: headers that are refused and why; blocks, flags and kinds of another version; the order of events; limits
- * of a block. Damage is test_fmt_damage.c's.
+ * of a block; only what is wanted is read; files that change, and hostile ones. Damage is test_fmt_damage.c's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "base/fdio.h"
+#include "format/fmt_writer.h"
 #include "tests/unit/raw_capture.h"
 
 /* ---- the file header ---- */
@@ -397,6 +400,314 @@ static void rewinding(void **state)
 	raw_release(&c);
 }
 
+/* ---- what is wanted ---- */
+
+enum { FLUSHES = 20, EVENTS_A_FLUSH = 100 };
+
+/* FLUSHES dictionary and events blocks; the events of flush i are at i * 1000 ... i * 1000 + 99 us. */
+static void make_capture(struct buf *ret)
+{
+	_cleanup_close_ int fd = memfd_create("test_fmt_reader", MFD_CLOEXEC);
+	static const u8 uuid[16] = {3};
+	struct fmt_writer *w = NULL;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	for (u64 i = 0; i < FLUSHES; i++) {
+		assert_int_equal(fmt_writer_row(w, FMT_STRING, &(struct fmt_string){.idx = i + 1}, "some name", 9), 0);
+		for (u64 k = 0; k < EVENTS_A_FLUSH; k++)
+			assert_int_equal(fmt_writer_row(w, FMT_SWITCH_IN,
+							&(struct fmt_switch_in){.ts = i * 1000 + k, .thread = k * k % 7}, NULL,
+							0),
+					 0);
+		assert_int_equal(fmt_writer_flush(w), 0);
+	}
+	assert_int_equal(fmt_writer_finish(w), 0);
+	fmt_writer_free(w);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(fd_read_all(fd, ret, 1 << 20), 0);
+}
+
+struct given {
+	u32 dictionaries, events, copies, footers;
+	u64 stored;	       /* bytes of all these */
+	u64 first_ts, last_ts; /* of the events blocks */
+};
+
+static void read_wanted(struct fmt_reader *r, struct given *g)
+{
+	struct fmt_block b;
+	int n;
+
+	*g = (struct given){.first_ts = UINT64_MAX};
+	while ((n = fmt_reader_next(r, &b)) == 1) {
+		assert_int_equal(b.n_sections, b.type == FMT_BLOCK_FOOTER ? 2 : 1);
+		g->dictionaries += b.type == FMT_BLOCK_DICTIONARY;
+		g->events += b.type == FMT_BLOCK_EVENTS;
+		g->copies += b.type == FMT_BLOCK_COPY;
+		g->footers += b.type == FMT_BLOCK_FOOTER;
+		g->stored += b.stored_size;
+		if (b.type != FMT_BLOCK_EVENTS)
+			continue;
+		g->first_ts = min_u64(g->first_ts, b.ts_first);
+		g->last_ts = max_u64(g->last_ts, b.ts_last);
+	}
+	assert_int_equal(n, 0);
+}
+
+struct wanting {
+	struct fmt_want want;
+	u32 dictionaries, events, copies;
+	u64 first_ts, last_ts;
+};
+
+/* Only what is wanted is given, and of all else only headers are read. */
+static void what_is_wanted(void **state)
+{
+	static const struct wanting cases[] = {
+		{{.dictionaries = true, .events = true}, 20, 20, 0, 0, 19099},
+		{{.dictionaries = true, .events = true, .from = 5050, .to = 7050}, 20, 3, 0, 5000, 7099},
+		{{.dictionaries = true, .events = true, .from = 5099, .to = 7000}, 20, 3, 0, 5000, 7099}, /* both ends count */
+		{{.dictionaries = true, .events = true, .from = 5100, .to = 6999}, 20, 1, 0, 6000, 6099},
+		{{.dictionaries = true, .events = true, .from = 5100, .to = 5999}, 20, 0, 0, UINT64_MAX, 0},
+		{{.dictionaries = true, .events = true, .from = 18000}, 20, 2, 0, 18000, 19099},
+		{{.dictionaries = true, .events = true, .to = 1}, 20, 1, 0, 0, 99},
+		{{.events = true, .from = 3000, .to = 3000}, 0, 1, 0, 3000, 3099},
+		{{.dictionaries = true}, 20, 0, 0, UINT64_MAX, 0},
+		{{.copies = true}, 0, 0, 20, UINT64_MAX, 0},
+		{{.dictionaries = false}, 0, 0, 0, UINT64_MAX, 0},
+		{{.dictionaries = true, .events = true, .copies = true, .others = true}, 20, 20, 20, 0, 19099},
+	};
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_reader *r = NULL;
+	struct given g;
+
+	(void)state;
+	make_capture(&file);
+	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct wanting *c = &cases[i];
+		const struct fmt_health *h = fmt_reader_health(r);
+		u32 given = c->dictionaries + c->events + c->copies + 1;
+		u64 before;
+
+		fmt_reader_want(r, &c->want);
+		fmt_reader_rewind(r);
+		before = fmt_reader_bytes_read(r);
+		read_wanted(r, &g);
+		assert_int_equal(g.dictionaries, c->dictionaries);
+		assert_int_equal(g.events, c->events);
+		assert_int_equal(g.copies, c->copies);
+		assert_int_equal(g.footers, 1);
+		assert_int_equal(g.first_ts, c->first_ts);
+		assert_int_equal(g.last_ts, c->last_ts);
+		assert_int_equal(h->blocks_intact, given);
+		assert_int_equal(h->blocks_hopped, 3 * FLUSHES + 1 - given);
+		assert_true(h->closed_cleanly && !h->first_damage.what[0]);
+		assert_int_equal(fmt_reader_bytes_read(r) - before,
+				 g.stored + FMT_BLOCK_HEADER * h->blocks_hopped + FMT_TRAILER_SIZE);
+	}
+	/* the whole again: copies are verified, and not given */
+	fmt_reader_want(r, NULL);
+	fmt_reader_rewind(r);
+	read_wanted(r, &g);
+	assert_int_equal(g.dictionaries + g.events + g.copies, 2 * FLUSHES);
+	assert_int_equal(fmt_reader_health(r)->blocks_hopped, 0);
+	assert_int_equal(fmt_reader_health(r)->copies, FLUSHES);
+	fmt_reader_close(r);
+}
+
+/* A lost name is needed whatever is wanted of events; a lost block of events that nobody wants is not seen. */
+static void wanted_and_damaged(void **state)
+{
+	const struct fmt_want want = {.dictionaries = true, .events = true, .from = 5000, .to = 5999};
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_reader *r = NULL;
+	u64 off[4 * FLUSHES], n = 0;
+	struct fmt_block b;
+	struct given g;
+
+	(void)state;
+	make_capture(&file);
+	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
+	while (fmt_reader_next(r, &b) == 1)
+		off[n++] = b.offset;
+	fmt_reader_close(r);
+	file.data[off[2 * 7] + FMT_BLOCK_HEADER] ^= 1;	   /* dictionary of flush 7 */
+	file.data[off[2 * 8]] ^= 1;			   /* and of flush 8: header */
+	file.data[off[2 * 9 + 1] + FMT_BLOCK_HEADER] ^= 1; /* events of flush 9 */
+	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
+	fmt_reader_want(r, &want);
+	read_wanted(r, &g);
+	assert_int_equal(g.dictionaries, FLUSHES);
+	assert_int_equal(g.events, 1);
+	assert_int_equal(fmt_reader_health(r)->blocks_recovered, 2);
+	assert_int_equal(fmt_reader_health(r)->blocks_damaged, 1);
+	assert_int_equal(fmt_reader_health(r)->blocks_missing, 1);
+	fmt_reader_close(r);
+}
+
+/* ---- the footer ---- */
+
+static int footer_of(const struct buf *file, size_t n)
+{
+	struct fmt_reader *r = NULL;
+	struct fmt_block b;
+	int res;
+
+	assert_int_equal(raw_open(file->data, n, &r, NULL), 0);
+	res = fmt_reader_footer(r, &b);
+	assert_string_equal(fmt_reader_health(r)->first_damage.what, ""); /* nothing is told */
+	fmt_reader_close(r);
+	return res;
+}
+
+static void the_footer(void **state)
+{
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_reader *r = NULL;
+	struct raw_seen seen;
+	struct fmt_trailer t = {.footer_off = 0};
+	struct fmt_index row;
+	struct fmt_block b;
+	u64 footer_off;
+
+	(void)state;
+	make_capture(&file);
+	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
+	assert_int_equal(fmt_reader_next(r, &b), 1);
+	assert_int_equal(fmt_reader_next(r, &b), 1); /* from the middle, too */
+	assert_int_equal(fmt_reader_footer(r, &b), 1);
+	assert_int_equal(b.type, FMT_BLOCK_FOOTER);
+	assert_int_equal(b.sections[0].kind_id, FMT_INDEX);
+	assert_int_equal(b.sections[0].rows, 3 * FLUSHES);
+	fmt_section_row(&b.sections[0], 3 * FLUSHES - 1, &row);
+	assert_int_equal(row.type, FMT_BLOCK_COPY);
+	assert_int_equal(row.copy_of, 2 * (FLUSHES - 1));
+	footer_off = b.offset;
+	assert_true(fmt_reader_bytes_read(r) < file.len);
+	assert_int_equal(fmt_reader_next(r, &b), 1); /* goes on where it was */
+	assert_int_equal(b.seq, 2);
+	fmt_reader_rewind(r);
+	raw_walk(r, &seen);
+	assert_int_equal(seen.n_blocks, 2 * FLUSHES + 1);
+	fmt_reader_close(r);
+
+	for (size_t at = footer_off; at < file.len; at++) {
+		file.data[at] ^= 0x20;
+		assert_int_equal(footer_of(&file, file.len), 0);
+		file.data[at] ^= 0x20;
+		assert_int_equal(footer_of(&file, at), 0);
+	}
+	assert_int_equal(footer_of(&file, file.len), 1);
+	assert_int_equal(footer_of(&file, FMT_HEADER_SIZE), 0);
+	/* a trailer that names a place outside, itself, the header, another block */
+	for (u32 i = 0; i < 5; i++) {
+		const u64 offs[] = {UINT64_MAX, file.len - FMT_TRAILER_SIZE, 0, FMT_HEADER_SIZE, footer_off - 1};
+
+		t.footer_off = offs[i];
+		fmt_trailer_encode(&t, file.data + file.len - FMT_TRAILER_SIZE);
+		assert_int_equal(footer_of(&file, file.len), 0);
+	}
+}
+
+/* ---- files that change ---- */
+
+/* The file is cut while it is read: no fault, and what the reader says is true of the shorter file. */
+static void cut_while_it_is_read(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("test_fmt_reader", MFD_CLOEXEC);
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	char path[64];
+
+	(void)state;
+	make_capture(&file);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	for (size_t size = 0; size < file.len; size += 97) {
+		struct fmt_reader *r = NULL;
+		struct fmt_block b;
+		int n;
+
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, file.data, file.len, 0), (ssize_t)file.len);
+		assert_int_equal(fmt_reader_open(path, &r, NULL), 0);
+		for (u32 i = 0; i < 5; i++)
+			assert_int_equal(fmt_reader_next(r, &b), 1);
+		assert_int_equal(ftruncate(fd, (off_t)size), 0);
+		while ((n = fmt_reader_next(r, &b)) == 1)
+			assert_true(b.offset + b.stored_size <= size);
+		assert_int_equal(n, 0);
+		assert_false(fmt_reader_health(r)->closed_cleanly);
+		assert_true(fmt_reader_health(r)->first_damage.what[0] != 0);
+		assert_true(fmt_reader_health(r)->file_size < file.len);
+		assert_int_equal(fmt_reader_footer(r, &b), 0);
+		fmt_reader_close(r);
+	}
+}
+
+/* A gigabyte without a block costs a search that does not read what is not there; a file full of magics is read once. */
+static void searches_are_linear(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("test_fmt_reader", MFD_CLOEXEC);
+	_cleanup_buf_ struct buf file = BUF_INIT, magics = BUF_INIT;
+	struct fmt_reader *r = NULL;
+	struct given g;
+	char path[64];
+
+	(void)state;
+	make_capture(&file);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(pwrite(fd, file.data, 2000, 0), 2000);
+	assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
+	assert_int_equal(fmt_reader_open(path, &r, NULL), 0);
+	read_wanted(r, &g);
+	assert_true(g.events > 2);
+	assert_true(fmt_reader_bytes_read(r) < 2 << 20);
+	assert_int_equal(fmt_reader_health(r)->file_size, 1ULL << 40);
+	fmt_reader_close(r);
+
+	buf_put(&magics, file.data, FMT_HEADER_SIZE);
+	while (magics.len < 8 << 20)
+		buf_put(&magics, "ABLK", 4);
+	assert_int_equal(raw_open(magics.data, magics.len, &r, NULL), 0);
+	read_wanted(r, &g);
+	assert_int_equal(fmt_reader_health(r)->bytes_skipped, magics.len - FMT_HEADER_SIZE);
+	assert_true(fmt_reader_bytes_read(r) < magics.len + (1 << 20));
+	fmt_reader_close(r);
+}
+
+/* Headers that hold, each with a payload that is none and reaches over many of the next: the search within payloads has an end. */
+static void headers_within_payloads(void **state)
+{
+	struct fmt_block_header h = {.type = FMT_BLOCK_DICTIONARY, .flags = FMT_FLAG_ZSTD, .rows = 1, .sections = 1};
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_reader *r = NULL;
+	struct raw_capture c;
+	struct given g;
+	u8 bytes[FMT_BLOCK_HEADER];
+
+	(void)state;
+	raw_init(&c, 7);
+	buf_put(&file, c.file.data, c.file.len);
+	memcpy(&h.uuid_lo, c.uuid, 8);
+	h.payload_size = 1 << 19;
+	h.raw_size = 100;
+	for (h.seq = 0; h.seq < 1 << 14; h.seq++) {
+		fmt_block_header_encode(&h, bytes);
+		buf_put(&file, bytes, sizeof(bytes));
+	}
+	for (u32 i = 0; i < 1 << 12; i++)
+		buf_put(&file, bytes + 1, sizeof(bytes) - 1);
+	assert_int_equal(buf_err(&file), 0);
+	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
+	read_wanted(r, &g);
+	assert_int_equal(g.dictionaries, 0);
+	assert_true(fmt_reader_health(r)->blocks_damaged > 0);
+	assert_true(fmt_reader_bytes_read(r) < 8 * file.len);
+	fmt_reader_close(r);
+	raw_release(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +722,12 @@ int main(void)
 		cmocka_unit_test(raw_sizes_that_lie),
 		cmocka_unit_test(events_in_order_of_time),
 		cmocka_unit_test(rewinding),
+		cmocka_unit_test(what_is_wanted),
+		cmocka_unit_test(wanted_and_damaged),
+		cmocka_unit_test(the_footer),
+		cmocka_unit_test(cut_while_it_is_read),
+		cmocka_unit_test(searches_are_linear),
+		cmocka_unit_test(headers_within_payloads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
