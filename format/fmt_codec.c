@@ -575,6 +575,7 @@ static int section_alloc_columns(struct fmt_arena *a, struct fmt_section *s)
 int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, struct fmt_section *ret)
 {
 	struct directory_entry dir[FMT_MAX_COLUMNS + 2]; /* and classes, and a payload */
+	const u8 *start = c->p;
 	u64 kind_id = cur_uvarint(c, "section kind");
 	u64 rows = cur_uvarint_max(c, FMT_MAX_ROWS, "section rows");
 	u64 n_cols = cur_uvarint_max(c, ARRAY_SIZE(dir), "section columns");
@@ -586,7 +587,8 @@ int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, struct fmt_sec
 
 	if (!p)
 		return c->err;
-	s = (struct fmt_section){.kind_id = (u32)min_u64(kind_id, UINT32_MAX), .rows = (u32)rows, .encoded_size = size};
+	s = (struct fmt_section){
+		.kind_id = (u32)min_u64(kind_id, UINT32_MAX), .rows = (u32)rows, .encoded_size = (u64)(c->p - start)};
 	s.kind = fmt_kind_by_id(kind_id);
 	if (s.kind) {
 		/* a constant column expands two bytes to `rows` values: bound what a hostile block may ask for */

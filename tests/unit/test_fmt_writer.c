@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * test_fmt_writer.c: the worked example of FORMAT.md byte for byte; when blocks are written and what they say of themselves;
- * pipes; disks that are full.
+ * test_fmt_writer.c: the worked example of FORMAT.md byte for byte; when blocks and copies are written and what they say of
+ * themselves; the footer; pipes; disks that are full.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -266,6 +266,251 @@ static void nothing_recorded(void **state)
 	assert_true(seen.health.closed_cleanly);
 }
 
+/* ---- copies, totals, sizes ---- */
+
+/* Types of all blocks in the file, one letter each: Dictionary, Events, Copy, Footer. */
+static void types_of(int fd, char *ret, size_t n)
+{
+	static const struct fmt_want all = {.dictionaries = true, .events = true, .copies = true};
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_reader *r = NULL;
+	struct fmt_block b;
+	size_t at = 0;
+	off_t end = lseek(fd, 0, SEEK_CUR);
+
+	slurp(fd, &file);
+	assert_int_equal(lseek(fd, end, SEEK_SET), end);
+	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
+	fmt_reader_want(r, &all);
+	while (fmt_reader_next(r, &b) == 1 && at + 1 < n)
+		ret[at++] = "?EFDC"[b.type];
+	ret[at] = 0;
+	fmt_reader_close(r);
+}
+
+static void expect_types(int fd, const char *types)
+{
+	char found[64];
+
+	types_of(fd, found, sizeof(found));
+	assert_string_equal(found, types);
+}
+
+static void put_string(struct fmt_writer *w, u64 idx, size_t n)
+{
+	_cleanup_free_ u8 *text = malloc(n + 1);
+	u64 rnd = idx;
+
+	assert_non_null(text);
+	for (size_t i = 0; i < n; i++)
+		text[i] = (u8)raw_random(&rnd);
+	assert_int_equal(fmt_writer_row(w, FMT_STRING, &(struct fmt_string){.idx = idx}, text, n), 0);
+}
+
+static void when_copies_are_written(void **state)
+{
+	_cleanup_close_ int fd = memory_file();
+	struct fmt_writer *w = NULL;
+
+	(void)state;
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	put_string(w, 1, 10);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 1), 0);
+	assert_int_equal(fmt_writer_flush(w), 0);
+	put_string(w, 2, 10);
+	assert_int_equal(fmt_writer_flush(w), 0);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 2), 0);
+	assert_int_equal(fmt_writer_flush(w), 0);
+	expect_types(fd, "DEDE"); /* young and few: they wait */
+	fmt_writer_copy_after(w, UINT64_MAX, 2 * 80 + 2 * 20);
+	assert_int_equal(fmt_writer_flush(w), 0); /* many, now */
+	expect_types(fd, "DEDECC");
+	put_string(w, 3, 10);
+	assert_int_equal(fmt_writer_flush(w), 0);
+	expect_types(fd, "DEDECCD");
+	fmt_writer_copy_after(w, 20 * NSEC_PER_MSEC, 1 << 20);
+	assert_int_equal(usleep(21000), 0);
+	assert_int_equal(fmt_writer_flush(w), 0); /* old, though nothing else is to be written */
+	expect_types(fd, "DEDECCDC");
+	assert_int_equal(fmt_writer_flush(w), 0);
+	fmt_writer_copy_after(w, 0, 1 << 20);
+	put_string(w, 4, 10);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 3), 0);
+	assert_int_equal(fmt_writer_sync(w), 0);
+	expect_types(fd, "DEDECCDCDEC");
+	fmt_writer_copy_after(w, UINT64_MAX, SIZE_MAX);
+	put_string(w, 5, 10);
+	assert_int_equal(fmt_writer_flush(w), 0);
+	put_string(w, 6, 10);
+	assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = 3), 0);
+	assert_int_equal(fmt_writer_finish(w), 0);
+	expect_types(fd, "DEDECCDCDECDDECCF");
+	fmt_writer_free(w);
+}
+
+/* At first: 1 MiB. What waits for its copy is not much more than that, whatever is written. */
+static void copies_of_much(void **state)
+{
+	_cleanup_close_ int fd = memory_file();
+	struct fmt_writer *w = NULL;
+	u64 most = 0;
+
+	(void)state;
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	for (u64 i = 0; i < 3000; i++) {
+		put_string(w, i + 1, 4096);
+		if (i % 50 == 49)
+			assert_int_equal(fmt_writer_flush(w), 0);
+		if (i % 50 == 49)
+			most = max_u64(most, fmt_writer_closing_size(w));
+	}
+	assert_true(most > 700 << 10 && most < 1400 << 10);
+	assert_int_equal(fmt_writer_finish(w), 0);
+	assert_true(fmt_writer_stats(w)->bytes > 2 * 3000 * 4096);
+	fmt_writer_free(w);
+}
+
+/* Rows of all sorts. `wild`: any values, else such as a recorder has. */
+static void put_some(struct fmt_writer *w, u64 *rnd, u32 n, bool wild)
+{
+	u64 row[FMT_MAX_COLUMNS], list[64];
+	u32 n_kinds;
+	const struct fmt_kind *kinds = fmt_kinds(&n_kinds);
+
+	for (u32 i = 0; i < n; i++) {
+		const struct fmt_kind *k = &kinds[raw_random(rnd) % n_kinds];
+		u64 len = k->payload == FMT_PAYLOAD_NONE ? 0 : raw_random(rnd) % ARRAY_SIZE(list);
+
+		if (k->id >= FMT_INDEX)
+			continue;
+		for (u32 c = 0; c < k->n_cols; c++)
+			row[c] = wild ? raw_random(rnd) >> (raw_random(rnd) % 64) : c ? raw_random(rnd) % 50 : 1000000ULL * i;
+		for (u32 c = 0; c < len; c++)
+			list[c] = wild ? raw_random(rnd) : 0x55550000 + raw_random(rnd) % 9999;
+		assert_int_equal(fmt_writer_row(w, k->id, row, list, len), 0);
+	}
+}
+
+/* What is still to be written is never more than was said, and not far below when no rows wait. */
+static void the_size_of_the_end(void **state)
+{
+	u64 rnd = 11;
+
+	(void)state;
+	for (u32 i = 0; i < 60; i++) {
+		_cleanup_close_ int fd = memory_file();
+		struct fmt_writer *w = NULL;
+		u64 before, said, flushed;
+
+		assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+		for (u32 k = 0; k < i % 7; k++) {
+			put_some(w, &rnd, 3 + i * 20, i & 1);
+			assert_int_equal(fmt_writer_flush(w), 0);
+		}
+		if (i & 2)
+			put_some(w, &rnd, 1 + i * i, i & 1);
+		before = fmt_writer_stats(w)->bytes;
+		said = fmt_writer_closing_size(w);
+		assert_int_equal(fmt_writer_flush(w), 0);
+		flushed = fmt_writer_stats(w)->bytes;
+		assert_true(flushed + fmt_writer_closing_size(w) <= before + said);
+		said = fmt_writer_closing_size(w);
+		assert_int_equal(fmt_writer_finish(w), 0);
+		assert_true(fmt_writer_stats(w)->bytes - flushed <= said);
+		assert_true(fmt_writer_stats(w)->bytes - flushed + 5000 >= said);
+		assert_int_equal(fmt_writer_closing_size(w), 0);
+		fmt_writer_free(w);
+	}
+}
+
+/* The footer's totals are what a reader counts that reads it all. */
+static void totals_by_kind(void **state)
+{
+	_cleanup_close_ int fd = memory_file();
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_kind_total totals[64] = {{.rows = 0}}, row;
+	struct fmt_writer *w = NULL;
+	struct fmt_reader *r = NULL;
+	u64 rnd = 5, stored = 0, told = 0;
+	struct fmt_block b;
+	u32 kinds = 0;
+
+	(void)state;
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	fmt_writer_copy_after(w, 0, 1);
+	for (u32 i = 0; i < 9; i++) {
+		put_some(w, &rnd, 300, false);
+		assert_int_equal(fmt_writer_flush(w), 0);
+	}
+	assert_int_equal(fmt_writer_finish(w), 0);
+	fmt_writer_free(w);
+	slurp(fd, &file);
+	assert_int_equal(raw_open(file.data, file.len, &r, NULL), 0);
+	for (;;) {
+		u64 encoded = 0;
+
+		assert_int_equal(fmt_reader_next(r, &b), 1);
+		if (b.type == FMT_BLOCK_FOOTER)
+			break;
+		stored += b.stored_size;
+		for (u32 i = 0; i < b.n_sections; i++) {
+			const struct fmt_section *s = &b.sections[i];
+
+			totals[s->kind_id].rows += s->rows;
+			totals[s->kind_id].encoded += s->encoded_size;
+			encoded += s->encoded_size;
+		}
+		assert_int_equal(encoded, b.raw_size);
+	}
+	assert_int_equal(b.sections[1].kind_id, FMT_KIND_TOTAL);
+	for (u32 i = 0; i < b.sections[1].rows; i++) {
+		fmt_section_row(&b.sections[1], i, &row);
+		assert_int_equal(row.rows, totals[row.kind].rows);
+		assert_int_equal(row.encoded, totals[row.kind].encoded);
+		told += row.stored;
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(totals); i++)
+		kinds += totals[i].rows != 0;
+	assert_int_equal(b.sections[1].rows, kinds);
+	assert_true(kinds > 20 && told <= stored + kinds && told + kinds + 1 >= stored);
+	fmt_reader_close(r);
+}
+
+/* More blocks than an index holds: it has the first of them, and the file is whole. */
+static void more_blocks_than_an_index_holds(void **state)
+{
+	_cleanup_close_ int fd = memory_file();
+	struct fmt_writer *w = NULL;
+	struct fmt_reader *r = NULL;
+	struct fmt_index row;
+	struct fmt_block b;
+	char path[64];
+	u64 n = 0;
+
+	(void)state;
+	assert_int_equal(fmt_writer_new(fd, uuid, 1, &w), 0);
+	for (u64 i = 0; i < FMT_MAX_ROWS + 3; i++) {
+		assert_int_equal(put(w, SWITCH_IN, switch_in, .ts = i + 1), 0);
+		assert_int_equal(fmt_writer_flush(w), 0);
+	}
+	assert_int_equal(fmt_writer_finish(w), 0);
+	assert_int_equal(fmt_writer_stats(w)->blocks, FMT_MAX_ROWS + 3);
+	fmt_writer_free(w);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(fmt_reader_open(path, &r, NULL), 0);
+	assert_int_equal(fmt_reader_footer(r, &b), 1);
+	assert_int_equal(b.seq, FMT_MAX_ROWS + 3);
+	assert_int_equal(b.sections[0].rows, FMT_MAX_ROWS);
+	fmt_section_row(&b.sections[0], FMT_MAX_ROWS - 1, &row);
+	assert_int_equal(row.seq, FMT_MAX_ROWS - 1);
+	fmt_section_row(&b.sections[1], 0, &row);
+	while (fmt_reader_next(r, &b) == 1)
+		n += b.type == FMT_BLOCK_EVENTS ? b.rows : 0;
+	assert_int_equal(n, FMT_MAX_ROWS + 3);
+	assert_true(fmt_reader_health(r)->closed_cleanly);
+	fmt_reader_close(r);
+}
+
 /* ---- where bytes cannot go ---- */
 
 static void into_a_pipe(void **state)
@@ -396,6 +641,11 @@ int main(void)
 		cmocka_unit_test(blocks_gather_and_flush),
 		cmocka_unit_test(what_a_block_says_of_itself),
 		cmocka_unit_test(nothing_recorded),
+		cmocka_unit_test(when_copies_are_written),
+		cmocka_unit_test(copies_of_much),
+		cmocka_unit_test(the_size_of_the_end),
+		cmocka_unit_test(totals_by_kind),
+		cmocka_unit_test(more_blocks_than_an_index_holds),
 		cmocka_unit_test(into_a_pipe),
 		cmocka_unit_test(a_pipe_whose_reader_left),
 		cmocka_unit_test(a_device_that_is_full),
