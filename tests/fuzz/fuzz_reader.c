@@ -82,7 +82,8 @@ static u64 sum_capture(struct fmt_reader *r, size_t size)
 			next_off = b.offset + b.stored_size;
 		blocks++;
 	}
-	MUST(n == 0 && h->blocks_intact + h->blocks_recovered == blocks + h->copies && h->file_size == size && h->bytes_skipped <= size);
+	MUST(n == 0 && h->blocks_intact + h->blocks_recovered == blocks + h->copies && h->file_size == size &&
+	     h->bytes_skipped <= size);
 	MUST(h->closed_cleanly || h->first_damage.what[0]); /* what is not whole says why */
 	MUST(!(h->blocks_damaged + h->blocks_missing + h->bytes_skipped) || h->first_damage.what[0]);
 	return sum * 7 + h->blocks_damaged + h->blocks_missing + h->bytes_skipped;
