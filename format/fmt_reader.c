@@ -655,7 +655,7 @@ static int lone_trailer(struct fmt_reader *r, bool *ret_is_one)
 	if (r->src.size - r->off != FMT_TRAILER_SIZE || fmt_trailer_decode(&c, &t) < 0)
 		return 0;
 	*ret_is_one = true;
-	if (r->has_bad || r->told_to != r->off) {
+	if (r->has_bad || r->told_to != r->off || t.blocks > r->next_seq) {
 		d = r->has_bad ? r->bad : damage_at(r->off, r->off, "the footer is missing");
 		d.seq = t.blocks > r->next_seq ? r->next_seq : UINT64_MAX;
 		d.blocks = t.blocks > r->next_seq ? t.blocks - r->next_seq : 0;

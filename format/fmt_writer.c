@@ -389,7 +389,7 @@ int fmt_writer_row(struct fmt_writer *w, enum fmt_kind_id kind, const void *row,
 	struct fmt_rows *r;
 	int err;
 
-	BUG_ON((u32)kind >= ARRAY_SIZE(w->slot_of) || !w->slot_of[kind] || w->finished);
+	BUG_ON((u32)kind >= FIRST_FOOTER || !w->slot_of[kind] || w->finished);
 	if (w->err)
 		return w->err;
 	r = &w->rows[w->slot_of[kind] - 1];

@@ -49,7 +49,7 @@ static int put_seed(int fd, u32 first, u32 last, u32 n, u32 blocks, enum ending 
 		return err;
 	for (u32 b = 0; b < blocks && !err; b++) {
 		for (u32 k = 0; k < n_kinds && !err; k++)
-			if ((u32)kinds[k].id >= first && (u32)kinds[k].id <= last && kinds[k].id != FMT_INDEX)
+			if ((u32)kinds[k].id >= first && (u32)kinds[k].id <= last && kinds[k].id < FMT_INDEX)
 				err = put_kind(w, &kinds[k], n, b % 3);
 		if (!err)
 			err = fmt_writer_flush(w);

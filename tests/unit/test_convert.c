@@ -771,6 +771,7 @@ static void the_disk_is_full(void **state)
 		err = convert_record(&s.cv, &e.h, sizeof(e));
 	assert_int_equal(err, -EBADF);
 	assert_int_equal(convert_record(&s.cv, &e.h, sizeof(e)), -EBADF);
+	convert_release(&s.cv);
 	catalog_free(s.cv.cat);
 	fmt_writer_free(s.cv.w);
 }

@@ -470,6 +470,25 @@ static void a_gap_before_a_damaged_block(void **state)
 	assert_true(seen.health.closed_cleanly);
 }
 
+/* The last block before a footer that is gone does not hold: the trailer tells that there was one more. */
+static void a_damaged_block_before_a_missing_footer(void **state)
+{
+	static const int blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, -1};
+	const struct whole *c = *state;
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct raw_seen seen;
+
+	assemble(c, NULL, blocks, &file);
+	file.data[c->start[8] + FMT_BLOCK_HEADER] ^= 4;
+	raw_read(file.data, file.len, &seen);
+	expect_all_but(c, &seen, bit(8) | bit(FOOTER));
+	assert_int_equal(seen.n_damages, 2);
+	assert_int_equal(seen.health.blocks_damaged, 1);
+	assert_int_equal(seen.health.blocks_missing, 1);
+	assert_int_equal(seen.damages[1].seq, FOOTER);
+	assert_false(seen.health.closed_cleanly);
+}
+
 static void bytes_behind_the_end(void **state)
 {
 	const struct whole *c = *state;
@@ -625,6 +644,7 @@ int main(void)
 		cmocka_unit_test(a_payload_that_lost_bytes),
 		cmocka_unit_test(a_killed_recording),
 		cmocka_unit_test(a_gap_before_a_damaged_block),
+		cmocka_unit_test(a_damaged_block_before_a_missing_footer),
 		cmocka_unit_test(bytes_behind_the_end),
 		cmocka_unit_test(two_captures_in_one_file),
 		cmocka_unit_test(holes),
