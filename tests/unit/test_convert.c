@@ -218,6 +218,42 @@ static void a_switch_out(void **state)
 	close_rows(&rows);
 }
 
+static bool bring_stack(void *ctx, u64 hash)
+{
+	struct rec *s = ctx;
+
+	if (hash != 333)
+		return false;
+	put_stack(s, hash, true, 2);
+	return true;
+}
+
+/* Another cpu sent it, into a ring that is read later. */
+static void a_stack_that_comes_later(void **state)
+{
+	struct rows rows;
+	struct fmt_sample sample;
+	struct rec s;
+
+	(void)state;
+	start(&s);
+	s.cv.find_stack = bring_stack;
+	s.cv.find_ctx = &s;
+	struct wire_sample e = {.h = header(&s, WIRE_SAMPLE, s.pid), .kstack = 333};
+
+	take(&s, &e);
+	assert_int_equal(s.cv.stacks_missing, 0);
+	e = (struct wire_sample){.h = header(&s, WIRE_SAMPLE, s.pid), .kstack = 444};
+	take(&s, &e);
+	assert_int_equal(s.cv.stacks_missing, 1);
+	stop(&s, &rows);
+	row(&rows, FMT_SAMPLE, 0, &sample);
+	assert_int_equal(sample.kstack, 1);
+	row(&rows, FMT_SAMPLE, 1, &sample);
+	assert_int_equal(sample.kstack, 0);
+	fmt_reader_close(rows.r);
+}
+
 static void other_kinds(void **state)
 {
 	struct fmt_switch_in in;
@@ -779,19 +815,13 @@ static void the_disk_is_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_switch_out),
-		cmocka_unit_test(other_kinds),
-		cmocka_unit_test(a_missed_switch_in),
-		cmocka_unit_test(wakings),
-		cmocka_unit_test(stacks),
-		cmocka_unit_test(a_tid_used_again),
-		cmocka_unit_test(markers),
-		cmocka_unit_test(an_exec),
-		cmocka_unit_test(a_process_that_is_gone),
-		cmocka_unit_test(contexts),
-		cmocka_unit_test(copies),
-		cmocka_unit_test(idle_waits),
-		cmocka_unit_test(short_and_unknown_records),
+		cmocka_unit_test(a_switch_out),	    cmocka_unit_test(a_stack_that_comes_later),
+		cmocka_unit_test(other_kinds),	    cmocka_unit_test(a_missed_switch_in),
+		cmocka_unit_test(wakings),	    cmocka_unit_test(stacks),
+		cmocka_unit_test(a_tid_used_again), cmocka_unit_test(markers),
+		cmocka_unit_test(an_exec),	    cmocka_unit_test(a_process_that_is_gone),
+		cmocka_unit_test(contexts),	    cmocka_unit_test(copies),
+		cmocka_unit_test(idle_waits),	    cmocka_unit_test(short_and_unknown_records),
 		cmocka_unit_test(the_disk_is_full),
 	};
 
