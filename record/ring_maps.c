@@ -68,8 +68,8 @@ static int open_ring(struct ring_maps *m)
 }
 
 /*
- * After each update of such a map the kernel waits until no program can use the old entry, which takes some 10 ms; since 6.8 once for a batch (commit
- * 06e5c999f102). Older ones may not know batches of this map at all (before 5.19).
+ * After an update of such a map from user space the kernel waits until no program can use the old entry (maybe_wait_bpf_programs(), kernel/bpf/syscall.c), which
+ * takes some 10 ms; newer ones once for a batch. Older ones may not know batches of such maps.
  */
 static int fill_map(int map_fd, const struct ring_maps *m)
 {

@@ -19,6 +19,7 @@ import time
 import echo
 import kernel
 import stacks
+import storm
 from harness import Failed, Place, median, spread
 
 
@@ -144,6 +145,14 @@ class Bench:
         name, most = max(insns.items(), key=lambda kv: kv[1])
         return [Row("verifier: instructions of the largest BPF program", most, "", bar=50_000, beside=f"{name}, {platform.release()}")]
 
+    def storm(self):
+        """The recorder's memory when every cpu switches threads without pause."""
+        r = storm.measure(self.place, 6)
+        self.say(f"{r['rate'] / 1000:.0f} k events/s over {r['rings']} rings, lost {r['lost']}, late {r['late']}; at most {r['most']:.0%} of a ring "
+                 f"waited; {r['cpu_ns']:.0f} ns of CPU an event")
+        return [Row("recorder: memory at 200 k events/s and more", r["rss"] / (1 << 20), "MB", bar=64,
+                    beside=f"{r['rate'] / 1000:.0f} k events/s, lost {r['lost']}", doubt="" if r["rate"] >= 200_000 else "fewer events than that")]
+
     def table(self):
         """Building unwind tables: libc, and a large Rust binary."""
         if not self.table_build:
@@ -165,7 +174,7 @@ class Bench:
                 Row("map memory per row, index included", max(float(small["B/row"]), float(large["B/row"])), "bytes", bar=12)]
 
 
-NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "table"]
+NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table"]
 
 
 def arguments():
