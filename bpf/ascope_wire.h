@@ -15,7 +15,7 @@
 #define WIRE_COMM_LEN	   16
 #define WIRE_CORE_BYTES	   256 /* of a scheduler Core, for tick calibration */
 #define WIRE_MAX_TARGETS   4096
-#define WIRE_MAX_RINGS	   64	      /* cpus beyond share them */
+#define WIRE_MAX_RINGS	   32	      /* cpus beyond share them */
 #define WIRE_TARGET_WORDS  1024	      /* of the filter by tgid, */
 #define WIRE_TARGET_SHARED 0xffffffff /* and one that several targets have had a claim to */
 #define WIRE_CTX_BYTES	   96	      /* of a CONTEXT that are read: all fields lie in them */

@@ -8,7 +8,9 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 
-#define RING_MIN ((u64)256 << 10)
+#define RING_MIN                                                                                                                 \
+	((u64)1                                                                                                                  \
+	 << 20) /* 0.1 s of a cpu that is busy with nothing but switching threads; the recorder may be away for half of that */
 #define RING_MAX ((u64)1 << 30)
 
 struct ring_map {

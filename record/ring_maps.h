@@ -14,7 +14,10 @@ struct ring_plan {
 	u32 size; /* of each, bytes: a power of two */
 };
 
-/* For so many cpus, so that all rings together have `bytes` or, as sizes are powers of two, down to half of it. Both at least 1. */
+/*
+ * For so many cpus, so that all rings together have `bytes` or, as sizes are powers of two, down to half of it; or more, as no ring is smaller than 1 MiB: load is
+ * rarely spread evenly. Both at least 1.
+ */
 struct ring_plan ring_plan_for(u32 cpus, u64 bytes);
 
 struct ring_maps;
