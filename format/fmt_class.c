@@ -120,7 +120,7 @@ static void number(struct fmt_classes *k, const u64 *values, u32 n_cols, u32 row
 bool fmt_classes_find(struct fmt_classes *k, const u64 *values, u32 n_cols, u32 rows, const u16 *members, u32 n_members)
 {
 	u32 limit =
-		rows / 4 + 16 < FMT_MAX_CLASSES ? rows / 4 + 16 : FMT_MAX_CLASSES; /* more: each column by itself is cheaper */
+		rows / 2 + 16 < FMT_MAX_CLASSES ? rows / 2 + 16 : FMT_MAX_CLASSES; /* more: columns by themselves are cheaper */
 	struct class_table *t;
 
 	k->n = 0;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Measures what ascope costs and prints it beside the bars that it has set itself. Started by run.sh; doc/bench.md says how each is measured.
 
-    bench.py --ascope FILE --programs DIR [--table-build FILE] [--rounds N] [--json] [NAME...]
+    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--fixtures DIR] [--rounds N] [--json] [NAME...]
 
 Prints figures, never a verdict: the exit status is 0 whatever they are, and 1 when a measurement could not be made (which, and
 why, is said). 2: usage.
@@ -18,6 +18,7 @@ import time
 
 import echo
 import kernel
+import size
 import stacks
 import storm
 from harness import Failed, Place, median, spread
@@ -50,6 +51,7 @@ class Bench:
 
     def __init__(self, place, options):
         self.place, self.rounds, self.table_build = place, options.rounds, options.table_build
+        self.codec, self.fixtures = options.codec, options.fixtures
         self.say = lambda text: print(f"    {text}", file=sys.stderr if options.json else sys.stdout, flush=True)
 
     def need_perf(self):
@@ -174,7 +176,43 @@ class Bench:
                 Row("map memory per row, index included", max(float(small["B/row"]), float(large["B/row"])), "bytes", bar=12)]
 
 
-NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table"]
+    def size(self):
+        """Bytes an event in the file, the demo service at some 10,000 switches a second, beside perf."""
+        self.need_perf()
+        if not self.codec or not self.fixtures:
+            raise Failed("codec or the demo service was not built")
+        rows = size.measure(self.place, self.codec, self.fixtures)
+        table = []
+        for name, row in rows.items():
+            self.say(f"{name:20} {row['rate']:.0f} switches/s, {row['bytes']} bytes, {row['each']:.2f} a switch-out"
+                     + ("; " + ", ".join(f"{n} {kind} {of:.0f} B" for kind, (n, of) in row["kinds"].items()) + f", else {row['rest']:.0f} B"
+                        if "kinds" in row else f"; {row['said'][-160:]}"))
+        for name in ("ascope", "ascope --stacks=all"):
+            out, both, sample = size.figures(rows[name])
+            slow = "" if rows[name]["rate"] >= 5000 else "the load made less than 5,000 switches/s"
+            table += [Row(f"{name}: a switch-out, dictionaries and all", out, "B", bar=6, doubt=slow),
+                      Row(f"{name}: with its switch-in and waking", both, "B", bar=10, doubt=slow),
+                      Row(f"{name}: a sample", sample, "B", bar=3, beside=f"{rows[name]['kinds']['sample'][0]} samples", doubt=slow)]
+            table += [Row(f"{name}: of {peer}'s bytes a switch-out", rows[name]["each"] / rows[peer]["each"], "", bar=bar,
+                          beside=f"perf {rows[peer]['each']:.0f} B") for peer, bar in (("perf dwarf", 1 / 20), ("perf -g", 1 / 2))]
+        return table
+
+    def coding(self):
+        """What a core codes and decodes a second, of the load of `size`."""
+        if not self.codec or not self.fixtures:
+            raise Failed("codec or the demo service was not built")
+        file = size.record_only(self.place, self.fixtures)
+        table = []
+        for mode, bar in (("encode", 200), ("decode", 100)):
+            head, values = (line.split("\t") for line in size.lines_of([self.codec, mode, file, str(2 * self.rounds)]))
+            figures = dict(zip(head, values))
+            self.say(f"{mode}: " + ", ".join(f"{k} {v}" for k, v in figures.items()))
+            table.append(Row(f"{mode} and zstd, level 1: an event, of one core", 1000 / float(figures["M/s"]), "ns", bar=bar,
+                             beside=f"{figures['M/s']} million events a second"))
+        return table
+
+
+NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "size"]
 
 
 def arguments():
@@ -182,6 +220,8 @@ def arguments():
     p.add_argument("--ascope", required=True)
     p.add_argument("--programs", required=True)
     p.add_argument("--table-build")
+    p.add_argument("--codec")
+    p.add_argument("--fixtures")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--json", action="store_true")
     p.add_argument("names", nargs="*", metavar="NAME")

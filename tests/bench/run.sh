@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: what `make bench` runs: builds the load programs, measures what ascope costs, prints the figures beside their bars.
 #
-# usage: tests/bench/run.sh OUT [--json] [--rounds N] [NAME...]        names: echo echo16 cut bpf walk verifier storm table; default all
+# usage: tests/bench/run.sh OUT [--json] [--rounds N] [NAME...]        names: echo echo16 cut bpf walk verifier storm table coding size; default all
 #
 # A figure never makes it fail; a measurement that could not be made does, and is named. Needs root, BTF, cargo and, for the comparisons, perf.
 set -euo pipefail
@@ -13,6 +13,8 @@ shift
 [ "$(id -u)" = 0 ] || { echo 'bench: needs root, as recording does' >&2; exit 1; }
 [ -x "$out/ascope" ] || { echo "bench: $out/ascope is not built (make)" >&2; exit 1; }
 (cd "$here/programs" && CARGO_TARGET_DIR="$out/bench" cargo build --release --locked --quiet)
-table_build=()
-[ ! -x "$out/table_build" ] || table_build=(--table-build "$out/table_build")
-exec python3 -B "$here/bench.py" --ascope "$out/ascope" --programs "$out/bench/release" "${table_build[@]}" "$@"
+(cd "$here/../../fixtures" && CARGO_TARGET_DIR="$out/fixtures" cargo build --release --locked --quiet -p orders)
+tools=()
+[ ! -x "$out/table_build" ] || tools=(--table-build "$out/table_build")
+[ ! -x "$out/codec" ] || tools+=(--codec "$out/codec")
+exec python3 -B "$here/bench.py" --ascope "$out/ascope" --programs "$out/bench/release" --fixtures "$out/fixtures/release" "${tools[@]}" "$@"
