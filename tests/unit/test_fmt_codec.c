@@ -578,6 +578,45 @@ static void cut_and_stretched_sections(void **state)
 	fmt_rows_release(&r);
 }
 
+/* Bytes changed at random: an error or some values, never more (run it under ASan and UBSan). */
+static void changed_bytes(void **state)
+{
+	struct fmt_rows r = {.kind = fmt_kind_by_id(FMT_SWITCH_OUT)};
+	_cleanup_buf_ struct buf good = BUF_INIT, bad = BUF_INIT;
+	u32 decoded = 0, refused = 0;
+	u64 rnd = 11, sum = 0;
+
+	(void)state;
+	put_switches(&r, 300, 20, &rnd);
+	round_trip(&r, &good);
+	for (u32 round = 0; round < 20000; round++) {
+		struct fmt_arena a = {0};
+		struct fmt_section s;
+		struct fmt_cursor c;
+
+		buf_reset(&bad);
+		buf_put(&bad, good.data, good.len);
+		for (u64 i = 0; i <= round % 4; i++) {
+			u64 at = raw_random(&rnd);
+
+			bad.data[at % (at & 1 ? 120 : bad.len)] = (u8)(at >> 32); /* half of them in the directory */
+		}
+		c = cur_init(bad.data, bad.len);
+		if (fmt_section_decode(&c, &a, &s)) {
+			assert_true(c.err == -EBADMSG || c.err == -ENODATA);
+			assert_non_null(c.what);
+			refused++;
+		} else {
+			for (u32 col = 0; s.kind && col < s.kind->n_cols && s.rows; col++)
+				sum += s.cols[col][0] + s.cols[col][s.rows - 1];
+			decoded++;
+		}
+		fmt_arena_release(&a);
+	}
+	assert_true(decoded > 1000 && refused > 1000 && sum);
+	fmt_rows_release(&r);
+}
+
 /* ---- limits ---- */
 
 static void limits_of_a_section(void **state)
@@ -603,6 +642,34 @@ static void limits_of_a_section(void **state)
 	buf_reset(&p);
 	buf_put(&p, "\x02\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 13); /* size 2^64 - 1 */
 	assert_int_equal(decode(&p, 0, NULL), -EBADMSG);
+}
+
+/* As many classes as there may be, and one more; two bytes a row above 256. */
+static void limits_of_classes(void **state)
+{
+	const u32 rows = 5000;
+
+	(void)state;
+	for (u32 n = 255; n <= 4097; n = n < 257 ? n + 1 : n < 4096 ? 4096 : n + 1) {
+		_cleanup_buf_ struct buf p = BUF_INIT, classes = BUF_INIT, table = BUF_INIT;
+		struct raw_column cols[2];
+		u64 v = 0;
+
+		buf_put_uvarint(&classes, n);
+		for (u32 i = 0; i < rows; i++)
+			buf_putc(&classes, (u8)((n - 1) & 255));
+		for (u32 i = 0; i < rows && n > 256; i++)
+			buf_putc(&classes, (u8)((n - 1) >> 8));
+		buf_putc(&table, FMT_ENC_VARINT);
+		for (u32 i = 0; i < n; i++)
+			buf_put_uvarint(&table, 7 * i);
+		cols[0] = (struct raw_column){
+			.id = FMT_CLASS_COLUMN, .enc = FMT_ENC_CLASS, .data = classes.data, .size = classes.len};
+		cols[1] = (struct raw_column){.id = 2, .enc = FMT_ENC_CLASS, .data = table.data, .size = table.len};
+		raw_section(&p, FMT_SWITCH_IN, rows, cols, 2);
+		assert_int_equal(decode(&p, 1, &v), n > FMT_MAX_CLASSES ? -EBADMSG : 0);
+		assert_int_equal(v, n > FMT_MAX_CLASSES ? 0 : 7 * (n - 1));
+	}
 }
 
 static size_t arena_size(const struct fmt_arena *a)
@@ -677,7 +744,9 @@ int main(void)
 		cmocka_unit_test(absent_and_unknown_columns),
 		cmocka_unit_test(a_column_twice),
 		cmocka_unit_test(cut_and_stretched_sections),
+		cmocka_unit_test(changed_bytes),
 		cmocka_unit_test(limits_of_a_section),
+		cmocka_unit_test(limits_of_classes),
 		cmocka_unit_test(constant_columns_are_no_bomb),
 		cmocka_unit_test(memory_is_one_blocks),
 	};
