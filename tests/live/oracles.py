@@ -9,7 +9,8 @@
   conservation  per thread: time on the cpu as the kernel has it + runnable + off the cpu = wall time; rows never overlap;
                 a poll's parts are those of its rows
   perf          every switch of every thread against `perf record --switch-events` of the same run
-  hooks         polls that waited for 1 ms or more against Tokio's own before-poll and after-poll hooks (fixtures/hooks)
+  hooks         polls that waited for 1 ms or more against Tokio's own before-poll and after-poll hooks, and their voluntary
+                context switches (fixtures/hooks)
 
 No instant is this test's own: all are CLOCK_MONOTONIC, read beside the thing that is compared. Environment: ASCOPE, ASCOPE_OUT
 (where ascope and the fixtures are built; out/), ASCOPE_LOCK (a file to lock during each recording, on a shared machine).
@@ -30,7 +31,7 @@ sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/accuracy"))
 from bars import quantile  # noqa: E402
-from measure import Ascope, Failed, Fixture, locked  # noqa: E402
+from measure import Ascope, Failed, Fixture, locked, stolen  # noqa: E402
 
 US, MS = 1_000, 1_000_000
 OUT = pathlib.Path(os.environ.get("ASCOPE_OUT", ROOT / "out")).resolve()
@@ -38,6 +39,7 @@ TICK = 4 * MS  # a running thread's cpu time in /proc is up to one tick old (CON
 # The kernel counts a switch a few us before ascope and perf do, and the hypervisor may take the cpu between the two.
 EDGE = 50 * US
 LATE = 1 * MS
+STEAL_READING = 20 * MS  # two ticks of /proc/stat, in which time stolen is read before and after
 LAUNCH_TASKS = 4  # of a runtime with four workers: the first ids
 MARGIN = MS // 10  # as in score.py: how well a wait's own length is known from run delay and cpu time
 OFF = """SELECT t.tid, o.ts, o.dur, o.ts_waking, o.state, o.role, o.poll_id FROM offcpu AS o JOIN thread AS t ON t.id = o.thread_id
@@ -346,60 +348,96 @@ def hooks(ascope, folder, seconds):
 
 def hooks_of(ascope, program, folder, seconds, flavor):
     path, log = folder / "capture.ascope", folder / "polls"
+    steal = stolen()
     with locked(os.environ.get("ASCOPE_LOCK")), Fixture([program, log, str(seconds + 2), flavor], folder) as fixture:
         ascope.run("record", "-q", "-p", fixture.pid, "-o", path, "--duration", seconds)
         if fixture.process.wait(30) != 0:
             raise Failed(f"the fixture failed: {fixture.error_text()}")
+    steal = stolen() - steal
     capture = Capture(ascope, path)
     if capture.tick_from is None:
         return ["the tick was not proven"], []
-    wrong, compared, errors = [], 0, []
-    rows = {}
-    for row in capture.polls:
-        if row["off_cpu"] >= MS:
-            rows.setdefault(row["tid"], []).append(row)
-    used, in_all = set(), 0
+    judged = JudgedByHooks(capture)
     for poll in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
-        if not capture.tick_from <= poll["t0"] <= poll["t1"] <= capture.end:
-            # cut by the capture, or before ticks could be read: its rows, if any, are not asked about
-            used.update(row["id"] for row in rows.get(poll["tid"], []) if row["ts"] < poll["t1"] and poll["t0"] < row["ts"] + row["dur"])
-            continue
+        judged.add(poll)
+    return judged.outcome(flavor, steal)
+
+
+class JudgedByHooks:
+    """
+    A capture's polls against those of the hooks. The host of a virtual machine can take the cpu away, which the thread's cpu clock leaves out like a wait:
+    no witness in the machine tells the two apart by time. But a poll without a voluntary context switch waited for nothing, however long it looks off
+    the cpu; and of the others, what the hooks have more than the capture must for no thread add up to more than what was stolen while it was recorded.
+    """
+
+    def __init__(self, capture):
+        self.capture, self.rows = capture, {}
+        for row in capture.polls:
+            if row["off_cpu"]:
+                self.rows.setdefault(row["tid"], []).append(row)
+        self.used, self.errors, self.wrong = set(), [], []
+        self.beyond = {}  # tid -> [(ns, text)] of polls that the hooks saw off the cpu for longer
+        self.awake = []  # ns that polls which never slept look off the cpu
+
+    def add(self, poll):
+        around = [row for row in self.rows.get(poll["tid"], []) if row["ts"] < poll["t1"] and poll["t0"] < row["ts"] + row["dur"]]
+        self.used.update(row["id"] for row in around)
+        cut = not self.capture.tick_from <= poll["t0"] <= poll["t1"] <= self.capture.end - 2 * TICK  # by the capture, or before ticks could be read
+        if cut or any(row["state"] != "complete" for row in around):
+            return
         off = poll["t1"] - poll["t0"] - poll["cpu_ns"] - poll["run_delay_ns"]
-        mine = [row for row in rows.get(poll["tid"], []) if row["ts"] < poll["t1"] and poll["t0"] < row["ts"] + row["dur"]]
-        used.update(row["id"] for row in mine)
-        if (off < MS + MARGIN and not mine) or any(row["state"] != "complete" for row in mine) or poll["t1"] > capture.end - 2 * TICK:
-            continue  # too short to tell, or cut by the capture
-        in_all += 1
+        mine = [row for row in around if row["off_cpu"] >= MS]
         text = f"poll of task {poll['task']} at {poll['t0']} tid {poll['tid']}, {(poll['t1'] - poll['t0']) / MS:.3f} ms, {off / MS:.3f} off the cpu"
-        if len(mine) != 1:
-            wrong.append(f"{len(mine)} rows, should be 1: {text}")
-            continue
-        (row,) = mine
-        if row["task_id"] != poll["task"]:
-            wrong.append(f"task {row['task_id']}: {text}")
-        if row["ts"] < poll["t0"] - EDGE or row["ts"] + row["dur"] > poll["t1"] + EDGE:
-            wrong.append(f"a row from {row['ts']} for {row['dur'] / MS:.3f} ms reaches beyond it: {text}")
+        if not poll["sleeps"]:
+            if mine:
+                self.wrong.append(f"it never went off the cpu by itself, but has {mine}: {text}")
+            elif off >= MS:
+                self.awake.append(off)
+        elif len(mine) > 1:
+            self.wrong.append(f"{len(mine)} rows, should be 1: {text}: {mine}")
+        elif mine or off >= MS + MARGIN:  # else too short to tell
+            # what is less than a millisecond here may be a little more to the hooks
+            mine = mine or [row for row in around if row["task_id"] == poll["task"]]
+            self.compare(poll, off, max(mine, key=lambda row: row["off_cpu"], default=None), text)
+
+    def compare(self, poll, off, row, text):
+        if row and row["task_id"] != poll["task"]:
+            self.wrong.append(f"task {row['task_id']}: {text}")
+        if row and (row["ts"] < poll["t0"] - EDGE or row["ts"] + row["dur"] > poll["t1"] + EDGE):
+            self.wrong.append(f"a row from {row['ts']} for {row['dur'] / MS:.3f} ms reaches beyond it: {text}")
+        ours = row["off_cpu"] if row else 0
+        text = f"{ours / MS:.3f} ms off the cpu{'' if row else ', having no row'}: {text}"
         # the clocks are read one after the other: what the thread waited for a cpu between two of them is in run_delay_ns, but not in t0 to t1
-        errors.append(max(off - row["off_cpu"], row["off_cpu"] - off - poll["run_delay_ns"], 0))
-        compared += 1
-        if errors[-1] > MS:
-            wrong.append(f"{row['off_cpu'] / MS:.3f} ms off the cpu: {text}")
-    false = [row for of_thread in rows.values() for row in of_thread
-             if row["id"] not in used and row["task_id"] is not None and row["ts"] >= capture.tick_from]
-    if flavor == "multi_thread":
-        # In a tokio_unstable build a multi-thread Core has its park elsewhere (1.54.1: at 208, not 8), which no layout of ascope knows: parked
-        # workers look as if inside their own (launch) task. Such builds are not supported; of what Tokio did poll, each has its row.
-        false = [row for row in false if row["task_id"] > LAUNCH_TASKS]
-    wrong += [f"Tokio polled nothing then: {row}" for row in false]
-    errors.sort()
-    notes = [f"{in_all} polls of 1 ms and more off the cpu, {compared} compared; |off cpu - Tokio's|: median {quantile(errors, 0.5) / US:.0f} us, "
-             f"99 % {quantile(errors, 0.99) / US:.0f}, worst {quantile(errors, 1) / US:.0f} us; {capture.verdict}, losses {capture.losses}"]
-    if len(wrong) <= compared // 1000:  # what the host takes from a thread lies between the two clocks: one in a thousand, told all the same
-        notes += [f"{flavor}: one of {compared}: {text}" for text in wrong]
-        wrong = []
-    if compared < 100:
-        wrong.append(f"too little to compare: {compared} polls")
-    return wrong, notes
+        self.errors.append(max(off - ours, ours - off - poll["run_delay_ns"], 0))
+        if ours - off - poll["run_delay_ns"] > MS:
+            self.wrong.append(text)
+        elif off - ours > MS:
+            self.beyond.setdefault(poll["tid"], []).append((off - ours, text))
+
+    def outcome(self, flavor, steal):
+        """(what is wrong, what there is to say)"""
+        wrong, compared = self.wrong, len(self.errors)
+        false = [row for of_thread in self.rows.values() for row in of_thread
+                 if row["off_cpu"] >= MS and row["id"] not in self.used and row["task_id"] is not None and row["ts"] >= self.capture.tick_from]
+        if flavor == "multi_thread":
+            # In a tokio_unstable build a multi-thread Core has its park elsewhere (1.54.1: at 208, not 8), which no layout of ascope knows: parked
+            # workers look as if inside their own (launch) task. Such builds are not supported; of what Tokio did poll, each has its row.
+            false = [row for row in false if row["task_id"] > LAUNCH_TASKS]
+        wrong += [f"Tokio polled nothing then: {row}" for row in false]
+        self.errors.sort()
+        notes = [f"{compared} polls of 1 ms and more off the cpu; |off cpu - Tokio's|: median {quantile(self.errors, 0.5) / US:.0f} us, "
+                 f"99 % {quantile(self.errors, 0.99) / US:.0f}, worst {quantile(self.errors, 1) / US:.0f} us; {self.capture.verdict}, losses {self.capture.losses}"]
+        for tid, polls in self.beyond.items():
+            beyond = sum(length for length, _ in polls)
+            if beyond > steal + STEAL_READING:
+                wrong += [f"{beyond / MS:.1f} ms of tid {tid} are more than the host took, {steal / MS:.0f} ms: {text}" for _, text in polls]
+            else:
+                notes += [f"the host took the cpu: {text}" for _, text in polls]
+        if self.awake or steal:
+            notes.append(f"the host took {steal / MS:.0f} ms; {len(self.awake)} polls that never slept look off the cpu for {sum(self.awake) / MS:.1f} ms")
+        if compared < 100:
+            wrong.append(f"too little to compare: {compared} polls")
+        return wrong, notes
 
 
 ORACLES = {"counters": counters, "conservation": conservation, "perf": perf, "hooks": hooks}
