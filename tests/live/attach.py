@@ -17,11 +17,15 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from live import ASCOPE, RELEASE, Capture, Failure, Program, Skip, agree, check, main, record, recorder, rows_of, score, window_of  # noqa: E402
+from live import ASCOPE, RELEASE, Capture, Failure, Program, Skip, agree, await_begun, check, interrupt, main, record, record_while, recorder, rows_of, score, window_of  # noqa: E402
 
 MS = score.MS
 PERIOD = score.PERIOD
 HELD = str(RELEASE / "held")
+WORKERS = 2  # of HELD
+THREADS = 5  # of `held check` that stay: main, workers, the pool's, the file's
+ROUNDS_BETWEEN = 9  # of short blocks, between the long polls
+NANOSLEEPS = ("35", "230")  # nanosleep, clock_nanosleep on x86-64
 SECONDS = 3
 ROUNDS = int(os.environ.get("ATTACH_ROUNDS", "15"))
 # of bpf/ascope.bpf.c: whatever else uses BPF on this machine is no business of these tests
@@ -39,11 +43,10 @@ def runtimes(capture):
 
 def idle(work):
     """All workers are parked and nothing wakes them: the runtime is found all the same, and there is nothing to report."""
-    with Program(work, [HELD, "parked", str(SECONDS + 5)]) as p:
+    with Program(work, [HELD, "parked"]) as p:
         p.await_line(r"^(ready)")
         capture = record(work, p.process.pid, 1.5)
-        alone = p.process.poll() is None
-    check(alone, "the program ended")
+        check(p.process.poll() is None, "the program ended")
     check(runtimes(capture) == [("multi_thread", 2)], f"runtimes: {runtimes(capture)}")
     check(not rows_of(capture), f"rows: {rows_of(capture)}")
     verdict = capture.query("SELECT verdict, verdict_why FROM capture")[0]
@@ -52,7 +55,7 @@ def idle(work):
 
 def full_load(work):
     """Polls of 100 us on every worker."""
-    with Program(work, [str(RELEASE / "scenarios"), "cooperative", "--seconds", str(SECONDS + 2)]) as p:
+    with Program(work, [str(RELEASE / "scenarios"), "cooperative", "--seconds", "60"]) as p:
         p.await_line(r"^(ready)")
         time.sleep(0.5)
         capture = record(work, p.process.pid, SECONDS)
@@ -62,22 +65,51 @@ def full_load(work):
     check(valid == [{"tick_valid": 1}], "the tick was not proven")
 
 
+def start_held(work, how):
+    """A program whose workers are all inside their first poll."""
+    return Program(work, [HELD, how, str(ROUNDS_BETWEEN)], env={**os.environ, "ASCOPE_TRUTH": f"{work}/truth"})
+
+
+def await_held(program, how, word):
+    """Every worker is inside; a sleeper of the program is in its system call, too."""
+    program.await_line(rf"^({word})")
+    end = time.monotonic() + 10
+    while how == "sleep" and sleepers(program.process.pid) < WORKERS:
+        check(time.monotonic() < end, "the workers do not sleep")
+        time.sleep(0.01)
+
+
+def sleepers(pid):
+    """Workers that are in nanosleep."""
+    count = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        count += (task / "comm").read_text().startswith("tokio-") and (task / "syscall").read_text().split()[0] in NANOSLEEPS
+    return count
+
+
 def held(work, how):
     """Every worker is inside a long poll when recording begins, and again when it ends: the program, its truth and the capture."""
-    truth = f"{work}/truth"
-    with Program(work, [HELD, how, "3000", "1000", "6000"], env={**os.environ, "ASCOPE_TRUTH": truth}) as p:
-        p.await_line(r"^(ready)")
-        time.sleep(0.3)
-        capture = record(work, p.process.pid, 5)
+    with start_held(work, how) as p:
+        await_held(p, how, "ready")
+
+        def go_through():
+            time.sleep(0.5)
+            p.process.send_signal(signal.SIGUSR1)
+            await_held(p, how, "last")
+            time.sleep(0.5)
+
+        capture = record_while(work, p.process.pid, go_through)
+        p.process.send_signal(signal.SIGUSR1)
         p.finish()
-    check(runtimes(capture) == [("multi_thread", 2)], f"runtimes: {runtimes(capture)}")
-    line = agree(how, capture, [truth], 4)
+    check(runtimes(capture) == [("multi_thread", WORKERS)], f"runtimes: {runtimes(capture)}")
+    line = agree(how, capture, [f"{work}/truth"], 4)
     window = window_of(capture)
     rows = {state: [r for r in rows_of(capture) if r["state"] == state] for state in ("open-start", "open-end", "open-both")}
-    entries = score.read_truth(truth)
+    entries = score.read_truth(f"{work}/truth")
     first = [e for e in entries if e.function == f"{how}_first"]
     last = [e for e in entries if e.function == f"{how}_last"]
-    check(len(first) == 2 and len(last) == 2 and all(e.t0 < window[0] < e.t1 for e in first), f"the program was not in the state that is meant: {window} {first}")
+    check(len(first) == WORKERS and len(last) == WORKERS and all(e.t0 < window[0] < e.t1 for e in first),
+          f"the program was not in the state that is meant: {window} {first}")
     check(all(e.t0 < window[1] < e.t1 for e in last), f"the recording did not end in the last polls: {window} {[str(e) for e in last]}")
     compare_open(rows["open-start"], first, [(window[0], e.t1) for e in first], how)
     compare_open(rows["open-end"], last, [(e.t0, window[1]) for e in last], how)
@@ -109,10 +141,10 @@ def every_worker_spins(work):
 def longer_than_the_recording(work):
     """Polls that began before and end after: a wait is reported as such; of a computation the tick cannot be proven, and the verdict says so."""
     for how in ("sleep", "spin"):
-        with Program(work, [HELD, how, "6000", "0", "0"]) as p:
-            p.await_line(r"^(ready)")
-            capture = record(work, p.process.pid, 1.5)
-        check(runtimes(capture) == [("multi_thread", 2)], f"{how}: runtimes: {runtimes(capture)}")
+        with start_held(work, how) as p:
+            await_held(p, how, "ready")
+            capture = record_while(work, p.process.pid, lambda: time.sleep(1.5))
+        check(runtimes(capture) == [("multi_thread", WORKERS)], f"{how}: runtimes: {runtimes(capture)}")
         rows = rows_of(capture)
         why = capture.query("SELECT verdict, verdict_why FROM capture")[0]
         (begin, end) = window_of(capture)
@@ -123,7 +155,7 @@ def longer_than_the_recording(work):
             check(not rows, f"rows without a proven tick: {rows}")
             check(why["verdict"] == "partial" and "unclassified" in why["verdict_why"], f"verdict: {why}")
             open_rows = capture.query("SELECT state, classified, function FROM poll WHERE dur > 1000000000")
-            check(sorted(open_rows, key=str) == [{"state": "open-both", "classified": 0, "function": "held::spin_first"}] * 2, f"polls: {open_rows}")
+            check(sorted(open_rows, key=str) == [{"state": "open-both", "classified": 0, "function": "held::hold::spin_first"}] * 2, f"polls: {open_rows}")
             text = report(work)
             check("unclassified" in text and "tick not proven" in text, f"the report does not tell of them:\n{text}")
 
@@ -171,14 +203,12 @@ def recorders():
     return found
 
 
-def threads(pid):
-    """Of a program whose threads come and go: the most that are there at all times."""
-    least = None
-    for _ in range(20):
-        n = len(os.listdir(f"/proc/{pid}/task"))
-        least = n if least is None else min(least, n)
-        time.sleep(0.01)
-    return least
+def expect_threads(pid):
+    """Those that stay, and no other; of those that come and go there are moments without."""
+    end = time.monotonic() + 10
+    while (n := len(os.listdir(f"/proc/{pid}/task"))) != THREADS:
+        check(time.monotonic() < end, f"the program has {n} threads, should be {THREADS}")
+        time.sleep(0.005)
 
 
 def expect_nothing_left(before, what):
@@ -195,15 +225,12 @@ def expect_nothing_left(before, what):
 
 def expect_something_there(work, pid, before):
     """That nothing is left proves something only if it can be seen while it is there."""
-    with recorder(work, "--duration", "20", "-p", pid) as r:
-        end = time.monotonic() + 15
-        while True:
-            programs, links, maps = (now - then for now, then in zip(kernel_objects()[:3], before))
-            if len(programs) >= 8 and len(links) >= 8 and len(maps) >= len(MAPS) and recorders():
-                break
-            check(time.monotonic() < end, f"a recording is not seen: programs {programs}, links {links}, maps {maps}, processes {recorders()}")
-            time.sleep(0.05)
-        r.process.send_signal(signal.SIGINT)
+    with recorder(work, "-p", pid) as r:
+        await_begun(work, r)
+        programs, links, maps = (now - then for now, then in zip(kernel_objects()[:3], before))
+        check(len(programs) >= 8 and len(links) >= 8 and len(maps) >= len(MAPS) and recorders(),
+              f"a recording is not seen: programs {programs}, links {links}, maps {maps}, processes {recorders()}")
+        interrupt(r)
         r.finish((0, 3))
 
 
@@ -225,14 +252,21 @@ def killed_round(work, pid):
         check(run.returncode in (0, 1, 2, 3), f"info of a capture that ended abruptly: {run.returncode}: {run.stderr}")
 
 
+def await_no_recorder():
+    """A test before this one that failed has killed its recorder, which takes a moment to go."""
+    end = time.monotonic() + 10
+    while alive := recorders():
+        check(time.monotonic() < end, f"another recorder of this build runs: {alive}")
+        time.sleep(0.05)
+
+
 def rounds(work, kill):
     random.seed(7)
-    check(not recorders(), f"another recorder of this build runs: {recorders()}")
+    await_no_recorder()
     before = kernel_objects()
-    with Program(work, [HELD, "check", "3600"]) as p:
+    with Program(work, [HELD, "check"]) as p:
         p.await_line(r"^(ready)")
-        time.sleep(0.3)
-        at_first = threads(p.process.pid)
+        expect_threads(p.process.pid)
         expect_something_there(work, p.process.pid, before)
         for number in range(ROUNDS):
             if kill:
@@ -241,8 +275,7 @@ def rounds(work, kill):
                 whole_round(work, p.process.pid, number)
             check(p.process.poll() is None, f"round {number}: the program ended: {p.process.poll()}")
         expect_nothing_left(before, f"{ROUNDS} rounds")
-        at_last = threads(p.process.pid)
-        check(at_last == at_first, f"the program has {at_last} threads, had {at_first}")
+        expect_threads(p.process.pid)
         tracer = next(line for line in pathlib.Path(f"/proc/{p.process.pid}/status").read_text().splitlines() if line.startswith("TracerPid"))
         check(tracer.split()[1] == "0", tracer)
         p.process.send_signal(signal.SIGTERM)

@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
 sys.path.insert(0, str(HERE / "unwind"))
 
 # pylint: disable=wrong-import-position,unused-import
-from recording import ASCOPE, ROOT, TARGET, Capture, Failure, Program, Skip, check, recorder  # noqa: E402
+from recording import ASCOPE, ROOT, TARGET, WAIT, Capture, Failure, Program, Skip, await_begun, check, interrupt, recorder  # noqa: E402
 import score  # noqa: E402
 
 RELEASE = TARGET / "release"
@@ -40,6 +40,16 @@ def build():
 
 def record(work, pid, seconds, args=()):
     with recorder(work, "--duration", seconds, *args, "-p", pid) as r:
+        r.finish((0, 3))
+    return Capture(work)
+
+
+def record_while(work, pid, do, args=()):
+    """A recording that begins before `do` does, and ends when it has: its length is whatever that takes."""
+    with recorder(work, *args, "-p", pid) as r:
+        await_begun(work, r)
+        do()
+        interrupt(r)
         r.finish((0, 3))
     return Capture(work)
 

@@ -13,6 +13,7 @@ ASCOPE = pathlib.Path(os.environ.get("ASCOPE", ROOT / "out/ascope")).resolve()
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "out/fixtures")).resolve()
 FIXTURES = TARGET / "unwind"
 WAIT = 20  # seconds: no step takes longer unless something is wrong
+HEADER_SIZE = 64  # FMT_HEADER_SIZE of format/fmt_def.h
 
 
 class Failure(Exception):
@@ -85,7 +86,18 @@ class Program:
 
 def recorder(work, *args):
     """ascope record, into WORK/capture.ascope."""
+    pathlib.Path(work, "capture.ascope").unlink(missing_ok=True)
     return Program(work, [str(ASCOPE), "record", "--force", "-o", f"{work}/capture.ascope", *map(str, args)])
+
+
+def await_begun(work, record):
+    """Once everything is attached: the first block is written then. What was before it in the file is its header."""
+    capture = pathlib.Path(work, "capture.ascope")
+    end = time.monotonic() + WAIT
+    while not capture.exists() or capture.stat().st_size <= HEADER_SIZE:
+        check(record.process.poll() is None, f"{record.argv} ended at once: {record.err.read_text()[:2000]}")
+        check(time.monotonic() < end, f"{record.argv} did not begin within {WAIT} s")
+        time.sleep(0.01)
 
 
 def record_launched(work, *argv, args=()):
