@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-mutants check-services check-versions check-san static lint format format-check fuzz man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-long check-mutants check-record-long check-services check-versions check-san static lint format format-check fuzz man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -95,6 +95,14 @@ check-live: all ## tests against live programs only (root, BTF)
 ROUNDS ?= 200
 check-attach: all ## attach at any moment, and ROUNDS=200 times to a busy program, which goes on to be right; nothing stays behind (root, BTF)
 	@ATTACH_ROUNDS=$(ROUNDS) ASCOPE=$(abspath $(OUT))/ascope CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures tests/live/attach.py
+
+# KILLS: how often
+KILLS ?= 200
+check-record-long: all ## kill a recording KILLS=200 times, fail every call that it makes on its file, fill disks (root, BTF; 20 minutes; doc/reliability.md)
+	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
+	@KILLS=$(KILLS) tests/run.sh $(OUT) record-long
+
+check-long: check-record-long ## everything that takes too long for check
 
 check-kernels: static ## boot Debian's kernels under qemu and record there
 	@tests/run.sh $(OUT) kernels

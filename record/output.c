@@ -25,11 +25,8 @@ enum { WAIT_MS = 100, EINTR_TRIES = 8 };
 
 static int file_write(struct output *o, const void *p, size_t n)
 {
-	int err;
+	int err = fd_write_full(o->fd, p, n);
 
-	if (n > output_left(o))
-		return -EFBIG;
-	err = fd_write_full(o->fd, p, n);
 	if (err)
 		(void)!ftruncate(o->fd, (off_t)(o->base + o->written)); /* a torn block at the end is what readers skip */
 	return err;
@@ -143,6 +140,8 @@ static int sink_write(void *ctx, const void *p, size_t n)
 
 	if (!o->err && o->syncer)
 		o->err = syncer_err(o->syncer);
+	if (!o->err && n > output_left(o))
+		o->err = -EFBIG;
 	if (!o->err)
 		o->err = o->kind == OUTPUT_FILE ? file_write(o, p, n) : stream_write(o, p, n);
 	if (!o->err)

@@ -3,7 +3,7 @@
  * session.c: see session.h.
  *
  *	open output -> load programs -> targets known, runtimes looked for -> attach -> start -> snapshot of all threads
- *	  -> run: drain every DRAIN_MS, for TURN_MAX at most; every second clocks, losses, flush
+ *	  -> run: drain every DRAIN_MS, for TURN_MAX at most; flush every FLUSH_EVERY; every second clocks, losses
  *	  -> stop: no more records -> drain the rest -> kernel symbols -> totals -> footer
  *
  * Invariants:
@@ -54,6 +54,9 @@ enum { DRAIN_FAST_MS = 2 };
 #define TURN_MAX   (50 * NSEC_PER_MSEC)
 #define GIVE_UP_NS (10 * NSEC_PER_SEC) /* of a reader that takes nothing after the stop */
 enum { CHECK_RECORDS = 64 };
+/* A kill -9 costs what was not flushed: less than a second with all that comes between (a turn, the write); at first sooner, so that there is something. */
+#define FLUSH_FIRST (100 * NSEC_PER_MSEC)
+#define FLUSH_EVERY (750 * NSEC_PER_MSEC)
 
 struct session {
 	const struct session_opts *o;
@@ -78,14 +81,15 @@ struct session {
 	struct marker_places markers;
 	int timer_fd, epoll_fd;
 	struct stop stop;
-	int err;		  /* why it failed; 0 */
-	u64 start, end;		  /* CLOCK_MONOTONIC ns; 0 not yet */
-	u64 turn_ends;		  /* the drain is to pause then; UINT64_MAX: it is the last one */
-	u32 next_check;		  /* in so many records */
-	bool more;		  /* the drain was cut short: there is more in the rings */
-	u64 left_out[WIRE_KINDS]; /* records taken from the ring for which the file had no room */
-	u64 next_second;	  /* when the once-a-second work is due */
-	u64 fast_until;		  /* until then the timer ticks every DRAIN_FAST_MS */
+	int err;		     /* why it failed; 0 */
+	u64 start, end;		     /* CLOCK_MONOTONIC ns; 0 not yet */
+	u64 turn_ends;		     /* the drain is to pause then; UINT64_MAX: it is the last one */
+	u32 next_check;		     /* in so many records */
+	bool more;		     /* the rings have more that is due */
+	u64 left_out[WIRE_KINDS];    /* records taken from the ring for which the file had no room */
+	u64 next_second;	     /* when the once-a-second work is due */
+	u64 next_flush, flush_every; /* when, ns to the one after it */
+	u64 fast_until;		     /* until then the timer ticks every DRAIN_FAST_MS */
 	bool is_fast;
 	u64 next_snapshot; /* not before */
 	u32 seconds;
@@ -497,7 +501,7 @@ static int each_second(struct session *s, u64 now)
 	if (!err)
 		err = put_gap(s, stats, now);
 	if (!err)
-		err = s->seconds % SYNC_EVERY_S ? fmt_writer_flush(s->w) : fmt_writer_sync(s->w);
+		err = s->seconds % SYNC_EVERY_S ? 0 : fmt_writer_sync(s->w);
 	show_status(s, stats, now);
 	return err;
 }
@@ -507,6 +511,13 @@ static void check_alive(void *ctx, struct cat_process *p)
 {
 	if (!proc_exists(p->pid))
 		catalog_process_exit(ctx, p->pid);
+}
+
+static int flush(struct session *s, u64 now)
+{
+	s->flush_every = s->flush_every ? min_u64(2 * s->flush_every, FLUSH_EVERY) : FLUSH_FIRST;
+	s->next_flush = now + s->flush_every;
+	return fmt_writer_flush(s->w);
 }
 
 static int turn(struct session *s)
@@ -530,6 +541,8 @@ static int turn(struct session *s)
 	}
 	if (!err && now >= s->next_throttle)
 		err = watch_throttling(s, now);
+	if (!err && now >= s->next_flush)
+		err = flush(s, now);
 	if (!err && now >= s->next_second) {
 		catalog_each_process(s->cat, check_alive, s->cat);
 		err = each_second(s, now);

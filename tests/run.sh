@@ -75,6 +75,12 @@ for group in "$@"; do
 		single 'live: accuracy, in short' tests/accuracy/accuracy.py "$out" --short
 		tap layouts tests/live/layouts.sh
 		tap live tests/live/unwind/run.py
+		tap reliability tests/reliability/record_kill.py
+		tap reliability tests/reliability/record_ends.py
+		;;
+	record-long) # check-long: as the last two of live, but all of it
+		tap reliability tests/reliability/record_kill.py --kills "${KILLS:-200}"
+		tap reliability env ENDS_LONG=1 tests/reliability/record_ends.py
 		;;
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;
 	*) echo "run.sh: no group '$group'" >&2; exit 2 ;;

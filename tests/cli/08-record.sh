@@ -8,6 +8,10 @@ expect 2 "$ASCOPE" record
 has err '-p PID'
 expect 2 "$ASCOPE" record -p 1x
 expect 2 "$ASCOPE" record --stacks most -p 1
+expect 2 "$ASCOPE" record --max-size 1k -p 1
+has err 'at least 64k'
+expect 2 "$ASCOPE" record --compress 20 -p 1
+has err '1 to 19'
 expect 2 "$ASCOPE" record --
 if [ "$(id -u)" != 0 ] || [ ! -e /sys/kernel/btf/vmlinux ]; then
 	echo 'the rest needs root and BTF'
@@ -45,7 +49,18 @@ expect 1 "$ASCOPE" record -p $sleeper -d 1 -o kept.ascope
 has err 'kept.ascope exists.*--force'
 equal "$(cat kept.ascope)" precious
 ln -s kept.ascope link.ascope
-expect 1 "$ASCOPE" record -p $sleeper -d 1 -o link.ascope
+for force in '' --force; do
+	# shellcheck disable=SC2086 # none or one word
+	expect 1 "$ASCOPE" record -p $sleeper -d 1 $force -o link.ascope
+	has err 'symbolic link'
+	# shellcheck disable=SC2086
+	expect 1 "$ASCOPE" record -p $sleeper -d 1 $force -o /dev/null
+	has err 'no regular file'
+done
+# a recording that cannot begin leaves what is to be replaced as it is
+expect 1 "$ASCOPE" record --force -o kept.ascope -- ./no-such-program
+equal "$(cat kept.ascope)" precious
+equal "$(ls -d kept.ascope*)" kept.ascope
 expect 0 "$ASCOPE" record -p $sleeper -d 0.3 -f -o kept.ascope
 expect 0 "$ASCOPE" info kept.ascope
 expect 0 "$ASCOPE" record -p $sleeper -d 0.3 -o fresh.ascope
@@ -89,15 +104,25 @@ for signal in TERM INT KILL; do
 	fi
 	python3 -c 'import json; n = json.load(open("out"))[0]["n"]; assert n > 50, n'
 done
-# a full disk: what was written is kept and read, exit 3
+# --max-size: closed, and never larger
+code=0
+timeout 60 "$ASCOPE" record --stacks all -d 30 --max-size 128k -o sized.ascope -- sh -c "$(loop /bin/true)" 2>err || code=$?
+end_loop
+equal $code 0
+has err 'stopped at --max-size'
+[ "$(stat -c %s sized.ascope)" -le 131072 ] || die "$(stat -c %s sized.ascope) bytes with --max-size 128k"
+expect 0 "$ASCOPE" info sized.ascope
+has out 'closed cleanly'
+# a full disk is noticed in time: the file is closed, exit 3
 mkdir small
-mount -t tmpfs -o size=64k none small
+mount -t tmpfs -o size=256k none small
 trap 'end_loop; kill $sleeper 2>/dev/null; umount -l small 2>/dev/null; rm -rf "$work"' EXIT
 code=0
 timeout 60 "$ASCOPE" record -q --stacks all -d 30 -o small/full.ascope -- sh -c "$(loop /bin/true)" 2>err || code=$?
 end_loop
 equal $code 3
-has err 'No space left'
+has err 'the disk is full'
 cp small/full.ascope full.ascope
-expect 3 "$ASCOPE" info full.ascope
+expect 0 "$ASCOPE" info full.ascope
 has out '[1-9][0-9]* blocks intact, 0 damaged'
+has out 'recording.stopped_by +disk full'

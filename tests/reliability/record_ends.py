@@ -6,6 +6,7 @@
 
 Environment: ENDS_LONG=1  inject every fault at every call, fill 8 MiB (make check-long); else only the first of each
 """
+import fcntl
 import json
 import os
 import pathlib
@@ -18,7 +19,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "live"))
-from live import ASCOPE, RELEASE, Program, Skip, check, main  # noqa: E402
+from live import ASCOPE, Program, Skip, check, main  # noqa: E402
 
 LONG = bool(os.environ.get("ENDS_LONG"))
 K, M = 1 << 10, 1 << 20
@@ -26,15 +27,29 @@ FAST = ["--stacks", "all", "--freq", "10000"]  # fills a disk sooner
 HEADER = 64
 
 
-class Service:
-    """Keeps every cpu busy with short polls, and switches."""
+# Two processes that wake each other: switches as fast as the machine gives them, which fills a disk soonest.
+SWITCHES = """
+import os
+a, b = os.pipe(), os.pipe()
+if os.fork():
+    print("ready", flush=True)
+    while True:
+        os.write(a[1], b"x")
+        os.read(b[0], 1)
+os.close(b[0]), os.close(a[1])
+while os.read(a[0], 1):
+    os.write(b[1], b"x")
+"""
 
+
+class Service:
     def __init__(self, work):
-        self.program = Program(work, [str(RELEASE / "held"), "check", "600"])
+        self.program = Program(work, [sys.executable, "-c", SWITCHES])
 
     def __enter__(self):
         self.program.await_line(r"^(ready)")
-        return self.program.process.pid
+        pid = self.program.process.pid
+        return ",".join([str(pid), *pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()])
 
     def __exit__(self, *args):
         self.program.__exit__(*args)
@@ -174,10 +189,12 @@ class Piped:
         self.close()
 
     def read(self, seconds):
-        """What comes, for so long."""
+        """What comes, for so long since the first block."""
         os.set_blocking(self.read_fd, False)
-        end = time.monotonic() + seconds
+        end = time.monotonic() + 20 + seconds
         while time.monotonic() < end:
+            if len(self.got) > HEADER:
+                end = min(end, time.monotonic() + seconds)
             try:
                 piece = os.read(self.read_fd, 65536)
                 if not piece:
@@ -185,6 +202,10 @@ class Piped:
                 self.got += piece
             except BlockingIOError:
                 time.sleep(0.01)
+
+    def narrow(self):
+        """Soon full."""
+        fcntl.fcntl(self.read_fd, 1031, 4096)  # F_SETPIPE_SZ
 
     def close(self):
         if self.read_fd is not None:
@@ -214,7 +235,8 @@ def reader_sleeps(work):
     """Its pipe fills, then the ring; the recording ends when told to, and 10 s later without its end."""
     with Service(work) as pid, Piped(pid, *FAST) as p:
         p.read(1)
-        time.sleep(6)
+        p.narrow()
+        time.sleep(3)
         p.process.send_signal(signal.SIGINT)
         code, err, took = p.end(30)
         check(code == 3 and "did not read for 10 s" in err, f"{code}: {err}")
@@ -225,7 +247,8 @@ def reader_wakes_up(work):
     """After the stop it reads on: the file is whole, and what did not fit the ring is counted."""
     with Service(work) as pid, Piped(pid, *FAST) as p:
         p.read(1)
-        time.sleep(8)
+        p.narrow()
+        time.sleep(6)
         p.process.send_signal(signal.SIGINT)
         time.sleep(2)
         p.read(20)
@@ -239,7 +262,8 @@ def reader_wakes_up(work):
 def second_signal(work):
     with Service(work) as pid, Piped(pid, *FAST) as p:
         p.read(1)
-        time.sleep(5)
+        p.narrow()
+        time.sleep(3)
         p.process.send_signal(signal.SIGINT)
         time.sleep(0.6)
         check(p.process.poll() is None, "the first signal did not wait for the reader")

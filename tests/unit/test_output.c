@@ -18,6 +18,7 @@
 
 #include "base/fdio.h"
 #include "record/output.h"
+#include "record/syncer.h"
 
 /* Each test runs in a folder of its own. */
 struct place {
@@ -385,6 +386,49 @@ static void a_fifo(void **state)
 	(void)close(fd);
 }
 
+/* ---- syncing ---- */
+
+static void synced(void **state)
+{
+	struct output *o;
+	struct fmt_sink sink;
+
+	(void)state;
+	assert_int_equal(open_out("f", false, 0, &o), 0);
+	sink = output_sink(o);
+	assert_int_equal(put(o, 10), 0);
+	for (u32 i = 0; i < 100; i++)
+		assert_int_equal(sink.sync(sink.ctx), 0);
+	output_closing(o);
+	assert_int_equal(sink.sync(sink.ctx), 0);
+	assert_int_equal(output_err(o), 0);
+	assert_int_equal(output_close(o, true), 0);
+}
+
+/* The kernel tells of a lost write once: nothing that comes later may hide it. */
+static void an_error_of_a_sync_stays(void **state)
+{
+	struct syncer *s;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0); /* cannot be synced: EINVAL */
+	assert_int_equal(syncer_new(fds[1], &s), 0);
+	assert_int_equal(syncer_request(s), 0);
+	assert_int_equal(syncer_now(s), -EINVAL);
+	{
+		_cleanup_close_ int fd = open("f", O_WRONLY | O_CREAT, 0600);
+
+		assert_true(fd >= 0 && dup2(fd, fds[1]) >= 0); /* this one can */
+	}
+	assert_int_equal(syncer_now(s), -EINVAL);
+	assert_int_equal(syncer_request(s), -EINVAL);
+	assert_int_equal(syncer_err(s), -EINVAL);
+	assert_null(syncer_free(s));
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -401,6 +445,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_reader_that_goes_away, enter, leave),
 		cmocka_unit_test_setup_teardown(a_device, enter, leave),
 		cmocka_unit_test_setup_teardown(a_fifo, enter, leave),
+		cmocka_unit_test_setup_teardown(synced, enter, leave),
+		cmocka_unit_test_setup_teardown(an_error_of_a_sync_stays, enter, leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
