@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Each command with its k-th call failing, for every k: memory, write, fsync, rename, close, ftruncate, read. Prints TAP.
+
+    inject.py ASCOPE PRELOAD.so CAPTURE [--step N] [--only TEXT] [--calls memory,write,...]
+
+--step N: the first 40 k, then every N-th (1: every one).
+
+What must hold: the command ends by itself within 20 s; it says what is wrong and exits with 1, or, when it can do without what failed, gives the very output
+and exit code that it gives undisturbed. No temporary file stays behind. A database or output file that is there is whole: what the next, undisturbed run
+makes of it is what it would have made of none.
+"""
+import argparse
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+
+STICKY = ("ENOMEM", "ENOMEM+")
+WORDS = {
+    "memory": ("memory",),
+    "write": ("space", "error", "I/O", "input/output", "full", "interrupted"),
+}
+
+
+class Command:
+    def __init__(self, name, argv, outputs=(), keep=()):
+        self.name, self.argv, self.outputs, self.keep = name, argv, outputs, keep
+
+
+def commands(ascope):
+    """What can be run; those that this ascope does not have are left out."""
+    helps = subprocess.run([ascope, "--help"], capture_output=True, text=True, check=False).stdout
+    table = [
+        Command("info", ["info", "c.ascope"]),
+        Command("info --json", ["info", "--json", "c.ascope"]),
+        Command("dump", ["dump", "c.ascope"]),
+        Command("report", ["report", "c.ascope"], ["c.ascope.db"]),
+        Command("report --no-cache", ["report", "--no-cache", "c.ascope"]),
+        Command("report, database there", ["report", "c.ascope"], ["c.ascope.db"], ["c.ascope.db"]),
+        Command("query", ["query", "--no-cache", "c.ascope", "SELECT count(*) FROM offcpu"]),
+        Command("export folded", ["export", "--no-cache", "--format", "folded", "-o", "out", "c.ascope"], ["out"]),
+        Command("export chrome", ["export", "--no-cache", "--format", "chrome", "-o", "out", "c.ascope"], ["out"]),
+    ]
+    if "\n  check" in helps:
+        table += [Command("check", ["check", "c.ascope"]), Command("check --repair", ["check", "--repair", "out", "bad.ascope"], ["out"])]
+    return table
+
+
+class Place:
+    """A directory in which one command is run again and again."""
+
+    def __init__(self, ascope, preload, capture):
+        self.dir = tempfile.mkdtemp(prefix="inject-")
+        self.ascope, self.preload = ascope, preload
+        shutil.copy(capture, f"{self.dir}/c.ascope")
+        with open(capture, "rb") as file:
+            data = bytearray(file.read())
+        data[len(data) // 2] ^= 4
+        with open(f"{self.dir}/bad.ascope", "wb") as file:
+            file.write(data)
+        os.mkdir(f"{self.dir}/tmp")
+        self.count = f"{self.dir}/count"
+        self.env = {"PATH": "/usr/bin:/bin", "TMPDIR": f"{self.dir}/tmp", "XDG_CACHE_HOME": f"{self.dir}/tmp/cache", "HOME": f"{self.dir}/tmp",
+                    "LC_ALL": "C"}
+        self.own = set(os.listdir(self.dir)) | {"count"}
+
+    def run(self, argv, inject=None):
+        env = dict(self.env)
+        if inject:
+            with open(self.count, "wb") as file:
+                file.write(bytes(16))
+            env |= {"LD_PRELOAD": self.preload, "ASCOPE_INJECT": inject, "ASCOPE_INJECT_COUNT": self.count}
+        try:
+            done = subprocess.run([self.ascope, *argv], cwd=self.dir, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+        except subprocess.TimeoutExpired:
+            return "timeout", b"", b"", 0, 0
+        with open(self.count, "rb") as file:
+            calls, failed = struct.unpack("<QQ", file.read(16)) if inject else (0, 0)
+        return done.returncode, done.stdout, done.stderr, calls, failed
+
+    def left(self, command):
+        """Names that should not be there."""
+        names = set(os.listdir(self.dir)) - self.own - set(command.outputs)
+        return sorted(names | {f"tmp/{n}" for n in os.listdir(f"{self.dir}/tmp")})
+
+    def clear(self, command):
+        for name in command.outputs:
+            if name not in command.keep and os.path.exists(f"{self.dir}/{name}"):
+                os.unlink(f"{self.dir}/{name}")
+
+    def files(self, command):
+        return {n: open(f"{self.dir}/{n}", "rb").read() for n in command.outputs if not n.endswith(".db") and os.path.exists(f"{self.dir}/{n}")}
+
+
+def wrong(place, command, call, how, k, base, files):
+    """What is wrong with one run, or None; and whether the call was reached at all."""
+    place.clear(command)
+    code, out, err, _, failed = place.run(command.argv, f"{call} {k} {how}")
+    if code == "timeout":
+        return "does not end", True
+    if not failed:
+        return None, False
+    text = err.decode("utf-8", "replace")
+    if isinstance(code, int) and code < 0:
+        return f"killed by {signal.Signals(-code).name}: {text[-300:]}", True
+    if code == base[0]:
+        if out != base[1]:
+            return f"exit code {code}, but the output is not what it should be: {text[-200:]}", True
+        if place.files(command) != files:
+            return f"exit code {code}, but the output file is not what it should be", True
+    elif code != 1:
+        return f"exit code {code}: {text[-300:]}", True
+    elif not any(w in text.lower() for w in WORDS.get(call, WORDS["write"])) or "bug:" in text:
+        return f"the message does not name it: {text[-300:]!r}", True
+    if (left := place.left(command)):
+        return f"left behind: {' '.join(left)}", True
+    for name in command.outputs:
+        if code == 1 and name.endswith(".db") and name not in command.keep and os.path.exists(f"{place.dir}/{name}"):
+            again = place.run(command.argv)
+            if again[:2] != base:
+                return f"the database that is left gives exit code {again[0]}: {again[2][-200:]!r}", True
+        elif code == 1 and not name.endswith(".db") and place.files(command).get(name, files.get(name)) != files.get(name):
+            return f"{name} is left, and is not whole", True
+    return None, True
+
+
+def try_all(place, command, call, how, step):
+    """(runs, [what is wrong])"""
+    place.clear(command)
+    if command.keep:
+        place.run(command.argv)
+    place.clear(command)
+    first = place.run(command.argv, f"{call} 0 x")
+    base, calls, files = first[:2], first[3], place.files(command)
+    if base[0] not in (0, 3):
+        return 0, [f"undisturbed: exit code {base[0]}: {first[2][-300:]!r}"]
+    if place.left(command):
+        return 0, [f"undisturbed, it leaves {place.left(command)}"]
+    found, runs, k = [], 0, 1
+    while k <= calls + 1 and len(found) < 5:
+        what, reached = wrong(place, command, call, how, k, base, files)
+        if what:
+            found.append(f"{call} {k} of {calls} {how}: {what}")
+            for name in place.left(command):
+                path = f"{place.dir}/{name}"
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        runs += reached
+        if how == "short" and k == 1:
+            break  # from the first on is all there is
+        k += 1 if k < 40 else step
+    return runs, found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("ascope")
+    parser.add_argument("preload")
+    parser.add_argument("capture")
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--calls", default="memory,write,sync,rename,close,truncate,read")
+    args = parser.parse_args()
+    ways = [(call, how) for call in args.calls.split(",") for how in
+            (STICKY if call == "memory" else ("ENOSPC", "ENOSPC+", "EIO", "EINTR", "short") if call == "write" else ("EIO", "EINTR", "short")
+             if call == "read" else ("EIO",))]
+    number = failed = 0
+    place = Place(os.path.abspath(args.ascope), os.path.abspath(args.preload), args.capture)
+    for command in commands(place.ascope):
+        for call, how in ways:
+            if args.only and args.only not in command.name:
+                continue
+            runs, found = try_all(place, command, call, how, args.step)
+            number += 1
+            failed += bool(found)
+            print(f"{'not ok' if found else 'ok'} {number} - {command.name}: {call} fails, {how}: {runs} runs", flush=True)
+            for line in found:
+                print(f"# {line}")
+    shutil.rmtree(place.dir)
+    print(f"1..{number}")
+    return 1 if failed or not number else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
