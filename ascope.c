@@ -67,6 +67,10 @@ static int finish(int code)
 
 int main(int argc, char **argv)
 {
+	/* statics.sh: stdio's buffer: without memory for one of its own it would lose what is printed and not say so */
+	static char out[BUFSIZ]; /* statics.sh: has to outlive main() */
+
+	(void)setvbuf(stdout, out, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, sizeof(out));
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

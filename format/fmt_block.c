@@ -84,6 +84,33 @@ int fmt_file_header_decode(struct fmt_cursor *c, struct fmt_file_header *ret)
 	return 0;
 }
 
+bool fmt_file_header_mend(u8 bytes[FMT_HEADER_SIZE])
+{
+	enum { SUMMED = FMT_HEADER_SIZE - 8 };
+	u8 sum[8];
+	u32 differ = 0;
+
+	put_le(sum, XXH3_64bits(bytes, SUMMED), 8);
+	for (u32 i = 0; i < sizeof(sum); i++)
+		differ += sum[i] != bytes[SUMMED + i];
+	if (differ == 1) {
+		memcpy(bytes + SUMMED, sum, sizeof(sum));
+		return true;
+	}
+	for (u32 i = 0; i < SUMMED; i++) {
+		u8 was = bytes[i];
+
+		for (u32 v = 0; v < 256; v++) {
+			bytes[i] = (u8)v;
+			put_le(sum, XXH3_64bits(bytes, SUMMED), 8);
+			if (!memcmp(sum, bytes + SUMMED, sizeof(sum)))
+				return true;
+		}
+		bytes[i] = was;
+	}
+	return false;
+}
+
 /* FORMAT.md section 3 */
 void fmt_block_header_encode(const struct fmt_block_header *h, u8 out[FMT_BLOCK_HEADER])
 {

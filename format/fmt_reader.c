@@ -48,6 +48,13 @@ static int read_header(struct fmt_reader *r, struct fmt_diag *reterr)
 		return (int)n;
 	c = cur_init(bytes, (size_t)n);
 	err = fmt_file_header_decode(&c, &h);
+	if (err == -EBADMSG && n == sizeof(bytes) && fmt_file_header_mend(bytes)) {
+		struct fmt_cursor mended = cur_init(bytes, sizeof(bytes));
+
+		r->header_mended = true;
+		c = mended;
+		err = fmt_file_header_decode(&c, &h);
+	}
 	if (err) {
 		diag_set(reterr, 0, c.what);
 		return err;
@@ -111,6 +118,7 @@ void fmt_reader_rewind(struct fmt_reader *r)
 	r->ahead = (struct reader_ahead){0};
 	r->inner_budget = r->src.size;
 	r->health = (struct fmt_health){.file_size = r->src.size};
+	r->header_to_tell = r->header_mended;
 }
 
 void fmt_reader_on_damage(struct fmt_reader *r, void (*fn)(void *ctx, const struct fmt_damage *d), void *ctx)
@@ -155,6 +163,18 @@ static void tell(struct fmt_reader *r, const struct fmt_damage *d)
 	r->told_to = max_u64(r->told_to, d->end);
 	if (r->on_damage)
 		r->on_damage(r->on_damage_ctx, d);
+}
+
+/* FORMAT.md section 2: one byte of the file header was wrong; nothing is lost with it. */
+static void tell_header(struct fmt_reader *r)
+{
+	struct fmt_damage d = damage_at(0, FMT_HEADER_SIZE, "file header: one byte is wrong, and was put right");
+
+	if (!r->header_to_tell)
+		return;
+	r->header_to_tell = false;
+	r->health.bytes_skipped++;
+	tell(r, &d);
 }
 
 /* Bytes in which no block holds, and no number is missing behind them. */
@@ -697,6 +717,7 @@ int fmt_reader_next(struct fmt_reader *r, struct fmt_block *ret)
 {
 	int n = 0;
 
+	tell_header(r);
 	while (!n && (r->hole.open || !r->at_end)) {
 		if (r->hole.open)
 			n = fill_hole(r, ret);

@@ -61,7 +61,7 @@ struct fmt_health {
 	u64 blocks_recovered;	/* of damaged and missing ones: dictionary blocks whose copy was delivered: no name was lost */
 	u64 blocks_hopped;	/* not wanted: their header held, their payload was not read */
 	u64 copies, copy_bytes; /* intact copies of dictionary blocks, and their bytes in the file, headers included */
-	u64 bytes_skipped;	/* searched through for the next block */
+	u64 bytes_skipped;	/* searched through for the next block; and the byte of the file header that was put right */
 	bool closed_cleanly;	/* footer and trailer are there */
 	u64 ts_last;		/* last timestamp in an intact block */
 	struct fmt_diag first_damage; /* of the first damaged place; what is "" when there is none */

@@ -32,6 +32,7 @@ struct reader_ahead {
 struct fmt_reader {
 	struct fmt_source src;
 	u64 first_block; /* its offset */
+	bool header_mended, header_to_tell;
 	u64 off;
 	u64 next_seq;
 	bool at_end;

@@ -75,6 +75,13 @@ static struct symbolize_opts symbolize_opts_of(const struct opening *op)
 		.capture = op->o->capture, .targets = op->o->targets, .n_targets = op->o->n_targets, .libraries = op->libraries};
 }
 
+/* What every -ENOMEM of this file but make_db()'s has been said by. */
+static int no_memory(const struct opening *op)
+{
+	log_error("%s: %s", op->o->capture, strerror(ENOMEM));
+	return -ENOMEM;
+}
+
 /* ---- reuse ---- */
 
 /* 1 when the text in column `col` is s. */
@@ -267,7 +274,7 @@ static int build_at(const struct opening *op, struct fmt_reader *r, const char *
 	int err;
 
 	if (!temp || !dir)
-		return -ENOMEM;
+		return no_memory(op);
 	err = create_temp(temp);
 	if (err == -EACCES || err == -EROFS || err == -ENOENT || err == -EPERM)
 		return err == -EPERM ? -EACCES : err;
@@ -307,17 +314,17 @@ static int cache_path(const struct opening *op, char **ret)
 	}
 	buf_putc(&b, 0);
 	if (buf_err(&b))
-		return buf_err(&b);
+		return no_memory(op);
 	(void)mkdir((const char *)b.data, 0700);
 	b.len--;
 	buf_puts(&b, "/ascope");
 	dir = buf_take_str(&b);
 	if (!dir)
-		return -ENOMEM;
+		return no_memory(op);
 	(void)mkdir(dir, 0700);
 	buf_printf(&b, "%s/%s.db", dir, op->uuid);
 	*ret = buf_take_str(&b);
-	return *ret ? 0 : -ENOMEM;
+	return *ret ? 0 : no_memory(op);
 }
 
 static char *path_beside(const char *capture)
@@ -344,7 +351,7 @@ static int settle_at(struct opening *op, struct fmt_reader *r, const char *path)
 			return err;
 	}
 	op->path = strdup(path);
-	return op->path ? state == 1 : -ENOMEM;
+	return op->path ? state == 1 : no_memory(op);
 }
 
 static bool is_place_error(int err)
@@ -369,7 +376,7 @@ static int settle_default(struct opening *op, struct fmt_reader *r)
 	int err;
 
 	if (!beside)
-		return -ENOMEM;
+		return no_memory(op);
 	err = settle_at(op, r, beside);
 	if (!is_place_error(err))
 		return err;
@@ -457,7 +464,7 @@ static int open_private(struct opening *op, struct fmt_reader *r, struct capture
 	buf_printf(&b, "%s/ascope-XXXXXX", dir && *dir ? dir : "/tmp");
 	temp = buf_take_str(&b);
 	if (!temp)
-		return -ENOMEM;
+		return no_memory(op);
 	fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0) {
 		err = -errno;

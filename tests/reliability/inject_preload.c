@@ -3,7 +3,8 @@
  * inject_preload.c: LD_PRELOAD: the k-th call of one sort fails. Used by inject.py on whole commands; counts are left in a file, whatever becomes of the process.
  *
  *	ASCOPE_INJECT="CALL K HOW"	CALL: memory write sync rename close truncate read;  K: from 1, 0 none
- *					HOW: ERRNO (the k-th call only), ERRNO+ (the k-th and all after it), short (from the k-th on, a byte at a time)
+ *					HOW: ERRNO (the k-th call only), ERRNO+ (the k-th and all after it), short (from the k-th on, a byte at a time),
+ *					abort (there, for a debugger)
  *	ASCOPE_INJECT_COUNT=FILE	16 bytes: calls seen, calls failed (u64 each)
  *
  * Descriptors 0 to 2 are left alone: what a command says is what is looked at. close(2) closes before it fails, as Linux does.
@@ -33,7 +34,7 @@ static struct {
 	enum call call;
 	u64 k;
 	int err; /* 0: short */
-	bool sticky;
+	bool sticky, abort;
 	_Atomic u64 *count; /* calls, failures */
 } plan;
 
@@ -47,6 +48,8 @@ static bool must_fail(enum call call)
 	if (!plan.k || (plan.sticky ? n < plan.k : n != plan.k))
 		return false;
 	atomic_fetch_add(&plan.count[1], 1);
+	if (plan.abort)
+		abort();
 	return true;
 }
 
@@ -69,6 +72,7 @@ static __attribute__((constructor)) void read_plan(void)
 		return;
 	plan.k = k;
 	plan.sticky = strchr(how, '+') || !strcmp(how, "short");
+	plan.abort = !strcmp(how, "abort");
 	plan.err = !strncmp(how, "ENOMEM", 6)	? ENOMEM
 		   : !strncmp(how, "ENOSPC", 6) ? ENOSPC
 		   : !strncmp(how, "EINTR", 5)	? EINTR

@@ -359,9 +359,29 @@ def print_block(seq, sections, kinds, strings, out):
             out.write(json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
+def header_holds(header):
+    return header[:8] == MAGIC and checksum(header[:56]) == struct.unpack_from("<Q", header, 56)[0]
+
+
+def mended(header):
+    """The header with the one byte put right that is wrong, or None."""
+    right = struct.pack("<Q", checksum(header[:56]))
+    if sum(a != b for a, b in zip(right, header[56:])) == 1:
+        return header[:56] + right
+    for at in range(56):
+        for value in range(256):
+            other = header[:at] + bytes([value]) + header[at + 1:]
+            if struct.pack("<Q", checksum(other[:56])) == header[56:]:
+                return other
+    return None
+
+
 def read_file(data, kinds, out):
     """Prints all intact records. True when the file was closed and nothing is damaged."""
-    if len(data) < HEADER or data[:8] != MAGIC or checksum(data[:56]) != struct.unpack_from("<Q", data, 56)[0]:
+    mend = len(data) >= HEADER and not header_holds(data[:HEADER]) and mended(bytes(data[:HEADER]))
+    if mend:
+        data = mend + data[HEADER:]
+    if len(data) < HEADER or not header_holds(data[:HEADER]):
         raise ValueError("not a capture file")
     version, header_size, _, incompat = struct.unpack_from("<IIQQ", data, 8)
     if version > 0 or incompat or not HEADER <= header_size <= 65536:
@@ -369,7 +389,7 @@ def read_file(data, kinds, out):
     blocks, strings = Blocks(data, header_size, data[32:48], kinds), {}
     for seq, sections in blocks:
         print_block(seq, sections, kinds, strings, out)
-    return blocks.whole and blocks.closed
+    return blocks.whole and blocks.closed and not mend
 
 
 def main():
