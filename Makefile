@@ -203,6 +203,7 @@ $(OUT)/codec: $(OUT)/obj/tests/bench/codec.o $(OUT)/libascope.a
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 include tests/live/unwind/oracle.mk
+include tests/reliability/reliability.mk
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 

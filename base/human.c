@@ -101,13 +101,11 @@ static bool is_unsafe(u32 cp)
 	       (cp >= 0x2066 && cp <= 0x2069);
 }
 
-char *human_sanitize(const char *s)
+/* out has n + 1 bytes. */
+static void sanitize_to(const char *s, size_t n, char *out)
 {
-	size_t n = strlen(s), o = 0;
-	char *out = malloc(n + 1);
+	size_t o = 0;
 
-	if (!out)
-		return NULL;
 	for (size_t i = 0; i < n;) {
 		u32 cp;
 		size_t len = utf8_decode((const u8 *)s + i, n - i, &cp);
@@ -122,5 +120,20 @@ char *human_sanitize(const char *s)
 		i += len;
 	}
 	out[o] = '\0';
+}
+
+char *human_sanitize(const char *s)
+{
+	size_t n = strlen(s);
+	char *out = malloc(n + 1);
+
+	if (out)
+		sanitize_to(s, n, out);
 	return out;
+}
+
+const char *human_clean(struct human_clean *to, const char *s, size_t n)
+{
+	sanitize_to(s, n > HUMAN_CLEAN_MAX ? HUMAN_CLEAN_MAX : n, to->s);
+	return to->s;
 }

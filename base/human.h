@@ -16,3 +16,14 @@ struct human human_count(u64 n);     /* 182,400 */
 
 /* Copies s for a terminal: control bytes and invalid UTF-8 become '?'. Returns malloc'ed text, NULL on ENOMEM. */
 char *human_sanitize(const char *s);
+
+/* Room for the longest string of a capture, cleaned. */
+enum { HUMAN_CLEAN_MAX = 4096 };
+struct human_clean {
+	char s[HUMAN_CLEAN_MAX + 1];
+};
+
+/*
+ * The same of n bytes (the first HUMAN_CLEAN_MAX of them), NUL bytes included, which become '?', too. Needs no memory, so it cannot fail. Returns to->s.
+ */
+const char *human_clean(struct human_clean *to, const char *s, size_t n);

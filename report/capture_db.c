@@ -417,6 +417,8 @@ static int update_names(const struct opening *op, const struct capture_db *ro)
 
 	if (!err)
 		err = refine_is_needed(ro->handle, op->libraries);
+	if (err < 0)
+		log_error("cannot read the database %s: %s", op->path, strerror(-err));
 	if (err <= 0)
 		return err;
 	err = db_open_rw(op->path, &db);

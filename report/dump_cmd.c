@@ -51,10 +51,10 @@ static bool is_address(const struct fmt_column *c)
 /* In quotes; a quote or backslash inside is escaped so that the end can be seen. */
 static void print_quoted(const char *s, size_t n)
 {
-	_cleanup_free_ char *clean = capture_text_clean(s, n);
+	struct human_clean clean;
 
 	(void)putchar('"');
-	for (const char *p = clean ? clean : "?"; *p; p++) {
+	for (const char *p = human_clean(&clean, s, n); *p; p++) {
 		if (*p == '"' || *p == '\\')
 			(void)putchar('\\');
 		(void)putchar(*p);

@@ -45,14 +45,13 @@ static struct date_text date_text(const struct capture_scan *s)
 	return d;
 }
 
-/* A string of the capture, clean; the caller frees. Out of memory it is "?", which costs a name and not the report. */
-static char *clean(const struct capture_scan *s, u64 idx)
+/* A string of the capture, clean. */
+static const char *clean(const struct capture_scan *s, u64 idx, struct human_clean *to)
 {
 	size_t n;
 	const char *text = capture_strings_get(&s->strings, idx, &n);
-	char *c = capture_text_clean(text, n);
 
-	return c ? c : strdup("?");
+	return human_clean(to, text, n);
 }
 
 /* ---- text ---- */
@@ -64,10 +63,10 @@ static void print_head(const struct capture_scan *s, const char *path)
 		[VERDICT_PARTIAL] = "PARTIAL",
 		[VERDICT_UNTRUSTWORTHY] = "UNTRUSTWORTHY",
 	};
-	_cleanup_free_ char *name = human_sanitize(path);
+	struct human_clean name;
 	struct date_text date = date_text(s);
 
-	printf("%s  %s  %s events  %s%s%s\n", name ? name : "?", human_ns(capture_scan_duration(s)).s,
+	printf("%s  %s  %s events  %s%s%s\n", human_clean(&name, path, strlen(path)), human_ns(capture_scan_duration(s)).s,
 	       human_count(s->facts.events).s, human_bytes(s->health.file_size).s, *date.s ? "  recorded " : "", date.s);
 	printf("\nverdict     %s\n", upper[s->verdict.state]);
 	for (u32 i = 0; i < s->verdict.n_reasons; i++)
@@ -130,9 +129,10 @@ static void print_lost(const struct capture_scan *s)
 	if (!s->n_lost)
 		printf("  nothing\n");
 	for (size_t i = 0; i < s->n_lost; i++) {
-		_cleanup_free_ char *cause = human_sanitize(s->lost[i].cause);
+		struct human_clean cause;
 
-		printf("  %-34s %s\n", cause ? cause : "?", human_count(s->lost[i].count).s);
+		printf("  %-34s %s\n", human_clean(&cause, s->lost[i].cause, strlen(s->lost[i].cause)),
+		       human_count(s->lost[i].count).s);
 	}
 	if (s->facts.contexts)
 		printf("  %-34s %s of %s\n", "runtime contexts not readable", human_count(s->facts.contexts_unread).s,
@@ -147,16 +147,17 @@ static void print_layouts(const struct capture_scan *s)
 	for (size_t i = 0; i < s->n_layouts; i++) {
 		const struct fmt_layout *l = &s->layouts[i];
 		u64 path = 0, pid = 0, at;
-		_cleanup_free_ char *version = clean(s, l->version), *by = clean(s, l->found_by), *module = NULL;
+		struct human_clean text;
+		const char *version = clean(s, l->version, &text);
 
 		if (u64map_get(&s->modules.by_key, l->module, &at))
 			path = s->modules.entries[at].value;
 		if (u64map_get(&s->processes.by_key, l->process, &at))
 			pid = s->processes.entries[at].value;
-		module = clean(s, path);
-		printf("  tokio %s in %s (pid %llu), %llu threads; found by: %s\n",
-		       version && *version ? version : "(version unknown)", module && *module ? module : "?",
-		       (unsigned long long)pid, (unsigned long long)l->threads, by ? by : "?");
+		printf("  tokio %s in ", *version ? version : "(version unknown)");
+		printf("%s (pid %llu), %llu threads; ", *clean(s, path, &text) ? text.s : "?", (unsigned long long)pid,
+		       (unsigned long long)l->threads);
+		printf("found by: %s\n", clean(s, l->found_by, &text));
 		printf("    polls told apart by tick: multi-thread %s, current-thread %s\n", l->tick_from_mt ? "yes" : "no",
 		       l->tick_from_ct ? "yes" : "no");
 	}
@@ -167,16 +168,17 @@ static void print_facts(const struct capture_scan *s)
 	if (s->meta.n)
 		printf("\nRECORDED WITH\n");
 	for (size_t i = 0; i < s->meta.n; i++) {
-		_cleanup_free_ char *key = clean(s, s->meta.entries[i].key), *value = clean(s, s->meta.entries[i].value);
+		struct human_clean text;
 
-		printf("  %-34s %s\n", key ? key : "?", value ? value : "?");
+		printf("  %-34s ", clean(s, s->meta.entries[i].key, &text));
+		printf("%s\n", clean(s, s->meta.entries[i].value, &text));
 	}
 	if (s->totals.n)
 		printf("\nTOTALS\n");
 	for (size_t i = 0; i < s->totals.n; i++) {
-		_cleanup_free_ char *key = clean(s, s->totals.entries[i].key);
+		struct human_clean key;
 
-		printf("  %-34s %s\n", key ? key : "?", human_count(s->totals.entries[i].value).s);
+		printf("  %-34s %s\n", clean(s, s->totals.entries[i].key, &key), human_count(s->totals.entries[i].value).s);
 	}
 }
 

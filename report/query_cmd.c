@@ -164,8 +164,12 @@ static char *read_sql(const char *operand)
 	char *text;
 	int err;
 
-	if (operand && strcmp(operand, "-") != 0)
-		return strdup(operand);
+	if (operand && strcmp(operand, "-") != 0) {
+		text = strdup(operand);
+		if (!text)
+			log_error("%s", strerror(ENOMEM));
+		return text;
+	}
 	err = fd_read_all(STDIN_FILENO, &b, MAX_SQL);
 	if (err < 0) {
 		log_error("cannot read SQL from standard input: %s", strerror(-err));

@@ -87,6 +87,9 @@ class Place:
     def left(self, command):
         """Names that should not be there."""
         names = set(os.listdir(self.dir)) - self.own - set(command.outputs)
+        cache = f"{self.dir}/tmp/cache/ascope"  # where a database goes that cannot lie beside the capture
+        if os.path.isdir(cache) and all(n.endswith(".db") for n in os.listdir(cache)):
+            shutil.rmtree(f"{self.dir}/tmp/cache")
         return sorted(names | {f"tmp/{n}" for n in os.listdir(f"{self.dir}/tmp")})
 
     def clear(self, command):

@@ -237,7 +237,7 @@ def read_block(header, payload, kinds):
     c.finish()
     if sum(rows for _, rows, _ in sections) != n_rows:
         raise Damaged("rows of the sections are not those of the block")
-    return [(kind, rows) for kind, _, rows in sections if rows is not None]
+    return sections
 
 
 class Blocks:
@@ -342,7 +342,10 @@ class Blocks:
 
 def print_block(seq, sections, kinds, strings, out):
     """As `ascope dump` does: strings in place of their indices, null for index 0 and lost ones; a column named `kind` with its record's kind in front."""
-    for kind, rows in sections:
+    for kind, n, rows in sections:
+        if rows is None:  # they are counted
+            out.write(json.dumps({"block": seq, "kind": None, "kind_id": kind, "rows": n}, separators=(",", ":")) + "\n")
+            continue
         name, _, texts = kinds[kind]
         for row in rows:
             if name == "string":
