@@ -84,14 +84,44 @@ static void headers_that_do_not_hold(void **state)
 	(void)state;
 	raw_init(&c, 7);
 	for (u32 bit = 0; bit < FMT_HEADER_SIZE * 8; bit++) {
+		u8 *other = &c.file.data[(bit / 8 + 1 + bit % 63) % FMT_HEADER_SIZE];
+
 		c.file.data[bit / 8] ^= (u8)(1u << (bit % 8));
+		assert_int_equal(raw_open(c.file.data, c.file.len, &r, &diag), 0); /* one byte is put right */
+		r = fmt_reader_close(r);
+		*other ^= 0x55; /* two are not */
 		assert_int_equal(raw_open(c.file.data, c.file.len, &r, &diag), -EBADMSG);
+		*other ^= 0x55;
 		c.file.data[bit / 8] ^= (u8)(1u << (bit % 8));
 	}
 	for (u32 n = 0; n < FMT_HEADER_SIZE; n++)
 		assert_int_equal(raw_open(c.file.data, n, &r, &diag), n < 8 ? -EBADMSG : -ENODATA);
 	assert_int_equal(raw_open(c.file.data, c.file.len, &r, &diag), 0);
 	fmt_reader_close(r);
+	raw_release(&c);
+}
+
+/* Nothing is lost, but it is told, in each reading. */
+static void a_header_put_right(void **state)
+{
+	struct raw_capture c;
+	struct raw_seen seen;
+
+	(void)state;
+	raw_init(&c, 7);
+	raw_end(&c);
+	for (u32 at = 0; at < FMT_HEADER_SIZE; at += 7) {
+		c.file.data[at] ^= 0xff;
+		raw_read(c.file.data, c.file.len, &seen);
+		assert_int_equal(seen.n_blocks, 1);
+		assert_true(seen.health.closed_cleanly);
+		assert_int_equal(seen.health.bytes_skipped, 1);
+		assert_int_equal(seen.health.first_damage.off, 0);
+		assert_non_null(strstr(seen.health.first_damage.what, "file header"));
+		c.file.data[at] ^= 0xff;
+	}
+	raw_read(c.file.data, c.file.len, &seen);
+	assert_string_equal(seen.health.first_damage.what, "");
 	raw_release(&c);
 }
 
@@ -713,6 +743,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(headers_of_other_versions),
 		cmocka_unit_test(headers_that_do_not_hold),
+		cmocka_unit_test(a_header_put_right),
 		cmocka_unit_test(what_is_not_a_file),
 		cmocka_unit_test(a_longer_header),
 		cmocka_unit_test(blocks_of_other_versions),

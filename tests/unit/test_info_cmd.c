@@ -249,7 +249,8 @@ static void failures(void **state)
 	expect_failure((const char *[]){"info", "a", "b", NULL}, 2, "one capture at a time");
 	expect_failure((const char *[]){"info", "--jsno", "a", NULL}, 2, "unknown option --jsno; did you mean --json?");
 	sample_make(&s, &recipe);
-	sample_flip(&s, 9); /* inside the version: the header's checksum fails before any claim of it is believed */
+	sample_flip(&s, 9);  /* inside the version: the header's checksum fails before any claim of it is believed */
+	sample_flip(&s, 33); /* one byte alone would be put right */
 	expect_failure((const char *[]){"info", s.path, NULL}, 1, s.path);
 	sample_release(&s);
 }
