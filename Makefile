@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-long check-mutants check-record-long check-services check-versions check-san static lint format format-check fuzz man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-long check-mutants check-record-long check-services check-versions check-san static lint format format-check fuzz goldens man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -77,12 +77,12 @@ demo: ## install what is missing, build, record the demo service, print the bloc
 
 check: ## install what is missing, build, run all tests
 	@.ci/deps build check
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(ORACLE) $(OUT)/fuzz/replay $(OUT)/fuzz/replay_cfi
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(ORACLE) $(FUZZ_REPLAYS) $(RELIABILITY)
 	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
-	@tests/run.sh $(OUT) lint unit spec fuzz cli live kernels
+	@tests/run.sh $(OUT) lint unit spec golden fuzz reliability cli live kernels
 
 check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel
-	@tests/run.sh $(OUT) lint unit spec cli
+	@tests/run.sh $(OUT) lint unit spec golden cli
 
 check-unit: $(UNIT_TESTS) ## unit tests only
 	@tests/run.sh $(OUT) unit
@@ -129,6 +129,10 @@ check-services: all ## record three services from crates.io, built as their auth
 # VERSIONS: options of tests/versions/run.py, as VERSIONS='--versions 1.54.1'
 check-versions: all ## record a program built with many versions of Tokio, with symbols and stripped (root, cargo, half an hour; doc/tokio-versions.md)
 	@ASCOPE=$(abspath $(OUT))/ascope tests/versions/run.py --out $(OUT)/versions $(VERSIONS)
+
+check-long: all $(RELIABILITY) ## what takes too long for check: every bit of a capture flipped, every call of every command failing (half an hour; doc/reliability.md)
+	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined $(patsubst $(OUT)/%,$(OUT)/san/%,$(RELIABILITY))
+	@tests/run.sh $(OUT) long
 
 check-san: ## unit and command-line tests under ASan and UBSan
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined check-fast
@@ -209,41 +213,12 @@ include tests/reliability/reliability.mk
 
 # ---- fuzz ----
 
-FUZZ_SECONDS ?= 60
-FUZZ_HEADERS := $(wildcard tests/fuzz/*.h format/*.h base/*.h)
-FUZZ_LIB     := $(filter-out base/demangle.c,$(wildcard format/*.c base/*.c)) # the readers need no names
-FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O1 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
-
-FUZZ_READER  := tests/fuzz/fuzz_reader.c
-FUZZ_CFI     := tests/fuzz/fuzz_cfi.c $(wildcard record/cfi*.c) record/elf_view.c record/unwind_extra.c record/unwind_module.c
-FUZZ_CFI_SEEDS := tests/fuzz/fuzz_cfi_seeds.c tests/unit/cfi_section.c tests/unit/elf_image.c
-FUZZ_HEADERS += $(wildcard record/cfi*.h record/elf_view.h record/unwind_*.h bpf/unwind_rows.h tests/unit/cfi_section.h tests/unit/elf_image.h)
-
-$(OUT)/fuzz/replay: $(FUZZ_READER) tests/fuzz/fuzz_seeds.c tests/fuzz/fuzz_replay.c $(FUZZ_LIB) $(FUZZ_HEADERS)
-	$(call msg,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lzstd -lxxhash
-
-$(OUT)/fuzz/replay_cfi: $(FUZZ_CFI) $(FUZZ_CFI_SEEDS) tests/fuzz/fuzz_replay.c $(FUZZ_LIB) $(FUZZ_HEADERS)
-	$(call msg,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lzstd -lxxhash
-
-$(OUT)/fuzz/reader: $(FUZZ_READER) $(FUZZ_LIB) $(FUZZ_HEADERS)
-	$(call msg,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lzstd -lxxhash
-
-$(OUT)/fuzz/cfi: $(FUZZ_CFI) $(FUZZ_LIB) $(FUZZ_HEADERS)
-	$(call msg,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lzstd -lxxhash
-
-fuzz: $(OUT)/fuzz/replay $(OUT)/fuzz/replay_cfi ## fuzz the capture reader and the unwind tables: replay the corpora, then search for FUZZ_SECONDS=60 each where clang has libFuzzer
-	$(Q)$(OUT)/fuzz/replay -n 200 tests/fuzz/corpus
-	$(Q)$(OUT)/fuzz/replay_cfi -n 200 tests/fuzz/corpus_cfi
-	$(Q)mkdir -p $(OUT)/fuzz/found $(OUT)/fuzz/found_cfi; if $(MAKE) --no-print-directory $(OUT)/fuzz/reader $(OUT)/fuzz/cfi 2>$(OUT)/fuzz/reader.log; then \
-	  $(OUT)/fuzz/reader -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=20 -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz/found tests/fuzz/corpus && \
-	  $(OUT)/fuzz/cfi -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz/found_cfi tests/fuzz/corpus_cfi; \
-	else echo 'fuzz: no libFuzzer with $(CLANG) here, the replay was all'; fi
+include tests/fuzz/fuzz.mk
 
 # ---- care ----
+
+goldens: all $(OUT)/reliability/make_golden ## make the golden captures anew that are made by program, and what is expected of all; only while the format's version is 0 (RECORD_GOLDENS=1: record the others, too; root)
+	@tests/golden/make.sh $(OUT) $(RECORD_GOLDENS)
 
 captures: all ## record fixtures/captures again (root, BTF); needed only when format version 0 changes
 	@KEEP_CAPTURE=1 fixtures/demo.sh $(OUT)
@@ -253,7 +228,7 @@ lint: ## layering, bans, headers, man pages, shell scripts, formatting
 	@tests/run.sh $(OUT) lint
 	@$(MAKE) --no-print-directory format-check
 
-C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/live/unwind/*.[ch] tests/services/*.c fixtures/c/*.c)
+C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/reliability/*.[ch] tests/golden/*.c tests/live/unwind/*.[ch] tests/services/*.c fixtures/c/*.c)
 
 format: ## run clang-format on all C
 	@clang-format -i $(C_FILES)

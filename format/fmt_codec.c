@@ -281,7 +281,9 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 
 /* ---- decode ---- */
 
+#ifndef ARENA_CHUNK /* a fuzzer's is smaller: to get and clear it would be most of its time */
 #define ARENA_CHUNK ((size_t)1 << 20)
+#endif
 
 static size_t chunk_size(const u8 *chunk)
 {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: runs groups of tests and ends with 'N passed, N failed, N skipped'.
 #
-# usage: tests/run.sh OUT GROUP...        groups: lint unit spec fuzz cli live kernels
+# usage: tests/run.sh OUT GROUP...        groups: lint unit spec golden fuzz reliability long cli live kernels
 #
 # Every test is one line: 'ok NAME', 'not ok NAME' (its output follows), 'ok NAME # SKIP reason'. The exit status is 1 when one failed or none ran.
 set -u
@@ -57,10 +57,18 @@ for group in "$@"; do
 	case $group in
 	lint) for t in tests/lint/*.sh; do single "lint: $(basename "$t" .sh)" "$t"; done ;;
 	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
-	spec) tap spec python3 -B tests/spec/compare.py "$out/ascope" format/FORMAT.md fixtures/captures/*.ascope ;;
-	fuzz)
-		single 'fuzz: replay of the corpus' "$out/fuzz/replay" tests/fuzz/corpus
-		single 'fuzz: replay of the CFI corpus' "$out/fuzz/replay_cfi" tests/fuzz/corpus_cfi
+	spec) tap spec python3 -B tests/spec/compare.py "$out/ascope" format/FORMAT.md fixtures/captures/*.ascope fixtures/captures/good/*.ascope ;;
+	golden) tap golden python3 -B tests/golden/goldens.py "$out/ascope" format/FORMAT.md fixtures/captures ;;
+	fuzz) for t in "$out"/fuzz/replay_*; do single "fuzz: replay of the corpus of ${t##*_}" "$t" "tests/fuzz/corpus_${t##*_}"; done ;;
+	reliability)
+		tap damage "$out/reliability/damage" --every 37
+		tap inject "$out/reliability/inject_malloc"
+		tap inject python3 -B tests/reliability/inject.py "$out/ascope" "$out/reliability/inject.so" fixtures/captures/good/every-kind.ascope --step 1009
+		;;
+	long) # check-long: as reliability, but all of it, and under ASan and UBSan what can be
+		tap damage "$out/san/reliability/damage"
+		tap inject "$out/san/reliability/inject_malloc"
+		tap inject python3 -B tests/reliability/inject.py "$out/ascope" "$out/reliability/inject.so" fixtures/captures/good/every-kind.ascope
 		;;
 	cli) for t in tests/cli/*.sh; do single "cli: $(basename "$t" .sh)" "$t"; done ;;
 	live)

@@ -35,12 +35,20 @@ static u64 sum_section(const struct fmt_section *s)
 	u64 row[FMT_MAX_COLUMNS];
 	u64 sum = s->encoded_size;
 
-	for (u32 i = 0; s->kind && i < s->rows; i++) {
-		fmt_section_row(s, i, row);
-		for (u32 c = 0; c < s->kind->n_cols; c++)
-			sum += row[c];
-		for (u32 k = s->payload_off ? s->payload_off[i] : 0; s->payload_off && k < s->payload_off[i + 1]; k++)
-			sum += s->kind->payload == FMT_PAYLOAD_LIST ? s->list[k] : s->bytes[k];
+	if (!s->kind || !s->rows)
+		return sum;
+	fmt_section_row(s, s->rows - 1, row);
+	for (u32 c = 0; c < s->kind->n_cols; c++) {
+		MUST(row[c] == s->cols[c][s->rows - 1]);
+		sum = sum * 3 + XXH3_64bits(s->cols[c], s->rows * sizeof(u64)); /* not instrumented, so it is quick */
+	}
+	if (s->payload_off) {
+		MUST(!s->payload_off[0]);
+		for (u32 i = 0; i < s->rows; i++)
+			MUST(s->payload_off[i] <= s->payload_off[i + 1]);
+		sum += s->list	  ? XXH3_64bits(s->list, s->payload_off[s->rows] * sizeof(u64))
+		       : s->bytes ? XXH3_64bits(s->bytes, s->payload_off[s->rows])
+				  : 0;
 	}
 	return sum;
 }
@@ -89,11 +97,54 @@ static u64 sum_capture(struct fmt_reader *r, size_t size)
 	return sum * 7 + h->blocks_damaged + h->blocks_missing + h->bytes_skipped;
 }
 
+/* Damages are told in the order of the file, and lie in it. */
+struct told {
+	u64 off, n, size;
+};
+
+static void note_damage(void *ctx, const struct fmt_damage *d)
+{
+	struct told *t = ctx;
+
+	MUST(d->off >= t->off && d->end >= d->off && d->end <= t->size && d->what[0]);
+	t->off = d->off;
+	t->n++;
+}
+
+/* Only what is wanted comes, and no more is counted than there is. */
+static void read_some(struct fmt_reader *r, u64 seed, size_t size)
+{
+	struct fmt_want want = {.dictionaries = seed & 1, .events = seed & 2, .copies = seed & 4};
+	const struct fmt_health *h = fmt_reader_health(r);
+	struct fmt_block b;
+	int n;
+
+	if (seed & 8) {
+		want.from = seed >> 8 & 0xffffff;
+		want.to = want.from + (seed >> 32 & 0xffff);
+	}
+	fmt_reader_want(r, &want);
+	fmt_reader_rewind(r);
+	while ((n = fmt_reader_next(r, &b)) == 1) {
+		MUST(b.type != FMT_BLOCK_DICTIONARY || want.dictionaries);
+		MUST(b.type != FMT_BLOCK_COPY || want.copies);
+		MUST(b.type != FMT_BLOCK_EVENTS ||
+		     (want.events && (!want.to || b.ts_first <= want.to) && b.ts_last >= want.from));
+	}
+	MUST(n == 0 && h->bytes_skipped <= size && h->blocks_recovered <= h->blocks_damaged + h->blocks_missing);
+	n = fmt_reader_footer(r, &b);
+	MUST(n >= 0 && (!n || b.type == FMT_BLOCK_FOOTER));
+	MUST(!h->closed_cleanly || n == 1);
+	fmt_reader_want(r, NULL);
+	fmt_reader_rewind(r);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	_cleanup_close_ int fd = memfd_create("fuzz_reader", MFD_CLOEXEC);
 	struct fmt_diag diag = {.what = ""};
 	struct fmt_reader *r = NULL;
+	struct told told = {.size = size};
 	char path[64];
 	u64 sum;
 
@@ -103,8 +154,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		MUST(!r && diag.what[0]);
 		return 0;
 	}
+	fmt_reader_on_damage(r, note_damage, &told);
 	sum = sum_capture(r, size);
-	fmt_reader_rewind(r);
+	MUST((told.n != 0) == (fmt_reader_health(r)->first_damage.what[0] != 0));
+	fmt_reader_on_damage(r, NULL, NULL);
+	read_some(r, XXH3_64bits(data, size), size);
 	MUST(sum_capture(r, size) == sum);
 	fmt_reader_close(r);
 	return 0;
@@ -217,6 +271,45 @@ static size_t mutate_payload(u8 *data, size_t size, size_t max_size, size_t off,
 	return off + FMT_BLOCK_HEADER + packed + rest;
 }
 
+/* Types, numbers and what a copy repeats: the fields by which a reader finds its way. */
+static void mutate_header(u8 *h, u32 seed)
+{
+	switch (seed % 4) {
+	case 0:
+		put_le(h + 4, 1 + seed / 4 % 5, 2);
+		break;
+	case 1:
+		put_le(h + 8, get_le(h + 8, 8) + seed / 4 % 5 - 2, 8);
+		break;
+	case 2:
+		put_le(h + 4, FMT_BLOCK_COPY, 2);
+		put_le(h + 48, seed / 4 % 8, 8);
+		break;
+	default:
+		put_le(h + 32 + seed / 4 % 2 * 8, seed, 8);
+	}
+}
+
+/* Takes the block out, puts it once more behind itself, or makes a copy of it there. */
+static size_t mutate_order(u8 *data, size_t size, size_t max_size, size_t off, u32 seed)
+{
+	size_t n = FMT_BLOCK_HEADER + payload_at(data + off, size - off);
+
+	if (seed % 3 == 0) {
+		memmove(data + off, data + off + n, size - off - n);
+		return size - n;
+	}
+	if (size + n > max_size)
+		return size;
+	memmove(data + off + n, data + off, size - off);
+	put_le(data + off + n + 8, get_le(data + off + 8, 8) + 1, 8);
+	if (seed % 3 == 1) {
+		put_le(data + off + n + 48, get_le(data + off + 8, 8), 8);
+		put_le(data + off + n + 4, FMT_BLOCK_COPY, 2);
+	}
+	return size + n;
+}
+
 size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max_size, u32 seed)
 {
 	size_t blocks[64];
@@ -229,7 +322,11 @@ size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max_size, u32 seed)
 			blocks[n_blocks++] = off;
 		off += n ? FMT_BLOCK_HEADER + n : 1;
 	}
-	if (n_blocks && seed % 8)
+	if (n_blocks && seed % 8 == 1)
+		mutate_header(data + blocks[(seed >> 8) % n_blocks], seed >> 4);
+	else if (n_blocks && seed % 8 == 2)
+		size = mutate_order(data, size, max_size, blocks[(seed >> 8) % n_blocks], seed >> 4);
+	else if (n_blocks && seed % 8)
 		size = mutate_payload(data, size, max_size, blocks[(seed >> 8) % n_blocks], seed >> 4);
 	else
 		size = LLVMFuzzerMutate(data, size, max_size);

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# fuzz.mk: builds the fuzz targets; included by the Makefile. A target is tests/fuzz/fuzz_NAME.c with a corpus in corpus_NAME, and FUZZ_SRC_NAME, what it needs besides.
+
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := reader section roundtrip cfi
+FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/reliability/*.h format/*.h base/*.h record/cfi*.h record/elf_view.h record/unwind_*.h bpf/unwind_rows.h) \
+  tests/unit/cfi_section.h tests/unit/elf_image.h
+FUZZ_LIB     := $(filter-out base/demangle.c,$(wildcard format/*.c base/*.c)) tests/reliability/gen.c # the readers need no names
+# smaller buffers and limits: to get and clear the real ones would be most of the time
+FUZZ_SMALL   := -DARENA_CHUNK=65536 -DFMT_SOURCE_WINDOW=8192
+FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O1 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all $(FUZZ_SMALL)
+FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=16:allocator_release_to_os_interval_ms=-1
+
+FUZZ_SRC_reader := tests/fuzz/fuzz_seeds.c
+FUZZ_SRC_cfi    := $(wildcard record/cfi*.c) record/elf_view.c record/unwind_extra.c record/unwind_module.c tests/fuzz/fuzz_cfi_seeds.c tests/unit/cfi_section.c \
+  tests/unit/elf_image.c
+
+FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(OUT)/fuzz/replay_%)
+$(OUT)/fuzz/replay_reader $(OUT)/fuzz/replay_section $(OUT)/fuzz/reader $(OUT)/fuzz/section: FUZZ_SMALL += -DFMT_MAX_CELLS_LOG2=16
+
+.SECONDEXPANSION:
+# the target without libFuzzer, for any compiler
+$(FUZZ_REPLAYS): $(OUT)/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz_replay.c $$(FUZZ_SRC_$$*) $(FUZZ_LIB) $(FUZZ_HEADERS)
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lzstd -lxxhash
+
+$(FUZZ_TARGETS:%=$(OUT)/fuzz/%): $(OUT)/fuzz/%: tests/fuzz/fuzz_%.c $$(FUZZ_SRC_$$*) $(FUZZ_LIB) $(FUZZ_HEADERS)
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lzstd -lxxhash
+
+fuzz: $(FUZZ_REPLAYS) ## replay the corpora of all fuzz targets and mutations of them, then search for FUZZ_SECONDS=60 each where clang has libFuzzer (doc/reliability.md)
+	$(Q)for t in $(FUZZ_TARGETS); do $(FUZZ_ENV) $(OUT)/fuzz/replay_$$t -n 200 tests/fuzz/corpus_$$t || exit 1; done
+	$(Q)if ! $(MAKE) --no-print-directory $(FUZZ_TARGETS:%=$(OUT)/fuzz/%) 2>$(OUT)/fuzz/build.log; then \
+	  echo 'fuzz: no libFuzzer with $(CLANG) here, the replay was all'; exit 0; fi; \
+	for t in $(FUZZ_TARGETS); do mkdir -p $(OUT)/fuzz/found_$$t; echo "fuzz: $$t"; \
+	  $(FUZZ_ENV) $(OUT)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=20 -print_final_stats=1 -artifact_prefix=$(OUT)/fuzz/ \
+	  $(OUT)/fuzz/found_$$t tests/fuzz/corpus_$$t 2>$(OUT)/fuzz/$$t.log || { tail -n 40 $(OUT)/fuzz/$$t.log; exit 1; }; \
+	  grep -E 'DONE|number_of_executed_units' $(OUT)/fuzz/$$t.log; done
+
+fuzz-seeds: $(FUZZ_REPLAYS) ## write the seeds of all corpora again: when the format changes
+	$(Q)for t in $(FUZZ_TARGETS); do mkdir -p tests/fuzz/corpus_$$t && $(OUT)/fuzz/replay_$$t --seeds tests/fuzz/corpus_$$t || exit 1; done
