@@ -208,6 +208,24 @@ static void of_a_later_version(struct buf *ret)
 	*ret = h.file;
 }
 
+/* Encodings in forms that a writer has no reason to choose: FORMAT.md section 5 lets it. */
+static void by_hand(struct buf *ret)
+{
+	static const struct hand_column split[] = {{1, FMT_ENC_VARINT, "\x05\x06\x07", 3},
+						   {2, 7, "\x05\x27\x10\x68\x00", 5}, /* 5, 1000, 16 */
+						   {3, FMT_ENC_DICT, "\x02\x01\x09\x01\x00\x01", 6}};
+	static const struct hand_column plain[] = {{3, FMT_ENC_DELTA, "\x02\x02\x01", 3}, {1, FMT_ENC_DELTA, "\x06\x01\x02", 3}};
+	_cleanup_buf_ struct buf raw = BUF_INIT;
+	struct hand h;
+
+	hand_begin(&h, FMT_HEADER_SIZE, 0);
+	hand_section(&raw, FMT_CLOCK, 3, split, 3);
+	hand_section(&raw, FMT_CLOCK, 3, plain, 2); /* a kind twice, columns in any order, one left out */
+	hand_block(&h, TYPE_EVENTS, &raw, 6, 2, 5);
+	hand_end(&h);
+	*ret = h.file;
+}
+
 static void make_good(const char *dir)
 {
 	static const struct {
@@ -234,6 +252,9 @@ static void make_good(const char *dir)
 	buf_release(&file);
 	of_a_later_version(&file);
 	save(dir, "later-version", &file);
+	buf_release(&file);
+	by_hand(&file);
+	save(dir, "by-hand", &file);
 	buf_release(&file);
 }
 

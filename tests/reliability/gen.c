@@ -77,6 +77,10 @@ static u64 value_of(struct gen *g, const struct fmt_kind *kind, u32 c)
 		return g->ts += gen_random(&g->rnd) % 1000000;
 	if (kind->id == FMT_PERFMAP && !strcmp(col->name, "chunk"))
 		return gen_random(&g->rnd) % 4;
+	if (kind->id == FMT_GAP && !strcmp(col->name, "count"))
+		return gen_random(&g->rnd) % 3;
+	if (!strcmp(col->name, "ctx_status"))
+		return FMT_CTX_READ;
 	if (kind->id == FMT_STACK)
 		return !strcmp(col->name, "fp_from") ? 0 : 1;
 	return shaped(g, kind->id, c);

@@ -78,6 +78,7 @@ static void walk_block(const struct fmt_block *b, struct known *known, struct wa
 	}
 	if (ret->n < WALK_BLOCKS) {
 		ret->seq[ret->n] = b->seq;
+		ret->type[ret->n] = b->type;
 		ret->digest[ret->n] = sum;
 	}
 	ret->n++;

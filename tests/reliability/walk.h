@@ -17,6 +17,7 @@ enum { TYPE_EVENTS = 1, TYPE_FOOTER = 2, TYPE_DICTIONARY = 3, TYPE_COPY = 4 };
 struct walk {
 	u32 n;
 	u64 seq[WALK_BLOCKS];
+	u32 type[WALK_BLOCKS];
 	u64 digest[WALK_BLOCKS]; /* of type, rows, all values and payloads */
 	u64 rows;
 	u64 names;	/* digest of all dictionary entries, whatever blocks they were in */
