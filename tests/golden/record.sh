@@ -21,6 +21,7 @@ keep() {
 	"$out/ascope" info "$work/$name" >"$work/info" || { cat "$work/info"; echo "record.sh: $name is not complete: run again" >&2; exit 1; }
 	[ "$size" -le $LIMIT ] || { echo "record.sh: $name has $size bytes, more than $LIMIT" >&2; exit 1; }
 	mv "$work/$name" "$top/$name"
+	chmod 644 "$top/$name"
 	echo "$name: $size bytes"
 }
 
@@ -39,12 +40,12 @@ attached() {
 	keep "$name"
 }
 
-attached sleep.ascope 0.6 -- "$scenarios" sleep --seconds 30
-attached markers.ascope 0.6 --marker truth_enter,truth_leave -- "$scenarios" sleep --seconds 30
+attached sleep.ascope 1 -- "$scenarios" sleep --seconds 30 --pace dense
+attached markers.ascope 1 --marker marker_begin,marker_end -- "$scenarios" sleep --seconds 30 --pace dense
 attached runtimes.ascope 0.5 -- "$scenarios" runtimes --seconds 30
 attached all-stacks.ascope 0.4 --stacks all -F 99 -- "$scenarios" mutex --seconds 30
 strip -o "$work/stripped" "$scenarios"
-attached stripped.ascope 0.5 -- "$work/stripped" sleep --seconds 30
+attached stripped.ascope 1 -- "$work/stripped" sleep --seconds 30 --pace dense
 # a launch: the program is started by ascope, and ends by itself
 (cd "$work" && "$out/ascope" record -q -f -o launch.ascope -- "$scenarios" sleep --seconds 1) >/dev/null
 keep launch.ascope
