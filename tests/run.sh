@@ -59,7 +59,7 @@ for group in "$@"; do
 	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
 	spec) tap spec python3 -B tests/spec/compare.py "$out/ascope" format/FORMAT.md fixtures/captures/*.ascope fixtures/captures/good/*.ascope ;;
 	golden) tap golden python3 -B tests/golden/goldens.py "$out/ascope" format/FORMAT.md fixtures/captures ;;
-	fuzz) for t in "$out"/fuzz/replay_*; do single "fuzz: replay of the corpus of ${t##*_}" "$t" "tests/fuzz/corpus_${t##*_}"; done ;;
+	fuzz) for t in $(printf '%s\n' "$out"/fuzz/replay_* | grep -v '\.d$'); do single "fuzz: replay of the corpus of ${t##*_}" "$t" "tests/fuzz/corpus_${t##*_}"; done ;;
 	reliability)
 		tap damage "$out/reliability/damage" --every 37
 		tap inject "$out/reliability/inject_malloc"

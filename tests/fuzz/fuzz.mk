@@ -2,8 +2,9 @@
 # fuzz.mk: builds the fuzz targets; included by the Makefile. A target is tests/fuzz/fuzz_NAME.c with a corpus in corpus_NAME, and FUZZ_SRC_NAME, what it needs besides.
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := reader section roundtrip cfi
-FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/reliability/*.h format/*.h base/*.h record/cfi*.h record/elf_view.h record/unwind_*.h bpf/unwind_rows.h) \
+FUZZ_TARGETS := reader section roundtrip repair rings cfi
+FUZZ_TARGETS := $(foreach t,$(FUZZ_TARGETS),$(if $(filter repair,$(t)),$(if $(wildcard report/repair.c),$(t)),$(if $(filter rings,$(t)),$(if $(wildcard record/rings.c),$(t)),$(t))))
+FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/reliability/*.h format/*.h base/*.h record/cfi*.h record/elf_view.h record/unwind_*.h record/rings.h bpf/*.h report/*.h) \
   tests/unit/cfi_section.h tests/unit/elf_image.h
 FUZZ_LIB     := $(filter-out base/demangle.c,$(wildcard format/*.c base/*.c)) tests/reliability/gen.c # the readers need no names
 # smaller buffers and limits: to get and clear the real ones would be most of the time
@@ -11,12 +12,14 @@ FUZZ_SMALL   := -DARENA_CHUNK=65536 -DFMT_SOURCE_WINDOW=8192
 FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O1 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all $(FUZZ_SMALL)
 FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=16:allocator_release_to_os_interval_ms=-1
 
-FUZZ_SRC_reader := tests/fuzz/fuzz_seeds.c
+FUZZ_SRC_reader := tests/fuzz/fuzz_mutate.c tests/fuzz/fuzz_seeds.c
+FUZZ_SRC_repair := $(FUZZ_SRC_reader) $(wildcard report/check.c report/check_refs.c report/repair.c report/repair_facts.c) report/capture_file.c
+FUZZ_SRC_rings  := record/rings.c
 FUZZ_SRC_cfi    := $(wildcard record/cfi*.c) record/elf_view.c record/unwind_extra.c record/unwind_module.c tests/fuzz/fuzz_cfi_seeds.c tests/unit/cfi_section.c \
   tests/unit/elf_image.c
 
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(OUT)/fuzz/replay_%)
-$(OUT)/fuzz/replay_reader $(OUT)/fuzz/replay_section $(OUT)/fuzz/reader $(OUT)/fuzz/section: FUZZ_SMALL += -DFMT_MAX_CELLS_LOG2=16
+$(foreach t,reader section repair,$(OUT)/fuzz/replay_$(t) $(OUT)/fuzz/$(t)): FUZZ_SMALL += -DFMT_MAX_CELLS_LOG2=16
 
 .SECONDEXPANSION:
 # the target without libFuzzer, for any compiler

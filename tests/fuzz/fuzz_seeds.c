@@ -12,6 +12,7 @@
 #include "format/fmt_schema.h"
 #include "format/fmt_writer.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/reliability/gen.h"
 
 static const u8 uuid[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
@@ -60,6 +61,29 @@ static int put_seed(int fd, u32 first, u32 last, u32 n, u32 blocks, enum ending 
 	return err;
 }
 
+/* References that resolve, and columns of all shapes. */
+static int put_generated(const char *dir)
+{
+	for (u32 i = 0; i < 12; i++) {
+		const struct gen_plan plan = {.seed = i,
+					      .flushes = i % 4,
+					      .entries = 1 + i / 3,
+					      .events = i % 3 * 3,
+					      .dense = i == 7,
+					      .finish = i != 5 && i != 10};
+		_cleanup_close_ int fd = -1;
+		char path[4096];
+		int err;
+
+		(void)snprintf(path, sizeof(path), "%s/generated-%02u.ascope", dir, i);
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+		err = fd < 0 ? -errno : gen_capture(fd, &plan);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 int fuzz_seeds_write(const char *dir)
 {
 	static const struct {
@@ -92,5 +116,5 @@ int fuzz_seeds_write(const char *dir)
 		if (err)
 			return err;
 	}
-	return 0;
+	return put_generated(dir);
 }
