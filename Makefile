@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-kernels check-long check-mutants check-record-long check-services check-versions check-san static lint format format-check fuzz goldens man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-versions check-san static lint format format-check fuzz goldens man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -102,7 +102,7 @@ check-record-long: all ## kill a recording KILLS=200 times, fail every call that
 	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
 	@KILLS=$(KILLS) tests/run.sh $(OUT) record-long
 
-check-long: check-record-long ## everything that takes too long for check
+check-long: check-record-long check-damage-long ## everything that takes too long for check
 
 check-kernels: static ## boot Debian's kernels under qemu and record there
 	@tests/run.sh $(OUT) kernels
@@ -130,7 +130,7 @@ check-services: all ## record three services from crates.io, built as their auth
 check-versions: all ## record a program built with many versions of Tokio, with symbols and stripped (root, cargo, half an hour; doc/tokio-versions.md)
 	@ASCOPE=$(abspath $(OUT))/ascope tests/versions/run.py --out $(OUT)/versions $(VERSIONS)
 
-check-long: all $(RELIABILITY) ## what takes too long for check: every bit of a capture flipped, every call of every command failing (half an hour; doc/reliability.md)
+check-damage-long: all $(RELIABILITY) ## flip every bit of a capture, fail every call of every command (half an hour; doc/reliability.md)
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined $(patsubst $(OUT)/%,$(OUT)/san/%,$(RELIABILITY))
 	@tests/run.sh $(OUT) long
 
