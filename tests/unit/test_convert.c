@@ -251,7 +251,7 @@ static void a_stack_that_comes_later(void **state)
 	assert_int_equal(sample.kstack, 1);
 	row(&rows, FMT_SAMPLE, 1, &sample);
 	assert_int_equal(sample.kstack, 0);
-	fmt_reader_close(rows.r);
+	close_rows(&rows);
 }
 
 static void other_kinds(void **state)
