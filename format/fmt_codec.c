@@ -281,81 +281,6 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 
 /* ---- decode ---- */
 
-#ifndef ARENA_CHUNK /* a fuzzer's is smaller: to get and clear it would be most of its time */
-#define ARENA_CHUNK ((size_t)1 << 20)
-#endif
-
-static size_t chunk_size(const u8 *chunk)
-{
-	return *(const size_t *)(const void *)chunk;
-}
-
-/* Not zeroed. Big requests get a chunk of their own; the chunk's first 16 bytes hold its size. */
-static void *arena_take(struct fmt_arena *a, size_t n)
-{
-	u8 *chunk;
-
-	n = (n + 15) & ~(size_t)15;
-	while (a->cur < a->n_chunks) {
-		if (chunk_size(a->chunks[a->cur]) - a->used >= n) {
-			chunk = a->chunks[a->cur] + 16 + a->used;
-			a->used += n;
-			return chunk;
-		}
-		a->cur++;
-		a->used = 0;
-	}
-	if (a->n_chunks == a->cap_chunks) {
-		size_t cap = a->cap_chunks ? a->cap_chunks * 2 : 16;
-		u8 **chunks = reallocarray(a->chunks, cap, sizeof(*chunks));
-
-		if (!chunks)
-			return NULL;
-		a->chunks = chunks;
-		a->cap_chunks = cap;
-	}
-	chunk = malloc(16 + (n > ARENA_CHUNK ? n : ARENA_CHUNK));
-	if (!chunk)
-		return NULL;
-	*(size_t *)(void *)chunk = n > ARENA_CHUNK ? n : ARENA_CHUNK;
-	a->chunks[a->n_chunks++] = chunk;
-	a->cur = a->n_chunks - 1;
-	a->used = n;
-	return chunk + 16;
-}
-
-void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
-{
-	void *p = arena_take(a, n);
-
-	return p ? memset(p, 0, n) : NULL;
-}
-
-/* Big chunks go back: kept, blocks that grow a little each would find every one too small and leave it behind. */
-void fmt_arena_reset(struct fmt_arena *a)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < a->n_chunks; i++) {
-		if (chunk_size(a->chunks[i]) == ARENA_CHUNK)
-			a->chunks[kept++] = a->chunks[i];
-		else
-			free(a->chunks[i]);
-	}
-	a->n_chunks = kept;
-	a->cur = 0;
-	a->used = 0;
-	a->cells = 0;
-}
-
-void fmt_arena_release(struct fmt_arena *a)
-{
-	for (size_t i = 0; i < a->n_chunks; i++)
-		free(a->chunks[i]);
-	free(a->chunks);
-	*a = (struct fmt_arena){0};
-}
-
 /* FORMAT.md section 5: the data of a column is used up exactly. */
 static int used_up(struct fmt_cursor *c)
 {
@@ -379,7 +304,7 @@ struct decoder {
 /* Room for the values of column c, not zeroed. */
 static u64 *column_new(struct decoder *d)
 {
-	return arena_take(d->a, (size_t)d->s->rows * sizeof(u64));
+	return fmt_arena_take(d->a, (size_t)d->s->rows * sizeof(u64));
 }
 
 static u64 *zero_column(struct decoder *d)
@@ -393,7 +318,7 @@ static int decode_classes(struct fmt_cursor *c, struct decoder *d, u8 enc)
 {
 	if (enc != FMT_ENC_CLASS)
 		return cur_fail(c, -EBADMSG, "encoding of the class column");
-	d->class_of = arena_take(d->a, (size_t)d->s->rows * sizeof(u16) + 1);
+	d->class_of = fmt_arena_take(d->a, (size_t)d->s->rows * sizeof(u16) + 1);
 	return d->class_of ? fmt_classes_decode(c, d->s->rows, &d->n_classes, d->class_of) : -ENOMEM;
 }
 
@@ -408,7 +333,7 @@ static int decode_class(struct fmt_cursor *c, struct decoder *d, u32 column, u64
 	d->a->cells += d->n_classes;
 	if (d->a->cells > FMT_MAX_CELLS)
 		return cur_fail(c, -EBADMSG, "too many values in one block");
-	table = arena_take(d->a, (size_t)d->n_classes * sizeof(u64));
+	table = fmt_arena_take(d->a, (size_t)d->n_classes * sizeof(u64));
 	if (!table)
 		return -ENOMEM;
 	err = fmt_numbers_decode(c, enc, d->n_classes, table);
@@ -427,11 +352,11 @@ static int find_groups(struct fmt_cursor *c, struct decoder *d, u64 g)
 	if (d->grouped == g)
 		return 0;
 	if (!d->sorted)
-		d->sorted = arena_take(d->a, (size_t)d->n_classes * sizeof(*d->sorted));
+		d->sorted = fmt_arena_take(d->a, (size_t)d->n_classes * sizeof(*d->sorted));
 	if (!d->group_of)
-		d->group_of = arena_take(d->a, (size_t)d->n_classes * sizeof(*d->group_of));
+		d->group_of = fmt_arena_take(d->a, (size_t)d->n_classes * sizeof(*d->group_of));
 	if (!d->last)
-		d->last = arena_take(d->a, (size_t)d->n_classes * sizeof(*d->last));
+		d->last = fmt_arena_take(d->a, (size_t)d->n_classes * sizeof(*d->last));
 	if (!d->sorted || !d->group_of || !d->last)
 		return -ENOMEM;
 	for (u32 i = 0; i < d->n_classes; i++)

@@ -34,6 +34,7 @@ struct fmt_arena {
 	u64 cells;	  /* values decoded since the last reset, held below FMT_MAX_CELLS */
 };
 
+void *fmt_arena_take(struct fmt_arena *a, size_t n);  /* not zeroed, 16-aligned; NULL on ENOMEM */
 void *fmt_arena_alloc(struct fmt_arena *a, size_t n); /* zeroed, 16-aligned; NULL on ENOMEM */
 void fmt_arena_reset(struct fmt_arena *a);	      /* forget everything, keep the memory of ordinary size */
 void fmt_arena_release(struct fmt_arena *a);

@@ -207,7 +207,7 @@ class Bench:
             head, values = (line.split("\t") for line in size.lines_of([self.codec, mode, file, str(2 * self.rounds)]))
             figures = dict(zip(head, values))
             self.say(f"{mode}: " + ", ".join(f"{k} {v}" for k, v in figures.items()))
-            table.append(Row(f"{mode} and zstd, level 1: an event, of one core", 1000 / float(figures["M/s"]), "ns", bar=bar,
+            table.append(Row(f"{mode}, zstd level 1 included: an event, of one core", 1000 / float(figures["M/s"]), "ns", bar=bar,
                              beside=f"{figures['M/s']} million events a second"))
         return table
 
