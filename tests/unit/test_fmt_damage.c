@@ -384,6 +384,56 @@ static void a_block_and_its_copy_are_damaged(void **state)
 	}
 }
 
+/* Of several blocks in a row that are gone, one name is lost with its copy: the others are there, and the damage is not said to cost nothing. */
+static void some_of_a_hole_is_recovered(void **state)
+{
+	static const int blocks[] = {4, 5, 6, 7, 8, 9, -1};
+	const struct whole *c = *state;
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	u64 first_size = c->start[4] - c->start[0];
+
+	for (u32 k = 0; k <= 2; k++) { /* no copy; that of block 0; that of block 2 */
+		struct raw_seen seen;
+
+		assemble(c, NULL, blocks, &file);
+		if (k)
+			file.data[c->start[DATA_BLOCKS + k - 1] - first_size + FMT_BLOCK_HEADER + 3] ^= 1;
+		raw_read(file.data, file.len, &seen);
+		expect_all_but(c, &seen, 0xfu | (k ? bit(DATA_BLOCKS + k - 1) : 0));
+		assert_int_equal(seen.damages[0].seq, 0);
+		assert_int_equal(seen.damages[0].blocks, 4);
+		assert_false(seen.damages[0].recovered);
+		assert_int_equal(seen.n_damages, k ? 2 : 1);
+	}
+}
+
+/* A repeated block that is torn; a trailer without footer that knows of no block. */
+static void odd_ends(void **state)
+{
+	static const int blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, -1};
+	const struct whole *c = *state;
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	struct fmt_trailer t = {.blocks = 0};
+	struct raw_seen seen;
+
+	buf_put(&file, c->file.data, c->start[FOOTER]);
+	buf_put(&file, c->file.data + c->start[2], (size_t)(c->start[3] - c->start[2]) - 5);
+	raw_read(file.data, file.len, &seen);
+	expect_all_but(c, &seen, bit(FOOTER));
+	assert_int_equal(seen.health.blocks_damaged, 1);
+	assert_string_equal(seen.damages[0].what, "sequence number repeats");
+	assert_int_equal(seen.damages[0].end, file.len);
+
+	assemble(c, NULL, blocks, &file);
+	fmt_trailer_encode(&t, file.data + file.len - FMT_TRAILER_SIZE);
+	raw_read(file.data, file.len, &seen);
+	expect_all_but(c, &seen, bit(FOOTER));
+	assert_int_equal(seen.n_damages, 1);
+	assert_string_equal(seen.damages[0].what, "the footer is missing");
+	assert_int_equal(seen.damages[0].blocks, 0);
+	assert_int_equal(seen.health.blocks_missing, 0);
+}
+
 /* Bytes cut out of the middle of a payload: the block behind it, which begins too early then, is found all the same. */
 static void a_payload_that_lost_bytes(void **state)
 {
@@ -641,6 +691,8 @@ int main(void)
 		cmocka_unit_test(blocks_moved_about),
 		cmocka_unit_test(any_one_block_is_lost),
 		cmocka_unit_test(a_block_and_its_copy_are_damaged),
+		cmocka_unit_test(some_of_a_hole_is_recovered),
+		cmocka_unit_test(odd_ends),
 		cmocka_unit_test(a_payload_that_lost_bytes),
 		cmocka_unit_test(a_killed_recording),
 		cmocka_unit_test(a_gap_before_a_damaged_block),

@@ -283,10 +283,8 @@ static void a_block_that_asks_for_too_much(void **state)
 static void headers_over_a_limit(void **state)
 {
 	static const struct fmt_block_header bad[] = {
-		{.payload_size = FMT_MAX_PAYLOAD + 1},
-		{.raw_size = FMT_MAX_RAW + 1},
-		{.raw_size = UINT32_MAX},
-		{.sections = FMT_MAX_SECTIONS + 1},
+		{.payload_size = FMT_MAX_PAYLOAD + 1}, {.raw_size = FMT_MAX_RAW + 1}, {.raw_size = UINT32_MAX},
+		{.sections = FMT_MAX_SECTIONS + 1},    {.seq = UINT64_MAX},
 	};
 
 	(void)state;
@@ -311,6 +309,82 @@ static void headers_over_a_limit(void **state)
 		assert_string_equal(seen.health.first_damage.what, "block header over a limit");
 		assert_int_equal(seen.health.first_damage.off, FMT_HEADER_SIZE);
 		assert_int_equal(seen.health.bytes_skipped, FMT_BLOCK_HEADER);
+		raw_release(&c);
+	}
+}
+
+/* A copy of itself, or of what comes later, is none: as a header that does not hold. */
+static void copies_of_nothing_before_them(void **state)
+{
+	struct fmt_block_header h = {.type = FMT_BLOCK_COPY, .flags = FMT_FLAG_ZSTD, .seq = 5};
+	u8 bytes[FMT_BLOCK_HEADER];
+
+	(void)state;
+	for (h.copy_of = 0; h.copy_of < 9; h.copy_of++) {
+		struct fmt_cursor c = cur_init(bytes, sizeof(bytes));
+		struct fmt_block_header out;
+
+		fmt_block_header_encode(&h, bytes);
+		assert_int_equal(fmt_block_header_decode(&c, &out), h.copy_of < 5 ? 0 : -EBADMSG);
+		if (h.copy_of < 5)
+			assert_int_equal(out.copy_of, h.copy_of);
+	}
+	h.type = FMT_BLOCK_EVENTS; /* reserved there: written 0, ignored */
+	fmt_block_header_encode(&h, bytes);
+	for (u32 i = 48; i < 56; i++)
+		assert_int_equal(bytes[i], 0);
+}
+
+static void put_string(struct buf *payload)
+{
+	const struct raw_column cols[] = {{.id = 1, .enc = FMT_ENC_CONST, .data = "\x05", .size = 1},
+					  {.id = FMT_PAYLOAD_COLUMN, .enc = FMT_ENC_BYTES, .data = "\x02hi", .size = 3}};
+
+	raw_section(payload, FMT_STRING, 1, cols, 2);
+}
+
+static void set_payload_size(struct raw_capture *c, u32 block, u32 size)
+{
+	struct fmt_cursor cur = cur_init(c->file.data + c->start_of[block], FMT_BLOCK_HEADER);
+	struct fmt_block_header h;
+
+	assert_int_equal(fmt_block_header_decode(&cur, &h), 0);
+	h.payload_size = size;
+	fmt_block_header_encode(&h, c->file.data + c->start_of[block]);
+}
+
+/* Blocks that say they reach beyond the end of the file do not hide what is behind their header, from either search. */
+static void copies_behind_torn_blocks(void **state)
+{
+	const struct fmt_block_header dictionary = {
+		.type = FMT_BLOCK_DICTIONARY, .flags = FMT_FLAG_ZSTD, .rows = 1, .sections = 1};
+	const struct fmt_block_header copy = {
+		.type = FMT_BLOCK_COPY, .flags = FMT_FLAG_ZSTD, .seq = 2, .copy_of = 0, .rows = 1, .sections = 1};
+
+	(void)state;
+	for (u32 torn = 0; torn < 3; torn++) { /* the dictionary block; the one behind it; none, and the first is damaged */
+		_cleanup_buf_ struct buf payload = BUF_INIT, strings = BUF_INIT;
+		struct raw_capture c;
+		struct raw_seen seen;
+
+		raw_init(&c, 7);
+		put_string(&strings);
+		raw_block_as(&c, &dictionary, &strings);
+		put_switch_ins(&payload, 10);
+		raw_block(&c, &payload, 10, 1);
+		raw_block_as(&c, &copy, &strings);
+		raw_end(&c);
+		if (torn < 2)
+			set_payload_size(&c, torn, 1 << 20);
+		if (torn > 0)
+			c.file.data[c.start_of[0] + FMT_BLOCK_HEADER] ^= 1;
+		raw_read(c.file.data, c.file.len, &seen);
+		assert_int_equal(seen.health.blocks_recovered, 1);
+		assert_int_equal(seen.rows, torn == 1 ? 1 : 11);
+		assert_int_equal(seen.seq[0], 0);
+		assert_true(seen.damages[0].recovered);
+		assert_int_equal(seen.n_damages, torn == 1 ? 2 : 1);
+		assert_true(seen.health.closed_cleanly);
 		raw_release(&c);
 	}
 }
@@ -631,6 +705,20 @@ static void the_footer(void **state)
 	}
 	assert_int_equal(footer_of(&file, file.len), 1);
 	assert_int_equal(footer_of(&file, FMT_HEADER_SIZE), 0);
+	/* bytes between footer and trailer; a trailer behind a block that is no footer */
+	for (u32 i = 0; i < 2; i++) {
+		_cleanup_buf_ struct buf other = BUF_INIT;
+		u64 copy_off = row.offset;
+		u8 trailer[FMT_TRAILER_SIZE];
+
+		t.footer_off = i ? copy_off : footer_off;
+		fmt_trailer_encode(&t, trailer);
+		buf_put(&other, file.data, (size_t)(i ? footer_off : file.len - FMT_TRAILER_SIZE));
+		if (!i)
+			buf_putc(&other, 0);
+		buf_put(&other, trailer, sizeof(trailer));
+		assert_int_equal(footer_of(&other, other.len), 0);
+	}
 	/* a trailer that names a place outside, itself, the header, another block */
 	for (u32 i = 0; i < 5; i++) {
 		const u64 offs[] = {UINT64_MAX, file.len - FMT_TRAILER_SIZE, 0, FMT_HEADER_SIZE, footer_off - 1};
@@ -696,6 +784,16 @@ static void searches_are_linear(void **state)
 	assert_int_equal(fmt_reader_health(r)->file_size, 1ULL << 40);
 	fmt_reader_close(r);
 
+	/* and the rest behind the hole, beyond what 32 bits count */
+	assert_int_equal(pwrite(fd, file.data + 2000, file.len - 2000, (off_t)1 << 39), (ssize_t)file.len - 2000);
+	assert_int_equal(fmt_reader_open(path, &r, NULL), 0);
+	read_wanted(r, &g);
+	assert_true(g.events >= FLUSHES - 1);
+	assert_int_equal(g.dictionaries, FLUSHES);
+	assert_int_equal(g.footers, 1);
+	assert_true(fmt_reader_bytes_read(r) < 2 << 20);
+	fmt_reader_close(r);
+
 	buf_put(&magics, file.data, FMT_HEADER_SIZE);
 	while (magics.len < 8 << 20)
 		buf_put(&magics, "ABLK", 4);
@@ -704,6 +802,34 @@ static void searches_are_linear(void **state)
 	assert_int_equal(fmt_reader_health(r)->bytes_skipped, magics.len - FMT_HEADER_SIZE);
 	assert_true(fmt_reader_bytes_read(r) < magics.len + (1 << 20));
 	fmt_reader_close(r);
+}
+
+/* A search reads a window at a time: a block that lies across the end of one is found. */
+static void blocks_across_windows(void **state)
+{
+	const size_t window = 1 << 18; /* FMT_SOURCE_WINDOW */
+	_cleanup_buf_ struct buf file = BUF_INIT, payload = BUF_INIT;
+	struct raw_capture c;
+
+	(void)state;
+	raw_init(&c, 7);
+	put_switch_ins(&payload, 10);
+	raw_block(&c, &payload, 10, 1);
+	raw_end(&c);
+	for (size_t n = window - FMT_BLOCK_HEADER - 2; n < window + 6; n++) {
+		struct raw_seen seen;
+
+		buf_reset(&file);
+		buf_put(&file, c.file.data, FMT_HEADER_SIZE);
+		for (size_t i = 0; i < n; i++)
+			buf_putc(&file, (u8)(i * 7));
+		buf_put(&file, c.file.data + FMT_HEADER_SIZE, c.file.len - FMT_HEADER_SIZE);
+		raw_read(file.data, file.len, &seen);
+		assert_int_equal(seen.rows, 10);
+		assert_int_equal(seen.n_blocks, 2);
+		assert_int_equal(seen.damages[0].end, FMT_HEADER_SIZE + n);
+	}
+	raw_release(&c);
 }
 
 /* Headers that hold, each with a payload that is none and reaches over many of the next: the search within payloads has an end. */
@@ -750,6 +876,8 @@ int main(void)
 		cmocka_unit_test(contents_and_header_disagree),
 		cmocka_unit_test(a_block_that_asks_for_too_much),
 		cmocka_unit_test(headers_over_a_limit),
+		cmocka_unit_test(copies_of_nothing_before_them),
+		cmocka_unit_test(copies_behind_torn_blocks),
 		cmocka_unit_test(raw_sizes_that_lie),
 		cmocka_unit_test(events_in_order_of_time),
 		cmocka_unit_test(rewinding),
@@ -758,6 +886,7 @@ int main(void)
 		cmocka_unit_test(the_footer),
 		cmocka_unit_test(cut_while_it_is_read),
 		cmocka_unit_test(searches_are_linear),
+		cmocka_unit_test(blocks_across_windows),
 		cmocka_unit_test(headers_within_payloads),
 	};
 
