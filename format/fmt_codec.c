@@ -86,6 +86,7 @@ struct encoder {
 	const struct fmt_rows *r;
 	struct fmt_classes classes;
 	bool has_classes;
+	u64 members;	   /* bit c: column c goes by class, when there are classes */
 	u64 varies;	   /* bit c: not all rows agree in column c */
 	u64 *column, *tmp; /* r->rows values each */
 	u16 group_of[FMT_MAX_CLASSES];
@@ -115,6 +116,18 @@ static u64 columns_that_vary(const struct fmt_rows *r)
 	return mask;
 }
 
+/* Takes the columns out that have a value of their own in every few rows, addresses and stacks for the most part: what is left may have classes. */
+static u32 drop_wide(const struct fmt_rows *r, u16 *members, u32 n)
+{
+	u32 kept = 0;
+
+	for (u32 i = 0; i < n; i++)
+		if (fmt_numbers_distinct(r->values + members[i], r->kind->n_cols, r->rows) <=
+		    min_u64(r->rows / 16 + 4, FMT_MAX_DICT))
+			members[kept++] = members[i];
+	return kept < n ? kept : 0;
+}
+
 static struct encoder *encoder_new(const struct fmt_rows *r)
 {
 	struct encoder *e = malloc(sizeof(*e));
@@ -136,6 +149,13 @@ static struct encoder *encoder_new(const struct fmt_rows *r)
 		if (r->kind->cols[c].enc == FMT_ENC_CLASS && e->varies >> c & 1)
 			members[n++] = (u16)c;
 	e->has_classes = n > 1 && fmt_classes_find(&e->classes, r->values, r->kind->n_cols, r->rows, members, n);
+	if (n > 1 && !e->has_classes) {
+		n = drop_wide(r, members, n);
+		e->has_classes = n > 1 && fmt_classes_find(&e->classes, r->values, r->kind->n_cols, r->rows, members, n);
+	}
+	e->members = 0;
+	for (u32 i = 0; i < n; i++)
+		e->members |= 1ULL << members[i];
 	return e;
 }
 
@@ -197,11 +217,11 @@ static enum fmt_encoding encode_column(struct encoder *e, u32 c, struct buf *out
 		buf_put_uvarint(out, r->values[c]);
 		return FMT_ENC_CONST;
 	}
-	if (want == FMT_ENC_CLASS && e->has_classes) {
+	if (e->has_classes && e->members >> c & 1) {
 		encode_class(e, c, out);
 		return FMT_ENC_CLASS;
 	}
-	if (want == FMT_ENC_GROUP && e->has_classes && e->varies >> g & 1) {
+	if (want == FMT_ENC_GROUP && e->has_classes && e->members >> g & 1) {
 		encode_group(e, c, g, out);
 		return FMT_ENC_GROUP;
 	}

@@ -147,6 +147,16 @@ static int column_dict_index(struct column_dict *d, u64 v)
 	return (int)d->n - 1;
 }
 
+u32 fmt_numbers_distinct(const u64 *v, size_t stride, u32 n)
+{
+	struct column_dict d = {.n = 0};
+
+	for (u32 i = 0; i < n; i++)
+		if ((!i || v[i * stride] != v[(i - 1) * stride]) && column_dict_index(&d, v[i * stride]) < 0)
+			return FMT_MAX_DICT + 1;
+	return d.n;
+}
+
 /* The dictionary and then row indices, which tmp holds meanwhile; false (out unchanged) when there are too many values. */
 static bool dict_encode(const u64 *v, u32 n, u64 *tmp, struct buf *out)
 {

@@ -21,3 +21,6 @@ void fmt_split_encode(const u64 *v, u32 n, struct buf *out);
 
 /* Reads n values and all of c into ret. 0, -EBADMSG or -ENODATA (c->what says where); ret is then of no meaning. */
 int fmt_numbers_decode(struct fmt_cursor *c, u8 enc, u32 n, u64 *ret) __must_check;
+
+/* How many different values there are among v[0], v[stride], ... (n of them), counted up to FMT_MAX_DICT + 1. */
+u32 fmt_numbers_distinct(const u64 *v, size_t stride, u32 n);

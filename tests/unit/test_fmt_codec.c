@@ -394,6 +394,33 @@ static void classes_of_rows(void **state)
 	}
 }
 
+/* Stacks that are nearly all different stay out of the classes, which the other columns have all the same. */
+static void wide_columns_by_themselves(void **state)
+{
+	struct fmt_rows r = {.kind = fmt_kind_by_id(FMT_SWITCH_OUT)};
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	u64 rnd = 6;
+	u8 enc[256];
+
+	(void)state;
+	for (u32 i = 0; i < 1000; i++) {
+		u64 v = raw_random(&rnd);
+		struct fmt_switch_out row = {
+			.ts = i, .thread = v % 5, .state = v >> 8 & 1, .ustack = i + 1, .kstack = v >> 10 & 63, .tick = i};
+
+		assert_int_equal(fmt_rows_add(&r, &row, NULL, 0), 0);
+	}
+	round_trip(&r, &out);
+	encodings_of(&out, enc);
+	assert_int_equal(enc[FMT_CLASS_COLUMN], FMT_ENC_CLASS);
+	assert_int_equal(enc[2], FMT_ENC_CLASS);
+	assert_int_equal(enc[4], FMT_ENC_CLASS);
+	assert_int_equal(enc[13], FMT_ENC_GROUP);
+	assert_int_equal(enc[19], FMT_ENC_VARINT);
+	assert_int_equal(enc[20], FMT_ENC_CLASS); /* 64 values in 1,000 rows are not too many */
+	fmt_rows_release(&r);
+}
+
 /* A tick that steps by one in each thread costs a byte a row, though threads are far apart. */
 static void groups_go_by_thread(void **state)
 {
@@ -738,6 +765,7 @@ int main(void)
 		cmocka_unit_test(split_bit_by_bit),
 		cmocka_unit_test(split_at_every_size),
 		cmocka_unit_test(classes_of_rows),
+		cmocka_unit_test(wide_columns_by_themselves),
 		cmocka_unit_test(groups_go_by_thread),
 		cmocka_unit_test(malformed_classes),
 		cmocka_unit_test(malformed_payloads),
