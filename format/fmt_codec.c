@@ -5,8 +5,9 @@
  *	section   = kind, rows, columns, body size (varints), directory, column data
  *	directory = columns x { column id (varint), encoding (u8), data size (varint) }
  *
- * A column whose rows are all equal costs two or three bytes whatever its encoding was to be; a dictionary column with too many
- * distinct values falls back to plain varints. zstd sees the result, so entropy is its business and locality is ours.
+ * A column whose rows are all equal costs two or three bytes whatever its encoding was to be. Columns that go together are coded by class (fmt_class.h) where
+ * rows have few enough classes, else by dictionary, and with too many distinct values as plain varints. zstd sees the result, so entropy is its business
+ * and locality is ours. Any choice is right for a reader: it takes what the directory says.
  */
 #include "format/fmt_codec.h"
 
