@@ -27,7 +27,7 @@ struct fmt_section {
 	u32 kind_id;
 	const struct fmt_kind *kind; /* NULL: unknown to this version; then no column is decoded */
 	u32 rows;
-	u64 **cols;		/* kind->n_cols arrays of `rows` values; a column the file lacks is all 0. Never written to: those of 0 are one array */
+	u64 **cols; /* kind->n_cols arrays of `rows` values; a column the file lacks is all 0. Never written to: those of 0 are one array */
 	const u8 *bytes;	/* FMT_PAYLOAD_BYTES: all bytes; row i has [payload_off[i], payload_off[i + 1]) */
 	const u64 *list;	/* FMT_PAYLOAD_LIST: all elements, likewise */
 	const u32 *payload_off; /* rows + 1 entries; NULL without payload */
