@@ -17,9 +17,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
-#include <zstd.h>
-#include <zstd_errors.h>
 
 #include "format/fmt_block.h"
 #include "format/fmt_codec.h"
@@ -185,171 +182,9 @@ static void tell_bad(struct fmt_reader *r)
 	r->has_bad = false;
 }
 
-/* ---- headers ---- */
-
-static u64 uuid_lo(const struct fmt_reader *r)
-{
-	u64 v;
-
-	memcpy(&v, r->info.uuid, 8);
-	return v;
-}
-
-/* The header at off: 1 it holds and belongs to this capture; 0 not, and *ret_what says why; -errno. */
-static int header_at(struct fmt_reader *r, u64 off, struct fmt_block_header *ret, const char **ret_what)
-{
-	u8 bytes[FMT_BLOCK_HEADER];
-	ssize_t n = fmt_source_read(&r->src, off, bytes, sizeof(bytes));
-	struct fmt_cursor c;
-
-	if (n < 0)
-		return (int)n;
-	c = cur_init(bytes, (size_t)n);
-	if (fmt_block_header_decode(&c, ret) < 0) {
-		*ret_what = (size_t)n < sizeof(bytes) ? "file ends inside a block header" : c.what;
-		return 0;
-	}
-	*ret_what = "block of another capture";
-	return ret->uuid_lo == uuid_lo(r);
-}
-
-static u64 stored_size(const struct fmt_block_header *h)
-{
-	return FMT_BLOCK_HEADER + (u64)h->payload_size;
-}
-
 static bool fits(const struct fmt_reader *r, u64 off, const struct fmt_block_header *h)
 {
-	return off <= r->src.size && stored_size(h) <= r->src.size - off;
-}
-
-/* The next place in [from, to) at which a header holds. 1; 0 and the end of the file; -errno. */
-static int find_header(struct fmt_reader *r, u64 from, u64 to, u64 *ret_off)
-{
-	struct fmt_pattern pattern = {.magic = {0x41, 0x42, 0x4c, 0x4b}, .tail_at = 64}; /* FMT_BLOCK_MAGIC, and the uuid */
-	struct fmt_block_header h;
-	const char *what;
-	u64 off = from;
-	int n;
-
-	memcpy(pattern.tail, r->info.uuid, sizeof(pattern.tail));
-	while ((n = fmt_source_find(&r->src, off, to, &pattern, &off)) == 1) {
-		n = header_at(r, off, &h, &what);
-		if (n < 0)
-			return n;
-		*ret_off = off++;
-		if (n)
-			return 1;
-	}
-	*ret_off = r->src.size;
-	return n;
-}
-
-/* ---- payloads ---- */
-
-/* At least n bytes, contents lost. NULL on ENOMEM. */
-static u8 *room(struct reader_bytes *b, size_t n)
-{
-	if (b->cap < n) {
-		free(b->p);
-		b->p = malloc(n);
-		b->cap = b->p ? n : 0;
-	}
-	return b->p;
-}
-
-/* Reads the payload of the block at off into r->payload: 0, -EBADMSG, -ENOMEM, -EIO. */
-static int read_payload(struct fmt_reader *r, u64 off, const struct fmt_block_header *h, const char **ret_what)
-{
-	u8 *p = room(&r->payload, h->payload_size + 1u);
-	ssize_t n;
-
-	if (!p)
-		return -ENOMEM;
-	n = fmt_source_read(&r->src, off + FMT_BLOCK_HEADER, p, h->payload_size);
-	if (n < 0)
-		return (int)n;
-	*ret_what = "file ends inside a block";
-	if ((size_t)n < h->payload_size)
-		return -EBADMSG;
-	*ret_what = "payload checksum";
-	return XXH3_64bits(p, h->payload_size) == h->payload_sum ? 0 : -EBADMSG;
-}
-
-static int decompress(struct fmt_reader *r, const struct fmt_block_header *h, const char **ret_what)
-{
-	size_t n;
-
-	*ret_what = "block flags";
-	if ((h->flags & ~FMT_FLAGS_KNOWN) || !(h->flags & FMT_FLAG_ZSTD))
-		return -EBADMSG;
-	if (!room(&r->raw, h->raw_size + 1u))
-		return -ENOMEM;
-	*ret_what = "zstd frame";
-	n = ZSTD_decompressDCtx(r->zstd, r->raw.p, h->raw_size, r->payload.p, h->payload_size);
-	if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
-		return -ENOMEM;
-	return ZSTD_isError(n) || n != h->raw_size ? -EBADMSG : 0;
-}
-
-/* FORMAT.md section 3: the payload of another type is not known. */
-static bool has_sections(u32 type)
-{
-	return type == FMT_BLOCK_EVENTS || type == FMT_BLOCK_FOOTER || type == FMT_BLOCK_DICTIONARY || type == FMT_BLOCK_COPY;
-}
-
-/* r->payload, which holds, into the reader's sections. 0, -EBADMSG, -ENOMEM. */
-static int decode_payload(struct fmt_reader *r, const struct fmt_block_header *h, struct fmt_block *b, const char **ret_what)
-{
-	struct fmt_cursor c;
-	u64 rows = 0;
-	int err;
-
-	if (!has_sections(h->type))
-		return 0;
-	err = decompress(r, h, ret_what);
-	if (err)
-		return err;
-	fmt_arena_reset(&r->arena);
-	c = cur_init(r->raw.p, h->raw_size);
-	for (u32 i = 0; i < h->sections; i++) {
-		err = fmt_section_decode(&c, &r->arena, &r->sections[i]);
-		*ret_what = c.what;
-		if (err)
-			return err == -ENOMEM ? err : -EBADMSG;
-		rows += r->sections[i].rows;
-	}
-	*ret_what = "block contents and header disagree";
-	if (rows != h->rows || cur_left(&c))
-		return -EBADMSG;
-	b->sections = r->sections;
-	b->n_sections = h->sections;
-	return 0;
-}
-
-static void fill_block(u64 off, const struct fmt_block_header *h, struct fmt_block *b)
-{
-	*b = (struct fmt_block){
-		.offset = off,
-		.type = h->type,
-		.seq = h->seq,
-		.ts_first = h->ts_first,
-		.ts_last = h->ts_last,
-		.copy_of = h->copy_of,
-		.rows = h->rows,
-		.stored_size = (u32)stored_size(h),
-		.raw_size = h->raw_size,
-	};
-}
-
-/* The block at off, whose header holds, decoded into *ret: 0, -EBADMSG, -ENOMEM, -EIO. */
-static int load_block(struct fmt_reader *r, u64 off, const struct fmt_block_header *h, struct fmt_block *ret,
-		      const char **ret_what)
-{
-	int err = read_payload(r, off, h, ret_what);
-
-	fill_block(off, h, ret);
-	return err ? err : decode_payload(r, h, ret, ret_what);
+	return off <= r->src.size && reader_stored_size(h) <= r->src.size - off;
 }
 
 /* ---- copies of what is lost ---- */
@@ -366,20 +201,20 @@ static int seek_copy(struct fmt_reader *r, u64 from)
 	if (a->off < r->off)
 		*a = (struct reader_ahead){.off = r->off};
 	while (a->off < r->src.size) {
-		int n = a->has_copy ? 1 : header_at(r, a->off, &a->h, &what);
+		int n = a->has_copy ? 1 : reader_header_at(r, a->off, &a->h, &what);
 
 		a->has_copy = false;
 		if (n < 0)
 			return n;
 		if (!n || !fits(r, a->off, &a->h)) {
-			n = find_header(r, a->off + 1, UINT64_MAX, &a->off);
+			n = reader_find_header(r, a->off + 1, UINT64_MAX, &a->off);
 			if (n < 0)
 				return n;
 		} else if (a->h.type == FMT_BLOCK_COPY && a->h.copy_of >= from) {
 			a->has_copy = true;
 			return 1;
 		} else {
-			a->off += stored_size(&a->h);
+			a->off += reader_stored_size(&a->h);
 		}
 	}
 	return 0;
@@ -399,7 +234,7 @@ static int recover(struct fmt_reader *r, struct fmt_block *ret)
 			return n;
 		if (h->copy_of >= hole->end)
 			return 0;
-		n = load_block(r, r->ahead.off, h, ret, &what);
+		n = reader_load_block(r, r->ahead.off, h, ret, &what);
 		if (n < 0 && n != -EBADMSG)
 			return n;
 		hole->next = h->copy_of + 1;
@@ -446,7 +281,7 @@ static void open_hole(struct fmt_reader *r, u64 first, u64 end, const struct fmt
 static int skip_bad(struct fmt_reader *r, const char *what)
 {
 	u64 start = r->off, end;
-	int n = find_header(r, start + 1, UINT64_MAX, &end);
+	int n = reader_find_header(r, start + 1, UINT64_MAX, &end);
 
 	if (n < 0)
 		return n;
@@ -465,7 +300,7 @@ static int torn_block(struct fmt_reader *r, const struct fmt_block_header *h)
 {
 	u64 start = r->off, end;
 	struct fmt_damage d;
-	int n = find_header(r, start + 1, UINT64_MAX, &end);
+	int n = reader_find_header(r, start + 1, UINT64_MAX, &end);
 
 	if (n < 0)
 		return n;
@@ -485,9 +320,9 @@ static int torn_block(struct fmt_reader *r, const struct fmt_block_header *h)
 /* A block of this number was there already: nothing is counted twice. */
 static int repeated_block(struct fmt_reader *r, const struct fmt_block_header *h)
 {
-	u64 start = r->off, end = start + stored_size(h);
+	u64 start = r->off, end = start + reader_stored_size(h);
 	struct fmt_damage d;
-	int n = fits(r, start, h) ? 1 : find_header(r, start + 1, UINT64_MAX, &end);
+	int n = fits(r, start, h) ? 1 : reader_find_header(r, start + 1, UINT64_MAX, &end);
 
 	if (n < 0)
 		return n;
@@ -518,7 +353,7 @@ static void numbers_missing(struct fmt_reader *r, const struct fmt_block_header 
  */
 static int behind_damaged(struct fmt_reader *r, const struct fmt_block_header *h, u64 *ret_off)
 {
-	u64 next = r->off + stored_size(h), inner;
+	u64 next = r->off + reader_stored_size(h), inner;
 	struct fmt_block_header after;
 	const char *what;
 	int n;
@@ -526,11 +361,11 @@ static int behind_damaged(struct fmt_reader *r, const struct fmt_block_header *h
 	*ret_off = next;
 	if (next == r->src.size || h->payload_size > r->inner_budget)
 		return 0;
-	n = header_at(r, next, &after, &what);
+	n = reader_header_at(r, next, &after, &what);
 	if (n)
 		return n < 0 ? n : 0;
 	r->inner_budget -= h->payload_size;
-	n = find_header(r, r->off + FMT_BLOCK_HEADER, next, &inner);
+	n = reader_find_header(r, r->off + FMT_BLOCK_HEADER, next, &inner);
 	if (n == 1)
 		*ret_off = inner;
 	return n < 0 ? n : 0;
@@ -605,7 +440,7 @@ static bool is_wanted(const struct fmt_reader *r, const struct fmt_block_header 
 /* Goes behind an intact block, or one that is not wanted. */
 static void pass_block(struct fmt_reader *r, const struct fmt_block_header *h)
 {
-	r->off += stored_size(h);
+	r->off += reader_stored_size(h);
 	r->next_seq = h->seq + 1;
 	r->health.ts_last = max_u64(r->health.ts_last, h->ts_last);
 }
@@ -623,7 +458,7 @@ static int take_block(struct fmt_reader *r, const struct fmt_block_header *h, st
 		pass_block(r, h);
 		return 0;
 	}
-	err = verify_only ? read_payload(r, start, h, &what) : load_block(r, start, h, ret, &what);
+	err = verify_only ? reader_read_payload(r, start, h, &what) : reader_load_block(r, start, h, ret, &what);
 	if (err == -EBADMSG)
 		return damaged_payload(r, h, what);
 	if (err)
@@ -632,7 +467,7 @@ static int take_block(struct fmt_reader *r, const struct fmt_block_header *h, st
 	pass_block(r, h);
 	if (h->type == FMT_BLOCK_COPY) {
 		r->health.copies++;
-		r->health.copy_bytes += stored_size(h);
+		r->health.copy_bytes += reader_stored_size(h);
 	}
 	if (h->type == FMT_BLOCK_FOOTER)
 		err = check_trailer(r, start);
@@ -644,7 +479,7 @@ static int step(struct fmt_reader *r, struct fmt_block *ret)
 {
 	struct fmt_block_header h;
 	const char *what;
-	int n = header_at(r, r->off, &h, &what);
+	int n = reader_header_at(r, r->off, &h, &what);
 
 	if (n < 0)
 		return n;
@@ -747,12 +582,12 @@ int fmt_reader_footer(struct fmt_reader *r, struct fmt_block *ret)
 		return (int)n;
 	if (fmt_trailer_decode(&c, &t) < 0 || t.footer_off < r->first_block || t.footer_off >= at)
 		return 0;
-	err = header_at(r, t.footer_off, &h, &what);
+	err = reader_header_at(r, t.footer_off, &h, &what);
 	if (err < 0)
 		return err;
-	if (!err || h.type != FMT_BLOCK_FOOTER || stored_size(&h) != at - t.footer_off)
+	if (!err || h.type != FMT_BLOCK_FOOTER || reader_stored_size(&h) != at - t.footer_off)
 		return 0;
-	err = load_block(r, t.footer_off, &h, ret, &what);
+	err = reader_load_block(r, t.footer_off, &h, ret, &what);
 	return err == -EBADMSG ? 0 : err ? err : 1;
 }
 

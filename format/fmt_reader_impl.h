@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* fmt_reader_impl.h: the inside of a reader, for fmt_reader.c and fmt_order.c only. */
+/* fmt_reader_impl.h: the inside of a reader, for fmt_reader.c, fmt_reader_block.c and fmt_order.c only. */
 #pragma once
 
 #include <zstd.h>
@@ -57,3 +57,22 @@ struct fmt_reader {
 	struct fmt_arena arena;
 	struct fmt_section *sections; /* FMT_MAX_SECTIONS */
 };
+
+/* Bytes of a block in the file. */
+static inline u64 reader_stored_size(const struct fmt_block_header *h)
+{
+	return FMT_BLOCK_HEADER + (u64)h->payload_size;
+}
+
+/* The header at off: 1 it holds and belongs to this capture; 0 not, and *ret_what says why; -errno. */
+int reader_header_at(struct fmt_reader *r, u64 off, struct fmt_block_header *ret, const char **ret_what) __must_check;
+
+/* The next place in [from, to) at which a header holds. 1; 0 and the end of the file; -errno. */
+int reader_find_header(struct fmt_reader *r, u64 from, u64 to, u64 *ret_off) __must_check;
+
+/* Reads the payload of the block at off, whose header holds, into r->payload: 0, -EBADMSG and *ret_what, -ENOMEM, -EIO. */
+int reader_read_payload(struct fmt_reader *r, u64 off, const struct fmt_block_header *h, const char **ret_what) __must_check;
+
+/* The same, and decodes it: *ret is the reader's until the next call. */
+int reader_load_block(struct fmt_reader *r, u64 off, const struct fmt_block_header *h, struct fmt_block *ret,
+		      const char **ret_what) __must_check;
