@@ -238,8 +238,10 @@ static int recover(struct fmt_reader *r, struct fmt_block *ret)
 		if (n < 0 && n != -EBADMSG)
 			return n;
 		hole->next = h->copy_of + 1;
-		if (n)
+		if (n) {
+			n = 0;
 			continue; /* the copy is damaged, too */
+		}
 		ret->type = FMT_BLOCK_DICTIONARY;
 		ret->seq = h->copy_of;
 		ret->copy_of = 0;
