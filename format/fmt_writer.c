@@ -80,6 +80,8 @@ struct fmt_writer {
 	u64 copy_after_ns;
 	size_t copy_bytes;
 	struct fmt_writer_stats stats;
+	fmt_row_fn watch; /* NULL: nobody */
+	void *watch_ctx;
 };
 
 static int fd_sink_write(void *ctx, const void *p, size_t n)
@@ -157,6 +159,12 @@ int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret
 int fmt_writer_new_to(const struct fmt_sink *sink, const u8 uuid[16], int level, struct fmt_writer **ret)
 {
 	return writer_new(-1, sink, uuid, level, ret);
+}
+
+void fmt_writer_watch(struct fmt_writer *w, fmt_row_fn fn, void *ctx)
+{
+	w->watch = fn;
+	w->watch_ctx = ctx;
 }
 
 void fmt_writer_copy_after(struct fmt_writer *w, u64 ns, size_t bytes)
@@ -356,6 +364,24 @@ static int write_copies(struct fmt_writer *w)
 	return err;
 }
 
+/* A passed block's share of what the footer sums up. */
+static void account_passed(struct fmt_writer *w, const struct fmt_block_header *h, const struct fmt_section *sections, u32 n)
+{
+	u64 stored = FMT_BLOCK_HEADER + h->payload_size;
+
+	for (u32 i = 0; i < n; i++) {
+		u32 id = sections[i].kind_id, slot = id < ARRAY_SIZE(w->slot_of) ? w->slot_of[id] : 0;
+
+		if (!slot)
+			continue;
+		w->sums[slot - 1].rows += sections[i].rows;
+		w->sums[slot - 1].encoded += sections[i].encoded_size;
+		w->sums[slot - 1].stored += h->raw_size ? STORED_UNIT * stored * sections[i].encoded_size / h->raw_size : 0;
+	}
+	w->stats.rows += h->rows;
+	w->stats.raw += h->raw_size;
+}
+
 static int writer_fail(struct fmt_writer *w, int err)
 {
 	if (!w->err)
@@ -384,6 +410,38 @@ int fmt_writer_flush(struct fmt_writer *w)
 	return err ? writer_fail(w, err) : 0;
 }
 
+int fmt_writer_pass(struct fmt_writer *w, const struct fmt_block_header *h, const struct fmt_section *sections, u32 n,
+		    const void *payload)
+{
+	struct fmt_block_header mine = *h;
+	int err = fmt_writer_flush(w);
+	u8 *p;
+
+	BUG_ON(w->finished || h->type == FMT_BLOCK_FOOTER || h->type == FMT_BLOCK_COPY || h->payload_size > FMT_MAX_PAYLOAD);
+	if (err)
+		return err;
+	buf_reset(&w->packed);
+	p = buf_reserve(&w->packed, FMT_BLOCK_HEADER + (size_t)h->payload_size);
+	if (!p)
+		return writer_fail(w, -ENOMEM);
+	mine.seq = w->seq;
+	mine.copy_of = 0;
+	mine.payload_sum = XXH3_64bits(payload, h->payload_size);
+	memcpy(&mine.uuid_lo, w->uuid, 8);
+	fmt_block_header_encode(&mine, p);
+	memcpy(p + FMT_BLOCK_HEADER, payload, h->payload_size);
+	w->packed.len = FMT_BLOCK_HEADER + (size_t)h->payload_size;
+	if (h->type == FMT_BLOCK_DICTIONARY)
+		err = keep_block(w, &mine);
+	if (!err)
+		err = write_block(w, &mine, w->packed.data);
+	if (!err)
+		account_passed(w, &mine, sections, n);
+	if (!err && copies_are_due(w))
+		err = write_copies(w);
+	return err ? writer_fail(w, err) : 0;
+}
+
 int fmt_writer_row(struct fmt_writer *w, enum fmt_kind_id kind, const void *row, const void *payload, size_t n)
 {
 	struct fmt_rows *r;
@@ -399,6 +457,8 @@ int fmt_writer_row(struct fmt_writer *w, enum fmt_kind_id kind, const void *row,
 	if (err)
 		return writer_fail(w, err);
 	w->pending_rows++;
+	if (w->watch)
+		w->watch(w->watch_ctx, kind, row);
 	if (w->pending_rows >= BLOCK_ROWS || r->payload.len >= BLOCK_PAYLOAD)
 		return fmt_writer_flush(w);
 	return 0;

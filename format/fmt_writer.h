@@ -16,6 +16,8 @@
 #include "format/fmt_def.h"
 
 struct fmt_writer;
+struct fmt_block_header;
+struct fmt_section;
 
 /* Counters since the writer was made. */
 struct fmt_writer_stats {
@@ -40,12 +42,16 @@ struct fmt_sink {
  */
 int fmt_writer_new(int fd, const u8 uuid[16], int level, struct fmt_writer **ret) __must_check;
 int fmt_writer_new_to(const struct fmt_sink *sink, const u8 uuid[16], int level, struct fmt_writer **ret) __must_check;
+/* Is told every row that was taken, in order; for what the recorder counts of them. */
+typedef void (*fmt_row_fn)(void *ctx, enum fmt_kind_id kind, const void *row);
+void fmt_writer_watch(struct fmt_writer *w, fmt_row_fn fn, void *ctx);
 
 /*
  * When copies of dictionary blocks are written: by a flush that comes `ns` after the first one that has none, or when they come to so many bytes. At first
  * it is 9 s and 1 MiB. 0: by every flush.
  */
 void fmt_writer_copy_after(struct fmt_writer *w, u64 ns, size_t bytes);
+
 struct fmt_writer *fmt_writer_free(struct fmt_writer *w); /* accepts NULL; does not finish, does not close fd; returns NULL */
 
 /*
@@ -53,6 +59,13 @@ struct fmt_writer *fmt_writer_free(struct fmt_writer *w); /* accepts NULL; does 
  * block whenever enough has gathered. 0, -EFBIG over a limit of fmt_def.h (this row is refused, the writer goes on), or the sticky error.
  */
 int fmt_writer_row(struct fmt_writer *w, enum fmt_kind_id kind, const void *row, const void *payload, size_t n) __must_check;
+
+/*
+ * Adds a block of another file as it is: h is its header, payload the h->payload_size bytes behind it, which the caller has verified; sections (n may be 0) are
+ * what it holds, for the footer. Number, capture and checksum of the header are made anew; a type unknown here passes, too. Rows that wait are written first.
+ */
+int fmt_writer_pass(struct fmt_writer *w, const struct fmt_block_header *h, const struct fmt_section *sections, u32 n,
+		    const void *payload) __must_check;
 
 int fmt_writer_flush(struct fmt_writer *w) __must_check; /* nothing to do is success */
 int fmt_writer_sync(struct fmt_writer *w) __must_check;	 /* flush and fdatasync; a pipe's EINVAL is no error */
