@@ -38,6 +38,8 @@ struct catalog {
 	u64 *kernel_addrs;
 	u32 n_kernel_addrs, cap_kernel_addrs;
 	u32 n_threads, n_stacks, n_contexts, n_layouts;
+	struct fmt_thread *threads; /* as written last, by idx - 1 */
+	u32 cap_threads;
 	u32 last_gen;
 };
 
@@ -99,6 +101,7 @@ struct catalog *catalog_free(struct catalog *c)
 	mappings_free(c->mappings);
 	free(c->procs);
 	free(c->kernel_addrs);
+	free(c->threads);
 	u64map_release(&c->proc_by_pid);
 	u64map_release(&c->thread_by_tid);
 	u64map_release(&c->stack_by_hash);
@@ -128,6 +131,11 @@ u32 catalog_string(struct catalog *c, const char *s)
 	if (!err && is_new)
 		put_row(c, FMT_STRING, &(struct fmt_string){.idx = idx}, s, n);
 	return idx;
+}
+
+const char *catalog_string_text(const struct catalog *c, u32 idx)
+{
+	return strtab_get(c->strings, idx, NULL);
 }
 
 /* ---- processes ---- */
@@ -299,6 +307,30 @@ static u64 thread_key(u32 pid, u32 tid)
 	return (u64)pid << 32 | tid;
 }
 
+static void keep_thread(struct catalog *c, const struct fmt_thread *row)
+{
+	if (row->idx > c->cap_threads) {
+		u32 cap = c->cap_threads ? c->cap_threads * 2 : 64;
+		struct fmt_thread *threads = reallocarray(c->threads, cap, sizeof(*threads));
+
+		if (!threads) {
+			note_err(c, -ENOMEM);
+			return;
+		}
+		c->threads = threads;
+		c->cap_threads = cap;
+	}
+	c->threads[row->idx - 1] = *row;
+}
+
+void catalog_thread_rename(struct catalog *c, u32 idx, u32 comm)
+{
+	if (!idx || idx > c->n_threads || idx > c->cap_threads || c->threads[idx - 1].comm == comm)
+		return;
+	c->threads[idx - 1].comm = comm;
+	put_row(c, FMT_THREAD, &c->threads[idx - 1], NULL, 0);
+}
+
 u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start)
 {
 	struct cat_process *p = catalog_process(c, pid);
@@ -316,6 +348,7 @@ u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, 
 	row.idx = ++c->n_threads;
 	row.comm = catalog_string(c, comm);
 	note_err(c, u64map_put(&c->thread_by_tid, thread_key(pid, tid), row.idx));
+	keep_thread(c, &row);
 	put_row(c, FMT_THREAD, &row, NULL, 0);
 	return (u32)row.idx;
 }

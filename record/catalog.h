@@ -114,7 +114,8 @@ int catalog_err(const struct catalog *c) __must_check;
 /* Writes a row without payload; the first error sticks in catalog_err(). For record/modules.c and mappings.c. */
 void catalog_row(struct catalog *c, enum fmt_kind_id kind, const void *row);
 
-u32 catalog_string(struct catalog *c, const char *s); /* 0 for "" and when out of memory (sticky in catalog_err) */
+u32 catalog_string(struct catalog *c, const char *s);		   /* 0 for "" and when out of memory (sticky in catalog_err) */
+const char *catalog_string_text(const struct catalog *c, u32 idx); /* "" for 0; valid until catalog_free() */
 
 /* The current image of a process; made on first sight. NULL when out of memory. */
 struct cat_process *catalog_process(struct catalog *c, u32 pid);
@@ -130,6 +131,9 @@ void catalog_process_cgroup(struct catalog *c, struct cat_process *p, const char
 void catalog_each_image(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx);
 void catalog_each_process(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx);
 u32 catalog_alive(const struct catalog *c); /* processes that have not exited */
+
+/* The thread has another name (a string index) from now on: its entry is written again, for readers that do not see all events. */
+void catalog_thread_rename(struct catalog *c, u32 idx, u32 comm);
 
 /* The thread's index; made on first sight. comm and start (ns of CLOCK_MONOTONIC, 0 unknown) are used for a new one, comm may be NULL. */
 u32 catalog_thread(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start);

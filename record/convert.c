@@ -241,6 +241,7 @@ static int put_rename(struct convert *cv, const struct wire_rename *e)
 	memcpy(comm, e->comm, WIRE_COMM_LEN);
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, comm, 0);
 	row.comm = catalog_string(cv->cat, comm);
+	catalog_thread_rename(cv->cat, (u32)row.thread, (u32)row.comm);
 	return fmt_writer_row(cv->w, FMT_RENAME, &row, NULL, 0);
 }
 

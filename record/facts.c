@@ -138,3 +138,27 @@ void facts_cost(struct facts *f, const struct kernel_side *k)
 	}
 	facts_total(f, "cost.verified_insns", bpf.verified_insns);
 }
+
+/* `records.events` comes last: a reader that finds it has them all. */
+void facts_records(struct facts *f, const struct tally *t)
+{
+	char key[96];
+
+	if (t->is_wrong)
+		return;
+	facts_total(f, "records.contexts", t->contexts);
+	facts_total(f, "records.contexts_unread", t->contexts_unread);
+	for (u32 i = 0; i < FMT_STACK_STATUS_END; i++) {
+		(void)snprintf(key, sizeof(key), "records.stacks.%s", i ? fmt_stack_status_name(i) : "leaf_only");
+		if (t->stacks[i])
+			facts_total(f, key, t->stacks[i]);
+	}
+	facts_total(f, "records.stacks_guessed", t->stacks_guessed);
+	for (u32 i = 0; i < t->n_gaps; i++) {
+		(void)snprintf(key, sizeof(key), "records.gaps.%s", catalog_string_text(f->cat, (u32)t->gaps[i].cause));
+		facts_total(f, key, t->gaps[i].count);
+	}
+	if (t->has_clock)
+		facts_total(f, "records.realtime_offset", t->realtime_offset);
+	facts_total(f, "records.events", t->events);
+}

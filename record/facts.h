@@ -9,6 +9,7 @@
 #include "format/fmt_writer.h"
 #include "record/catalog.h"
 #include "record/kernel_side.h"
+#include "record/tally.h"
 
 struct facts {
 	struct fmt_writer *w; /* borrowed, as is cat */
@@ -28,3 +29,5 @@ void facts_rings(struct facts *f, const struct kernel_side *k);
 void facts_unwind(struct facts *f, const u64 *stats,
 		  struct unwind_tables_counts t);	       /* how user stacks were walked, and by what */
 void facts_cost(struct facts *f, const struct kernel_side *k); /* the recorder's own price */
+/* What the events say taken together; behind the last of them. */
+void facts_records(struct facts *f, const struct tally *t);

@@ -77,6 +77,7 @@ struct session {
 	struct discover discover;
 	struct convert convert;
 	struct facts facts;
+	struct tally tally;
 	struct target_child child;
 	struct marker_places markers;
 	int timer_fd, epoll_fd;
@@ -284,8 +285,10 @@ static int open_writer(struct session *s)
 	uuid[6] = (u8)((uuid[6] & 0x0f) | 0x40); /* RFC 9562 version 4 */
 	uuid[8] = (u8)((uuid[8] & 0x3f) | 0x80);
 	err = fmt_writer_new_to(&sink, uuid, s->o->compress_level, &s->w);
-	if (!err)
+	if (!err) {
+		fmt_writer_watch(s->w, tally_row, &s->tally);
 		err = catalog_new(s->w, &co, &s->cat);
+	}
 	if (!err)
 		err = throttle_watch_new(s->cat, s->w, mounts, &s->throttle);
 	s->room = (struct room){.out = s->out, .w = s->w, .cat = s->cat, .stop = &s->stop};
@@ -643,6 +646,7 @@ static int finish(struct session *s, u64 *stats)
 	if (throttle_watch_left_out(s->throttle))
 		facts_total(&s->facts, "throttle.left_out", throttle_watch_left_out(s->throttle));
 	facts_cost(&s->facts, s->kernel);
+	facts_records(&s->facts, &s->tally);
 	facts_meta_u64(&s->facts, "recording.end_ns", s->end);
 	facts_meta(&s->facts, "recording.stopped_by", stop_name(s->stop.reason));
 	if (!err)
@@ -729,6 +733,7 @@ static void release(struct session *s)
 	helper_stop(&s->helper);
 	discover_release(&s->discover);
 	convert_release(&s->convert);
+	tally_release(&s->tally);
 	mmap_watch_free(s->watch);
 	throttle_watch_free(s->throttle);
 	catalog_free(s->cat); /* before the arrays that it writes to */

@@ -260,6 +260,7 @@ static void other_kinds(void **state)
 	struct fmt_sample sample;
 	struct fmt_rename renamed;
 	struct fmt_thread_exit left;
+	struct fmt_thread again;
 	struct rows rows;
 	struct rec s;
 
@@ -295,8 +296,13 @@ static void other_kinds(void **state)
 	string_is(&rows, renamed.comm, "1234567890123456");
 	row(&rows, FMT_THREAD_EXIT, 0, &left);
 	assert_int_equal(left.group_dead, 1);
-	assert_int_equal(count(&rows, FMT_THREAD), 1);
-	assert_int_equal(rows.block[0].rows + rows.block[1].rows - count(&rows, FMT_STRING) - count(&rows, FMT_PROCESS), 1 + 5);
+	/* its entry, and again with the new name */
+	assert_int_equal(count(&rows, FMT_THREAD), 2);
+	row(&rows, FMT_THREAD, 1, &again);
+	assert_int_equal(again.idx, 1);
+	assert_int_equal(again.tid, s.pid);
+	assert_int_equal(again.comm, renamed.comm);
+	assert_int_equal(rows.block[0].rows + rows.block[1].rows - count(&rows, FMT_STRING) - count(&rows, FMT_PROCESS), 2 + 5);
 	close_rows(&rows);
 }
 
