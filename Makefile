@@ -206,6 +206,11 @@ $(OUT)/codec: $(OUT)/obj/tests/bench/codec.o $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# a capture of any length, to measure what reads captures: out/long_capture FILE MILLIONS SECONDS
+$(OUT)/long_capture: $(OUT)/obj/tests/bench/long_capture.o $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 include tests/live/unwind/oracle.mk
 include tests/reliability/reliability.mk
 

@@ -481,6 +481,65 @@ static int open_private(struct opening *op, struct fmt_reader *r, struct capture
 	return err;
 }
 
+/* ---- a part ---- */
+
+/* A database made earlier that open_cached() would use as it is. */
+static bool has_database(const struct opening *op)
+{
+	_cleanup_free_ char *beside = path_beside(op->o->capture), *cache = NULL;
+
+	if (op->o->no_cache)
+		return false;
+	if (op->o->db)
+		return check_db(op, op->o->db) == 1;
+	return (beside && check_db(op, beside) == 1) || (cache_path(op, &cache) == 0 && check_db(op, cache) == 1);
+}
+
+/*
+ * Whether a part of the recording is asked for that can be loaded alone: 1 and *ret_window; 0 not: the file was not closed, is
+ * damaged, was written by an earlier recorder, or the part is most of it.
+ */
+static int choose_window(const struct opening *op, struct fmt_reader *r, struct capture_scan *whole, struct load_window *ret)
+{
+	u64 start, length, from = op->o->from_ns, to = op->o->to_ns;
+	int err;
+
+	if ((!from && !to) || op->o->db || has_database(op))
+		return 0;
+	err = capture_scan_quick(whole, r);
+	if (err)
+		return err;
+	start = whole->ts_first;
+	length = capture_scan_duration(whole);
+	if (!whole->is_quick || from >= length)
+		return 0;
+	from = from > CAPTURE_MARGIN_NS ? from - CAPTURE_MARGIN_NS : 0;
+	to = to && to < length ? min_u64(to + CAPTURE_MARGIN_NS, length) : length;
+	if (!from && to == length)
+		return 0;
+	*ret = (struct load_window){.from = start + from, .to = start + to, .whole = whole};
+	return 1;
+}
+
+static int open_capture(struct opening *op, struct fmt_reader *r, struct capture_db *db)
+{
+	_cleanup_(capture_scan_release) struct capture_scan whole = {0};
+	struct load_window window;
+	int n = choose_window(op, r, &whole, &window);
+
+	if (n < 0) {
+		log_error("%s: %s", op->o->capture, strerror(-n));
+		return n;
+	}
+	if (n == 1)
+		op->src.window = &window;
+	n = n == 1 || op->o->no_cache ? open_private(op, r, db) : open_cached(op, r, db);
+	op->src.window = NULL;
+	log_debug("%s: %llu of %llu bytes were read", op->o->capture, (unsigned long long)fmt_reader_bytes_read(r),
+		  (unsigned long long)op->src.size);
+	return n;
+}
+
 static int describe_source(struct opening *op, const struct fmt_reader *r)
 {
 	struct stat st;
@@ -519,7 +578,7 @@ int capture_db_open(const struct capture_opts *o, struct capture_db **ret)
 		log_error("%s: %s", o->capture, strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	err = o->no_cache ? open_private(&op, r, db) : open_cached(&op, r, db);
+	err = open_capture(&op, r, db);
 	free(op.path);
 	if (err) {
 		capture_db_close(db);

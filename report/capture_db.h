@@ -24,7 +24,15 @@ struct capture_opts {
 	const char
 		*libraries[LIBRARY_MAX_FILES]; /* --libraries: files of rules, before the configuration's and the built-in ones */
 	u32 n_libraries;
+	/*
+	 * Only this part of the recording will be looked at (ns since it began; to_ns 0: to the end; both 0: all): where no database is there yet, one
+	 * of that part is made, of the blocks that are needed, and not kept.
+	 */
+	u64 from_ns, to_ns;
 };
+
+/* What is read around a part: a poll or wait that began before is whole when it is not longer. */
+#define CAPTURE_MARGIN_NS (10 * NSEC_PER_SEC)
 
 /* The rows of --db, --no-cache, --target, --libraries for a command's option table: macro, so that the four commands share one wording. */
 int capture_opt_target(void *ctx, const char *value); /* an opt_fn; ctx is the struct capture_opts */

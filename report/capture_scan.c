@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "report/capture_scan_impl.h"
 
 /* The shares of many small blocks are summed in fractions of a byte; conclude() makes bytes of them. */
 #define STORED_UNIT 1024ULL
@@ -20,8 +21,7 @@ static u64 add_saturated(u64 a, u64 b)
 	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-/* The value of a key, made with 0 when the key is new; NULL on ENOMEM. Valid until the next call for this table. */
-static u64 *table_value(struct scan_table *t, u64 key)
+u64 *scan_table_value(struct scan_table *t, u64 key)
 {
 	u64 at;
 
@@ -44,7 +44,7 @@ static u64 *table_value(struct scan_table *t, u64 key)
 
 static int table_set(struct scan_table *t, u64 key, u64 value)
 {
-	u64 *slot = table_value(t, key);
+	u64 *slot = scan_table_value(t, key);
 
 	if (!slot)
 		return -ENOMEM;
@@ -60,7 +60,7 @@ static void table_release(struct scan_table *t)
 
 static int note_stack(struct capture_scan *s, const struct fmt_stack *row)
 {
-	u64 *seen = table_value(&s->stacks, row->idx);
+	u64 *seen = scan_table_value(&s->stacks, row->idx);
 
 	if (!seen)
 		return -ENOMEM;
@@ -107,8 +107,11 @@ static void note_clock(struct capture_scan *s, const struct fmt_clock *row)
 
 static int note_gap(struct capture_scan *s, const struct fmt_gap *row)
 {
-	u64 *sum = table_value(&s->gaps, row->cause);
+	u64 *sum;
 
+	if (!row->cause) /* blocks that a repair found lost: no events that the recorder could not have */
+		return 0;
+	sum = scan_table_value(&s->gaps, row->cause);
 	if (!sum)
 		return -ENOMEM;
 	*sum = add_saturated(*sum, row->count);
@@ -187,7 +190,7 @@ static void count_contexts(struct capture_scan *s, const struct fmt_section *sec
 
 static int count_use(struct scan_table *t, u64 idx)
 {
-	u64 *n = table_value(t, idx);
+	u64 *n = scan_table_value(t, idx);
 
 	if (!n)
 		return -ENOMEM;
@@ -220,6 +223,8 @@ static int scan_section(struct capture_scan *s, const struct fmt_block *b, const
 	struct scan_kind *k = known ? &s->kinds[sec->kind_id] : &s->unknown;
 	union scan_row row = {0};
 
+	if (sec->kind_id >= FMT_INDEX) /* the footer's: about the file, not of the recording */
+		return 0;
 	k->rows += sec->rows;
 	k->encoded += sec->encoded_size;
 	if (b->raw_size)
@@ -246,10 +251,14 @@ static int scan_section(struct capture_scan *s, const struct fmt_block *b, const
 	return 0;
 }
 
-static int scan_block(struct capture_scan *s, const struct fmt_block *b)
+int capture_scan_block(struct capture_scan *s, const struct fmt_block *b)
 {
 	int err = capture_strings_add(&s->strings, b);
 
+	if (b->type == FMT_BLOCK_FOOTER) {
+		s->footer_bytes = s->health.file_size - b->offset;
+		return err;
+	}
 	s->stored += b->stored_size;
 	s->raw += b->raw_size;
 	if (b->ts_first && (!s->ts_first || b->ts_first < s->ts_first))
@@ -282,7 +291,7 @@ static int add_lost(struct scan_table *by_text, struct strtab *texts, const char
 		cause = "unnamed";
 	if (strtab_intern(texts, cause, strlen(cause), &text, NULL))
 		return -ENOMEM;
-	slot = table_value(by_text, text);
+	slot = scan_table_value(by_text, text);
 	if (!slot)
 		return -ENOMEM;
 	*slot = add_saturated(*slot, count);
@@ -388,7 +397,14 @@ static void weigh_stacks(struct capture_scan *s)
 	weigh_uses(s, &s->leaf_uses, STACK_LEAF_ONLY);
 }
 
-static int conclude(struct capture_scan *s)
+static void gather_repairs(struct capture_scan *s)
+{
+	for (size_t i = 0; i < s->totals.n; i++)
+		(void)repair_facts_note(&s->facts.repaired, capture_strings_get(&s->strings, s->totals.entries[i].key, NULL),
+					s->totals.entries[i].value);
+}
+
+int capture_scan_conclude(struct capture_scan *s)
 {
 	const struct fmt_health *h = &s->health;
 	struct verdict_facts *f = &s->facts;
@@ -398,16 +414,13 @@ static int conclude(struct capture_scan *s)
 	table_release(&by_text);
 	if (err)
 		return err;
-	for (u32 i = 0; i < SCAN_KINDS; i++)
-		s->kinds[i].stored = (s->kinds[i].stored + STORED_UNIT / 2) / STORED_UNIT;
-	s->unknown.stored = (s->unknown.stored + STORED_UNIT / 2) / STORED_UNIT;
+	gather_repairs(s);
 	f->blocks_intact = h->blocks_intact;
 	f->blocks_damaged = h->blocks_damaged;
 	f->blocks_missing = h->blocks_missing;
 	f->bytes_skipped = h->bytes_skipped;
 	f->file_size = h->file_size;
 	f->closed_cleanly = h->closed_cleanly;
-	weigh_stacks(s);
 	verdict_decide(f, &s->verdict);
 	widen_times(s);
 	return 0;
@@ -423,15 +436,22 @@ int capture_scan_run(struct capture_scan *s, struct fmt_reader *r)
 	if (n)
 		return n;
 	fmt_reader_rewind(r);
+	s->health.file_size = fmt_reader_health(r)->file_size;
 	while ((n = fmt_reader_next(r, &b)) == 1) {
-		n = scan_block(s, &b);
+		n = capture_scan_block(s, &b);
 		if (n)
 			break;
 	}
 	if (n < 0)
 		return n;
 	s->health = *fmt_reader_health(r);
-	return conclude(s);
+	s->copies = s->health.copies;
+	s->copy_bytes = s->health.copy_bytes;
+	for (u32 i = 0; i < SCAN_KINDS; i++)
+		s->kinds[i].stored = (s->kinds[i].stored + STORED_UNIT / 2) / STORED_UNIT;
+	s->unknown.stored = (s->unknown.stored + STORED_UNIT / 2) / STORED_UNIT;
+	weigh_stacks(s);
+	return capture_scan_conclude(s);
 }
 
 void capture_scan_release(struct capture_scan *s)

@@ -44,7 +44,10 @@ struct capture_scan {
 
 	struct scan_kind kinds[SCAN_KINDS]; /* by kind id */
 	struct scan_kind unknown;	    /* kinds of a later version */
-	u64 stored, raw;		    /* of all blocks: bytes in the file, payload bytes before compression */
+	u64 stored, raw;		    /* of blocks of records: bytes in the file, payload bytes before compression */
+	u64 copies, copy_bytes;		    /* blocks that repeat names: how many, bytes in the file */
+	u64 footer_bytes;		    /* with the trailer; 0 none */
+	bool is_quick;			    /* the payloads of events were not read */
 	u64 ts_first,
 		ts_last; /* what it covers: recording.start_ns and .end_ns, and all events; ns of CLOCK_MONOTONIC; 0 unknown */
 	u64 realtime_offset; /* what to add to a time (mod 2^64) to get CLOCK_REALTIME, ns since 1970 */
@@ -74,6 +77,12 @@ struct capture_scan {
 
 /* Reads r from its first block to the end. 0, -ENOMEM or -EIO. Release in any case. */
 int capture_scan_run(struct capture_scan *s, struct fmt_reader *r) __must_check;
+
+/*
+ * The same of a file that was closed and whose recorder summed its events (totals records.*): reads names, headers and footer
+ * only, and trusts what they say of the events. Of any other file: as capture_scan_run().
+ */
+int capture_scan_quick(struct capture_scan *s, struct fmt_reader *r) __must_check;
 void capture_scan_release(struct capture_scan *s);
 
 /* ns from ts_first to ts_last. */

@@ -103,6 +103,8 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 	if (a->out && strcmp(a->out, "-") == 0)
 		a->out = NULL;
 	a->capture.capture = argv[0];
+	a->capture.from_ns = a->export.from_ns;
+	a->capture.to_ns = a->export.to_ns;
 	a->export.file = argv[0];
 	return OPTS_OK;
 }

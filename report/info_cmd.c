@@ -80,6 +80,8 @@ static void print_head(const struct capture_scan *s, const char *path)
 	if (s->health.first_damage.what[0])
 		printf("              first damage at offset %llu: %s\n", (unsigned long long)s->health.first_damage.off,
 		       s->health.first_damage.what);
+	printf("read        %s\n",
+	       s->is_quick ? "names and footer; the payloads of events are not verified: `ascope check` does" : "every block");
 	if (s->raw)
 		printf("compressed  %s to %s (%.1f : 1)\n", human_bytes(s->raw).s, human_bytes(s->stored).s,
 		       s->stored ? (double)s->raw / (double)s->stored : 0.0);
@@ -102,6 +104,10 @@ static void print_kinds(const struct capture_scan *s)
 	for (u32 i = 0; i < n; i++)
 		print_kind(kinds[i].name, &s->kinds[kinds[i].id]);
 	print_kind("(later version)", &s->unknown);
+	if (s->copies)
+		printf("  %-16s %15s %12s %12s\n", "(names, copied)", human_count(s->copies).s, "", human_bytes(s->copy_bytes).s);
+	if (s->footer_bytes)
+		printf("  %-16s %15s %12s %12s\n", "(footer)", "", "", human_bytes(s->footer_bytes).s);
 }
 
 static void print_stacks(const struct capture_scan *s)
@@ -285,6 +291,9 @@ static void json_blocks(struct json *j, const struct capture_scan *s)
 	json_kv_u64(j, "bytes_skipped", h->bytes_skipped);
 	json_kv_u64(j, "raw_bytes", s->raw);
 	json_kv_u64(j, "stored_bytes", s->stored);
+	json_kv_u64(j, "copy_bytes", s->copy_bytes);
+	json_kv_u64(j, "footer_bytes", s->footer_bytes);
+	json_kv_bool(j, "events_verified", !s->is_quick);
 	json_key(j, "first_damage");
 	if (h->first_damage.what[0]) {
 		json_object_begin(j);
@@ -379,7 +388,7 @@ static void print_text(const struct capture_scan *s, const char *path)
 	print_facts(s);
 }
 
-static int info_file(const char *path, bool as_json)
+static int info_file(const char *path, bool as_json, bool full)
 {
 	_cleanup_reader_ struct fmt_reader *r = NULL;
 	_cleanup_(capture_scan_release) struct capture_scan s = {0};
@@ -387,7 +396,7 @@ static int info_file(const char *path, bool as_json)
 
 	if (err)
 		return 1; /* it has been said */
-	err = capture_scan_run(&s, r);
+	err = full ? capture_scan_run(&s, r) : capture_scan_quick(&s, r);
 	if (err) {
 		log_error("%s: reading stopped: %s", path, strerror(-err));
 		return 1;
@@ -403,13 +412,14 @@ static int info_file(const char *path, bool as_json)
 
 int info_cmd(int argc, char **argv)
 {
-	bool as_json = false;
+	bool as_json = false, full = false;
 	const struct opt table[] = {
 		{0, "json", OPT_FLAG, &as_json, NULL, "print one JSON object instead of text", NULL},
+		{0, "scan", OPT_FLAG, &full, NULL, "read and count every event, where names and footer would do", NULL},
 	};
 	const struct opts o = {
 		.command = "ascope info",
-		.synopsis = "[--json] FILE",
+		.synopsis = "[--json] [--scan] FILE",
 		.summary =
 			"What a capture holds and whether to trust it: verdict, losses, records by kind, runtimes, how recorded.",
 		.table = table,
@@ -425,5 +435,5 @@ int info_cmd(int argc, char **argv)
 		log_error("%s (see ascope info --help)", n ? "one capture at a time" : "which capture? ascope info FILE");
 		return 2;
 	}
-	return info_file(argv[0], as_json);
+	return info_file(argv[0], as_json, full);
 }

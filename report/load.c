@@ -61,14 +61,17 @@ static u64 fact_u64(const struct load_dict *d, const char *key, u64 fallback)
 	return text && parse_u64(text, &v) == 0 && v <= LOAD_TS_MAX ? v : fallback;
 }
 
-/* What the recording covers: as it says itself, widened to what its events cover. */
-static void set_times(struct intervals *iv, const struct load_dict *d)
+static struct repair_facts repairs_of(const struct load_dict *d)
 {
-	iv->ts_start = fact_u64(d, "recording.start_ns", d->ts_first);
-	if (d->ts_first)
-		iv->ts_start = min_u64(iv->ts_start, d->ts_first);
-	iv->ts_end = max_u64(max_u64(fact_u64(d, "recording.end_ns", 0), d->ts_last), iv->ts_start);
-	iv->sample_period = fact_u64(d, "sample.period_ns", 0);
+	struct repair_facts f = {0};
+
+	for (size_t i = 0; i < d->totals.cap; i++) {
+		const char *key = d->totals.used[i] ? load_dict_str(d, d->totals.keys[i]) : NULL;
+
+		if (key)
+			(void)repair_facts_note(&f, key, d->totals.values[i]);
+	}
+	return f;
 }
 
 static struct verdict_facts facts_of(const struct load_dict *d, const struct event_loader *el, u64 lost)
@@ -83,8 +86,9 @@ static struct verdict_facts facts_of(const struct load_dict *d, const struct eve
 		.bytes_skipped = h->bytes_skipped,
 		.file_size = h->file_size,
 		.closed_cleanly = h->closed_cleanly,
+		.repaired = repairs_of(d),
 		.contexts = el->contexts,
-		.contexts_unread = el->iv.unread,
+		.contexts_unread = el->contexts_unread,
 	};
 
 	stack_ends_sum(&el->stacks->ends, &f);
@@ -141,15 +145,26 @@ static char *verdict_text(const struct verdict *v, const struct runtime_set *rs,
 	return buf_take_str(&b);
 }
 
-static int write_capture(sqlite3 *db, const struct load_source *src, struct fmt_reader *r, const struct load_dict *d,
-			 const struct event_loader *el, const struct verdict_facts *facts)
+/* Everything that one load needs; released as a whole. */
+struct loader {
+	const struct load_window *window;
+	u64 ts_start, ts_end; /* of the recording; events.iv has those of the window */
+	struct load_dict dict;
+	struct runtime_set runtimes;
+	struct stack_store stacks;
+	struct event_loader events;
+};
+
+static int write_capture(sqlite3 *db, const struct load_source *src, struct fmt_reader *r, const struct loader *l,
+			 const struct verdict_facts *facts)
 {
 	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
 	_cleanup_free_ char *why = NULL;
-	const struct intervals *iv = &el->iv;
+	const struct load_dict *d = &l->dict;
+	const struct event_loader *el = &l->events;
 	struct verdict v;
 	bool unclassified;
-	u64 realtime = d->clock.ts ? d->clock.realtime - (d->clock.ts - iv->ts_start) : 0;
+	u64 realtime = d->clock.ts ? d->clock.realtime - (d->clock.ts - l->ts_start) : 0;
 	char uuid[33];
 	int err;
 
@@ -167,12 +182,12 @@ static int write_capture(sqlite3 *db, const struct load_source *src, struct fmt_
 				db_text(src->path),
 				DB_INT(src->size),
 				DB_INT(src->mtime),
-				DB_INT(iv->ts_start),
-				DB_INT(iv->ts_end),
+				DB_INT(l->ts_start),
+				DB_INT(l->ts_end),
 				realtime <= LOAD_TS_MAX ? db_opt(realtime) : DB_NULL,
 				db_text(load_dict_meta(d, "host.name")),
 				db_text(load_dict_meta(d, "host.kernel")),
-				DB_INT(iv->sample_period),
+				DB_INT(el->iv.sample_period),
 				db_text(verdict_name(unclassified && v.state == VERDICT_COMPLETE ? VERDICT_PARTIAL : v.state)),
 				db_text(why),
 			},
@@ -184,13 +199,37 @@ static int write_capture(sqlite3 *db, const struct load_source *src, struct fmt_
 	return err;
 }
 
-/* Everything that one load needs; released as a whole. */
-struct loader {
-	struct load_dict dict;
-	struct runtime_set runtimes;
-	struct stack_store stacks;
-	struct event_loader events;
-};
+/* What the recording covers: as it says itself, widened to what its events cover. */
+static void set_times(struct loader *l)
+{
+	const struct load_dict *d = &l->dict;
+	struct intervals *iv = &l->events.iv;
+
+	l->ts_start = fact_u64(d, "recording.start_ns", d->ts_first);
+	if (d->ts_first)
+		l->ts_start = min_u64(l->ts_start, d->ts_first);
+	l->ts_end = max_u64(max_u64(fact_u64(d, "recording.end_ns", 0), d->ts_last), l->ts_start);
+	iv->ts_start = l->ts_start;
+	iv->ts_end = l->ts_end;
+	iv->sample_period = fact_u64(d, "sample.period_ns", 0);
+	if (!l->window)
+		return;
+	iv->ts_start = min_u64(max_u64(l->ts_start, l->window->from), l->ts_end);
+	iv->ts_end = max_u64(min_u64(l->ts_end, l->window->to), iv->ts_start);
+	l->events.is_window = true;
+}
+
+/* What only a reading of all events could tell. */
+static void take_whole(struct load_dict *d, const struct capture_scan *whole)
+{
+	d->ts_first = whole->ts_first;
+	d->ts_last = whole->ts_last;
+	d->events = whole->facts.events;
+	d->health = whole->health;
+	d->clock = (struct fmt_clock){0};
+	if (whole->has_clock)
+		d->clock = (struct fmt_clock){.ts = whole->ts_first, .realtime = whole->ts_first + whole->realtime_offset};
+}
 
 static void loader_release(struct loader *l)
 {
@@ -203,8 +242,17 @@ static void loader_release(struct loader *l)
 static int read_capture(struct loader *l, sqlite3 *db, struct fmt_reader *r, u64 size)
 {
 	struct load_progress p = {"reading names", size, UINT64_MAX};
-	int err = load_dict_read(&l->dict, r, show_progress, &p);
+	struct fmt_want want = {.dictionaries = true, .events = true};
+	int err;
 
+	if (l->window) {
+		want.from = l->window->from;
+		want.to = l->window->to;
+		fmt_reader_want(r, &want);
+	}
+	err = load_dict_read(&l->dict, r, show_progress, &p);
+	if (!err && l->window)
+		take_whole(&l->dict, l->window->whole);
 	if (!err)
 		err = load_write_modules(&l->dict, db);
 	if (!err)
@@ -217,26 +265,55 @@ static int read_capture(struct loader *l, sqlite3 *db, struct fmt_reader *r, u64
 		err = event_loader_init(&l->events, &l->dict, &l->runtimes, &l->stacks, db);
 	if (err)
 		return err;
-	set_times(&l->events.iv, &l->dict);
+	set_times(l);
 	p = (struct load_progress){"loading events", size, UINT64_MAX};
+	if (l->window) {
+		want.dictionaries = false;
+		fmt_reader_want(r, &want);
+	}
 	return event_loader_read(&l->events, r, show_progress, &p);
+}
+
+/* Facts that tables cannot tell, for the head of reports. */
+static int write_extent(const struct loader *l, sqlite3 *db, u64 events)
+{
+	const struct {
+		const char *key;
+		u64 value;
+		bool is_told;
+	} rows[] = {
+		{"ascope.events", events, true},
+		{"ascope.window_from", l->events.iv.ts_start, l->window != NULL},
+		{"ascope.window_to", l->events.iv.ts_end, l->window != NULL},
+	};
+	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
+	int err = db_prepare(db, "INSERT OR REPLACE INTO meta VALUES (?, ?)", &ins);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && !err; i++) {
+		char text[24];
+
+		(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)rows[i].value);
+		if (rows[i].is_told)
+			err = db_run(ins, (struct db_val[]){db_text(rows[i].key), db_text(text)}, 2);
+	}
+	return err;
 }
 
 static int write_rest(struct loader *l, sqlite3 *db, struct fmt_reader *r, const struct load_source *src)
 {
 	struct verdict_facts facts;
 	u64 lost;
-	int err = load_write_tasks(&l->dict, db, l->events.iv.ts_start);
+	int err = load_write_tasks(&l->dict, db, l->ts_start);
 
 	if (!err)
 		err = load_write_throttles(&l->dict, db);
 	if (!err)
-		err = runtime_set_write(&l->runtimes, db, l->events.iv.ts_start);
+		err = runtime_set_write(&l->runtimes, db, l->ts_start);
 	if (!err)
 		err = load_write_lost_events(&l->dict, db, &lost);
 	if (err)
 		return err;
-	facts = facts_of(&l->dict, &l->events, lost);
+	facts = l->window ? l->window->whole->facts : facts_of(&l->dict, &l->events, lost);
 	err = marker_loader_facts(&l->events.markers, db);
 	if (!err)
 		err = write_other_loss(db, &l->dict, &l->events);
@@ -244,7 +321,9 @@ static int write_rest(struct loader *l, sqlite3 *db, struct fmt_reader *r, const
 		err = stack_ends_write(&l->stacks.ends, db);
 	if (!err)
 		err = load_write_perfmaps(db, &l->stacks.maps);
-	return err ? err : write_capture(db, src, r, &l->dict, &l->events, &facts);
+	if (!err)
+		err = write_extent(l, db, facts.events);
+	return err ? err : write_capture(db, src, r, l, &facts);
 }
 
 int load_capture(sqlite3 *db, struct fmt_reader *r, const struct load_source *src)
@@ -255,6 +334,7 @@ int load_capture(sqlite3 *db, struct fmt_reader *r, const struct load_source *sr
 
 	if (!l)
 		return -ENOMEM;
+	l->window = src->window;
 	(void)snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN",
 		       SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
 	err = db_exec(db, pragmas);

@@ -9,11 +9,22 @@
 
 #include "base/base.h"
 #include "format/fmt_reader.h"
+#include "report/capture_scan.h"
+
+/*
+ * A part of a recording: events from `from` to `to` (ns of CLOCK_MONOTONIC) are loaded, from the blocks that overlap it, as if the
+ * recording had begun and ended there. Names are all loaded; what the capture is as a whole is taken from `whole`.
+ */
+struct load_window {
+	u64 from, to;
+	const struct capture_scan *whole; /* its facts cover all events (capture_scan_quick) */
+};
 
 struct load_source {
-	const char *path; /* of the capture, stored as given */
-	u64 size;	  /* bytes */
-	u64 mtime;	  /* ns of CLOCK_REALTIME */
+	const char *path;		  /* of the capture, stored as given */
+	u64 size;			  /* bytes */
+	u64 mtime;			  /* ns of CLOCK_REALTIME */
+	const struct load_window *window; /* NULL: all of it */
 };
 
 /* Hex of a capture's uuid into buf (33 bytes). */

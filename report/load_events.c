@@ -197,6 +197,12 @@ static int run_of(struct event_loader *el, u64 idx, struct thread_run **ret)
 	return 0;
 }
 
+static void count_context(struct event_loader *el, u64 status)
+{
+	el->contexts += status == FMT_CTX_READ || status == FMT_CTX_UNREAD;
+	el->contexts_unread += status == FMT_CTX_UNREAD;
+}
+
 static int on_switch_out(struct event_loader *el, struct thread_run *t, struct fmt_switch_out *e)
 {
 	const struct context_info *ci = runtime_set_context(el->runtimes, e->context, e->ts);
@@ -208,7 +214,7 @@ static int on_switch_out(struct event_loader *el, struct thread_run *t, struct f
 
 	if (!err)
 		err = stack_store_use_kernel(el->stacks, e->kstack, &e->kstack);
-	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
+	count_context(el, e->ctx_status);
 	return err ? err : intervals_switch_out(&el->iv, t, e, ci, kind);
 }
 
@@ -230,7 +236,7 @@ static int on_sample(struct event_loader *el, struct thread_run *t, struct fmt_s
 
 	if (!err)
 		err = stack_store_use_kernel(el->stacks, e->kstack, &e->kstack);
-	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
+	count_context(el, e->ctx_status);
 	return err ? err : intervals_sample(&el->iv, t, e, ci);
 }
 
@@ -244,7 +250,7 @@ static int on_snapshot(struct event_loader *el, struct thread_run *t, struct fmt
 
 	if (is_whole && e->ustack)
 		intervals_retake(t, e);
-	el->contexts += e->ctx_status == FMT_CTX_READ || e->ctx_status == FMT_CTX_UNREAD;
+	count_context(el, e->ctx_status);
 	return err ? err : intervals_snapshot(&el->iv, t, e, ci);
 }
 
@@ -281,6 +287,8 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 		el->bad_times++;
 		return 0;
 	}
+	if (el->is_window && (e->cols[0] < el->iv.ts_start || e->cols[0] > el->iv.ts_end))
+		return 0;
 	err = run_of(el, e->cols[1], &t); /* column 2 of all these kinds is the thread */
 	if (err || !t)
 		return err;

@@ -25,7 +25,9 @@ struct event_loader {
 	u32 cap_runs;
 	sqlite3_stmt *ins_offcpu, *ins_sample, *ins_poll;
 	u64 next_offcpu_id, next_sample_id;
+	bool is_window;	     /* only events from iv.ts_start to iv.ts_end are taken: blocks hold more */
 	u64 contexts;	     /* records whose context was to be read */
+	u64 contexts_unread; /* of these, that could not be read */
 	u64 bad_times;	     /* events whose time is no time, or whose thread index is none */
 	u64 unknown_threads; /* threads named by events, of which the dictionary says nothing */
 };

@@ -74,6 +74,8 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 		return -EINVAL;
 	}
 	a->capture.capture = argv[0];
+	a->capture.from_ns = a->report.from_ns;
+	a->capture.to_ns = a->report.to_ns;
 	a->report.file = argv[0];
 	return OPTS_OK;
 }

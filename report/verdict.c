@@ -98,6 +98,28 @@ static void judge_file(const struct verdict_facts *f, struct verdict *v)
 			   "it was not closed: the recording ended abruptly, or the copy is cut short or damaged");
 }
 
+/* The file is sound, but is what was left of another. */
+static void judge_repair(const struct verdict_facts *f, struct verdict *v)
+{
+	const struct repair_facts *r = &f->repaired;
+
+	if (r->blocks_lost)
+		add_reason(v, r->blocks_lost > 1 ? by_share(r->blocks_lost, r->blocks) : VERDICT_PARTIAL,
+			   "it was repaired: of %s blocks %s were damaged or missing (%s)", human_count(r->blocks).s,
+			   human_count(r->blocks_lost).s, share_of(r->blocks_lost, r->blocks).s);
+	if (r->bytes_lost)
+		add_reason(v, exceeds(r->bytes_lost, r->bytes, 2) ? VERDICT_UNTRUSTWORTHY : VERDICT_PARTIAL,
+			   "before it was repaired, %s of %s could not be read (%s)", human_bytes(r->bytes_lost).s,
+			   human_bytes(r->bytes).s, share_of(r->bytes_lost, r->bytes).s);
+	if (r->not_closed)
+		add_reason(
+			v, VERDICT_PARTIAL,
+			"before it was repaired, it was not closed: the recording ended abruptly, or the copy was cut short or "
+			"damaged");
+	if (repair_facts_any(r) && !r->blocks_lost && !r->bytes_lost && !r->not_closed)
+		add_note(v, "it was repaired, and nothing was lost");
+}
+
 static void judge_contexts(const struct verdict_facts *f, struct verdict *v)
 {
 	if (f->contexts_unread && exceeds(f->contexts_unread, f->contexts, 1000))
@@ -180,6 +202,7 @@ void verdict_decide(const struct verdict_facts *f, struct verdict *ret)
 	*ret = (struct verdict){.state = VERDICT_COMPLETE};
 	judge_events(f, ret);
 	judge_file(f, ret);
+	judge_repair(f, ret);
 	judge_contexts(f, ret);
 	judge_stacks(f, ret);
 }

@@ -11,12 +11,15 @@
  *	               nobody can, which are notes, not reasons)
  *	complete       otherwise
  *
+ * What a repaired capture lost counts as if it were lost now.
+ *
  * One bad block alone is never more than "partial": a recorder that was killed, or a copy that was cut, ends inside a block, and
  * a short capture has few.
  */
 #pragma once
 
 #include "base/base.h"
+#include "report/repair_facts.h"
 #include "report/stack_status.h"
 
 enum verdict_state { VERDICT_COMPLETE, VERDICT_PARTIAL, VERDICT_UNTRUSTWORTHY };
@@ -33,6 +36,7 @@ struct verdict_facts {
 	u64 blocks_intact, blocks_damaged, blocks_missing; /* as in struct fmt_health */
 	u64 bytes_skipped, file_size;			   /* likewise, bytes */
 	bool closed_cleanly;				   /* likewise */
+	struct repair_facts repaired;			   /* what was lost before this file was written from a damaged one */
 
 	/* switch-outs and samples that carry a user stack, by how its walk ended (stack_status.h) */
 	u64 stacks[STACK_STATUSES];
@@ -42,7 +46,7 @@ struct verdict_facts {
 	u64 contexts_unread; /* of these, status 2: the read faulted */
 };
 
-#define VERDICT_MAX_LINES 8
+#define VERDICT_MAX_LINES 11
 #define VERDICT_LINE	  256
 
 struct verdict {

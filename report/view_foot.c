@@ -361,6 +361,8 @@ int view_head_json(sqlite3 *db, const struct capture_facts *f, struct json *j)
 	json_kv_u64(j, "duration_ns", f->ts_end - f->ts_start);
 	json_kv_u64_or_null(j, "realtime_start", f->realtime_start, f->realtime_start);
 	json_kv_u64(j, "sample_period", f->sample_period);
+	json_kv_u64_or_null(j, "read_from_ns", f->read_hi != 0, f->read_lo - f->ts_start); /* null: all of it was read */
+	json_kv_u64_or_null(j, "read_to_ns", f->read_hi != 0, f->read_hi - f->ts_start);
 	json_kv_u64(j, "workers", facts_workers(f));
 	json_kv_u64(j, "switches", f->switches);
 	json_kv_u64(j, "samples", f->samples);

@@ -124,6 +124,30 @@ static int load_counts(sqlite3 *db, struct capture_facts *f)
 	return 0;
 }
 
+/* What tables cannot tell of a capture that was loaded in part; databases of an earlier ascope have none of it. */
+static int load_extent(sqlite3 *db, struct capture_facts *f)
+{
+	const struct {
+		u64 *dest;
+		const char *sql;
+	} values[] = {
+		{&f->events, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'ascope.events'"},
+		{&f->read_lo, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'ascope.window_from'"},
+		{&f->read_hi, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'ascope.window_to'"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		u64 v;
+		int r = sql_one_u64(db, values[i].sql, NULL, 0, &v);
+
+		if (r < 0)
+			return r;
+		if (v)
+			*values[i].dest = v;
+	}
+	return 0;
+}
+
 int capture_facts_load(sqlite3 *db, const struct report_opts *o, struct capture_facts *ret)
 {
 	_cleanup_facts_ struct capture_facts f = {0};
@@ -145,6 +169,8 @@ int capture_facts_load(sqlite3 *db, const struct report_opts *o, struct capture_
 	if (r < 0)
 		return r;
 	r = load_counts(db, &f);
+	if (r == 0)
+		r = load_extent(db, &f);
 	if (r < 0)
 		return r;
 	*ret = f;
@@ -330,6 +356,11 @@ int view_head(sqlite3 *db, const struct report_opts *o, const struct capture_fac
 		(void)snprintf(window, sizeof(window), "window +%s to +%s", text_offset(f->lo - f->ts_start).s,
 			       text_offset(f->hi - f->ts_start).s);
 		(void)fprintf(out, "  only %s (--from, --to): polls that overlap it\n", window);
+	}
+	if (f->read_hi) {
+		(void)snprintf(window, sizeof(window), "+%s to +%s", text_offset(f->read_lo - f->ts_start).s,
+			       text_offset(f->read_hi - f->ts_start).s);
+		(void)fprintf(out, "  read only from %s: what began before is not seen; --db FILE reads all\n", window);
 	}
 	return 0;
 }

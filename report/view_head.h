@@ -20,6 +20,11 @@ struct capture_facts {
 	u64 ts_start, ts_end, realtime_start, sample_period;
 	u64 lo, hi; /* the window asked for, CLOCK_MONOTONIC ns; lo <= hi, within ts_start..ts_end */
 	bool windowed;
+	/*
+	 * Only a part of the recording was loaded (--from, --to without a database): the events from here to here, CLOCK_MONOTONIC ns; 0, 0: all. Counts
+	 * below are of that part, but for `lost` and `events`.
+	 */
+	u64 read_lo, read_hi;
 	u64 lost;      /* events that were not delivered */
 	u64 gap_ns;    /* union of the gaps within the recording */
 	u64 switches;  /* times a thread left its cpu */

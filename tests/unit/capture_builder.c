@@ -178,7 +178,7 @@ void cb_refine(sqlite3 *db)
 
 sqlite3 *cb_load(struct capture_builder *cb)
 {
-	struct load_source src = {cb->path, 1, 2};
+	struct load_source src = {.path = cb->path, .size = 1, .mtime = 2};
 	struct fmt_reader *r;
 	struct fmt_diag diag;
 	sqlite3 *db;
