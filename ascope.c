@@ -37,6 +37,7 @@ static const struct command commands[] = {
 	{"export", export_cmd, "write a capture as a Chrome trace or as collapsed stacks"},
 	{"query", query_cmd, "run SQL over a capture"},
 	{"info", info_cmd, "what a capture holds, and whether it is complete"},
+	{"check", check_cmd, "verify every byte of a capture; write what is intact of a damaged one"},
 	{"dump", dump_cmd, "every record of a capture, raw"},
 };
 

@@ -9,4 +9,5 @@ int report_cmd(int argc, char **argv);
 int query_cmd(int argc, char **argv);
 int export_cmd(int argc, char **argv);
 int info_cmd(int argc, char **argv);
+int check_cmd(int argc, char **argv);
 int dump_cmd(int argc, char **argv);
