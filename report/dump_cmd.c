@@ -27,10 +27,12 @@ struct dump {
 	const struct fmt_kind *kind; /* --kind; NULL = all */
 	bool one_block;		     /* --block */
 	u64 block;		     /* its sequence number */
+	u64 from_ns, to_ns;	     /* --from, --to; since the recording began; to 0: to the end */
+	u64 from, to;		     /* the same as times of the capture */
 	bool as_json, schema;
 	struct capture_strings strings;
 	u64 next_seq; /* of the blocks printed, to name holes */
-	u64 ts_zero;  /* first timestamp in the capture */
+	u64 ts_zero;  /* when the recording began: as it says itself, or its first event */
 };
 
 static bool is_string(const struct fmt_column *c)
@@ -107,7 +109,12 @@ static void print_record(const struct dump *d, const struct fmt_section *s, u32 
 	(void)putchar('\n');
 }
 
-/* Seconds since the capture's first event. */
+static bool is_windowed(const struct dump *d)
+{
+	return d->from_ns || d->to_ns;
+}
+
+/* Seconds since the recording began. */
 static double since_start(const struct dump *d, u64 ts)
 {
 	return ts >= d->ts_zero ? (double)(ts - d->ts_zero) / 1e9 : -(double)(d->ts_zero - ts) / 1e9;
@@ -242,6 +249,8 @@ static void dump_section(const struct dump *d, const struct fmt_block *b, const 
 		return;
 	}
 	for (u32 row = 0; row < s->rows && !ferror(stdout); row++) {
+		if (is_windowed(d) && (!s->kind->is_event || s->cols[0][row] < d->from || s->cols[0][row] > d->to))
+			continue;
 		if (d->as_json)
 			json_record(d, b, s, row);
 		else
@@ -251,21 +260,58 @@ static void dump_section(const struct dump *d, const struct fmt_block *b, const 
 
 /* ---- the file ---- */
 
+static void note_ts(struct dump *d, u64 ts)
+{
+	if (ts && (!d->ts_zero || ts < d->ts_zero))
+		d->ts_zero = ts;
+}
+
+/* The recorder's word for when it began. */
+static void note_start(struct dump *d, const struct fmt_section *s)
+{
+	for (u32 i = 0; s->kind_id == FMT_META && i < s->rows; i++) {
+		u64 v;
+
+		if (!strcmp(capture_strings_get(&d->strings, s->cols[0][i], NULL), "recording.start_ns") &&
+		    parse_u64(capture_strings_get(&d->strings, s->cols[1][i], NULL), &v) == 0)
+			note_ts(d, v);
+	}
+}
+
+/* The first event by the footer's index: 1 it tells, so that a window needs no other block; 0 not. */
+static int first_by_index(struct dump *d, struct fmt_reader *r)
+{
+	struct fmt_block b;
+	int n = fmt_reader_footer(r, &b);
+
+	for (u32 i = 0; n == 1 && i < b.n_sections; i++)
+		for (u32 row = 0; b.sections[i].kind_id == FMT_INDEX && row < b.sections[i].rows; row++)
+			note_ts(d, b.sections[i].cols[3][row]);
+	return n == 1 ? d->ts_zero != 0 : n;
+}
+
 static int gather(struct dump *d, struct fmt_reader *r, bool *ret_found)
 {
-	const struct fmt_want all = {.dictionaries = true, .events = true, .copies = true, .others = true};
+	struct fmt_want all = {.dictionaries = true, .events = true, .copies = true, .others = true};
 	struct fmt_block b;
 	int n;
 
 	*ret_found = !d->one_block;
+	if (is_windowed(d)) {
+		n = first_by_index(d, r);
+		if (n < 0)
+			return n;
+		all = (struct fmt_want){.dictionaries = true, .events = n == 0};
+	}
 	fmt_reader_want(r, &all);
 	while ((n = fmt_reader_next(r, &b)) == 1) {
 		*ret_found |= b.seq == d->block;
-		if (b.ts_first && (!d->ts_zero || b.ts_first < d->ts_zero))
-			d->ts_zero = b.ts_first;
+		note_ts(d, b.ts_first);
 		n = capture_strings_add(&d->strings, &b);
 		if (n)
 			break;
+		for (u32 i = 0; i < b.n_sections; i++)
+			note_start(d, &b.sections[i]);
 	}
 	return n;
 }
@@ -275,12 +321,21 @@ static int print_blocks(struct dump *d, struct fmt_reader *r)
 	struct fmt_block b;
 	int n;
 
+	if (is_windowed(d)) {
+		struct fmt_want window = {.events = true};
+
+		d->from = window.from = d->ts_zero + d->from_ns;
+		d->to = window.to = d->to_ns ? d->ts_zero + d->to_ns : UINT64_MAX;
+		fmt_reader_want(r, &window);
+	}
 	fmt_reader_rewind(r);
 	while (!ferror(stdout) && (n = fmt_reader_next(r, &b)) != 0) {
 		if (n < 0)
 			return n;
-		if (d->one_block && b.seq != d->block)
+		if ((d->one_block && b.seq != d->block) || (is_windowed(d) && b.type == FMT_BLOCK_FOOTER))
 			continue;
+		if (is_windowed(d))
+			d->next_seq = b.seq; /* what lies between is not looked at */
 		if (!d->as_json)
 			print_block_head(d, &b);
 		if (b.type == FMT_BLOCK_COPY && !d->one_block)
@@ -330,6 +385,7 @@ static int dump_file(struct dump *d)
 	}
 	if (ferror(stdout))
 		return 1; /* ascope.c says so */
+	log_debug("%s: %" PRIu64 " of %" PRIu64 " bytes were read", d->path, fmt_reader_bytes_read(r), health.file_size);
 	return report_health(d->path, &health) ? 0 : 3;
 }
 
@@ -444,6 +500,8 @@ int dump_cmd(int argc, char **argv)
 	const struct opt table[] = {
 		{0, "block", OPT_CALLBACK, &d, "N", "only the block with this sequence number (the first is 0)", opt_block},
 		{0, "kind", OPT_CALLBACK, &d, "NAME", "only records of this kind, e.g. switch_out", opt_kind},
+		{0, "from", OPT_DURATION, &d.from_ns, "T", "only events from T after the recording began", NULL},
+		{0, "to", OPT_DURATION, &d.to_ns, "T", "only events to T after the recording began", NULL},
 		{0, "json", OPT_FLAG, &d.as_json, NULL, "one JSON object a line and record: {\"block\", \"kind\", columns...}",
 		 NULL},
 		{0, "schema", OPT_FLAG, &d.schema, NULL, "print every kind and column this version knows instead; needs no FILE",
@@ -451,7 +509,7 @@ int dump_cmd(int argc, char **argv)
 	};
 	const struct opts o = {
 		.command = "ascope dump",
-		.synopsis = "[--block N] [--kind NAME] [--json] FILE\n--schema [--kind NAME] [--json]",
+		.synopsis = "[--block N | --from T --to T] [--kind NAME] [--json] FILE\n--schema [--kind NAME] [--json]",
 		.summary =
 			"Prints every block and record of a capture in file order, with the format's names; damaged files, too.",
 		.table = table,
@@ -466,6 +524,14 @@ int dump_cmd(int argc, char **argv)
 		log_error("%s (see ascope dump --help)", d.schema ? "--schema takes no FILE"
 							 : n	  ? "one capture at a time"
 								  : "which capture? ascope dump FILE");
+		return 2;
+	}
+	if (is_windowed(&d) && (d.one_block || d.schema)) {
+		log_error("--from and --to choose blocks by their time: not together with --block or --schema");
+		return 2;
+	}
+	if (d.to_ns && d.to_ns <= d.from_ns) {
+		log_error("--to must be later than --from");
 		return 2;
 	}
 	if (d.schema)
