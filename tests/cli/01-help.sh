@@ -4,10 +4,10 @@
 . "$(dirname "$0")/common.inc"
 
 expect 0 "$ASCOPE" --help
-for command in record report export query info dump; do
+for command in record report export query info check dump; do
 	has out "^  $command "
 done
-for command in report export query info dump; do
+for command in report export query info check dump; do
 	expect 0 "$ASCOPE" $command --help
 	has out "^Usage: ascope $command"
 	has out '^ *-h, --help'

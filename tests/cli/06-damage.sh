@@ -5,7 +5,7 @@
 size=$(stat -c %s "$captures/demo.ascope")
 
 check() { # FILE
-	for command in info dump report; do
+	for command in 'info --scan' dump report; do # what info reads of a closed file are names and footer
 		expect 3 "$ASCOPE" $command "$1"
 		[ -s out ] || die "$command printed nothing of $1"
 	done
@@ -13,7 +13,7 @@ check() { # FILE
 	has out 'partial|untrustworthy'
 	expect 3 "$ASCOPE" query "$1" --json 'SELECT (SELECT count(*) FROM offcpu) AS switches, (SELECT sum(count) FROM loss) AS lost'
 	python3 -c 'import json; r = json.load(open("out"))[0]; assert r["switches"] > 100 and r["lost"] >= 1, r'
-	expect 3 "$ASCOPE" info --json "$1"
+	expect 3 "$ASCOPE" info --scan --json "$1"
 }
 head -c $((size * 3 / 4)) "$captures/demo.ascope" >cut.ascope
 check cut.ascope
@@ -30,7 +30,7 @@ with open("flipped.ascope", "r+b") as f:
     f.write(bytes([byte]))
 PY
 check flipped.ascope
-expect 3 "$ASCOPE" info flipped.ascope
+expect 3 "$ASCOPE" info --scan flipped.ascope
 has out '1 damaged'
 # rubbish behind the end
 { cat "$captures/demo.ascope"; head -c 1000 /dev/urandom; } >tail.ascope
