@@ -124,8 +124,8 @@ static u32 compare(struct capture_db *part, struct capture_db *whole, const char
 }
 
 static const char *const queries[] = {
-	"SELECT ts, dur, dur_min, dur_max, off_cpu, on_cpu, runnable, waits, samples, class, rule, state, task_id, worker FROM poll, w "
-	"WHERE ts <= hi AND ts + dur >= lo ORDER BY ts",
+	("SELECT ts, dur, dur_min, dur_max, off_cpu, on_cpu, runnable, waits, samples, class, rule, state, task_id, worker FROM poll, w "
+	 "WHERE ts <= hi AND ts + dur >= lo ORDER BY ts"),
 	"SELECT ts, dur, ts_waking, cpu, state, role, class, rule, syscall FROM offcpu, w WHERE ts <= hi AND ts + dur >= lo ORDER BY ts",
 	"SELECT ts, cpu, mode, role FROM sample, w WHERE ts <= hi AND ts >= lo ORDER BY ts",
 };
