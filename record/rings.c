@@ -33,7 +33,8 @@ struct rings {
 	void *ctx;
 	u64 now, until; /* of this pass */
 	u64 known;
-	u64 latest; /* time of the youngest event that was delivered */
+	u64 latest; /* time of the youngest event that was delivered; */
+	u64 before; /* that before this pass */
 	u32 looks;  /* left in this pass */
 	struct rings_counts counts;
 	u32 max, n;
@@ -236,6 +237,7 @@ static void begin_pass(struct rings *rs, u64 now)
 {
 	rs->now = now;
 	rs->until = now == UINT64_MAX ? NO_KEY : now > RINGS_SLACK ? now - RINGS_SLACK : 0;
+	rs->before = rs->latest;
 	rs->looks = LOOKS;
 	for (u32 i = 0; i < rs->n; i++) {
 		struct ring *r = &rs->ring[i];
@@ -255,7 +257,7 @@ static int take_first(struct rings *rs, struct ring *r)
 	int err;
 
 	if (h->kind != WIRE_STACK) {
-		rs->counts.late += h->ts < rs->latest;
+		rs->counts.late += h->ts < rs->before;
 		rs->latest = max_u64(rs->latest, h->ts);
 	}
 	err = rs->fn(rs->ctx, h, r->first.len);

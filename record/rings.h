@@ -8,7 +8,7 @@
  *
  * When it is a record's turn: its time is taken after its slot is reserved (bpf/emit.bpf.h), so all that are older than the clock was before the producers'
  * positions were read are to be seen. A switch-out's time is taken before its stack is walked: hence RINGS_SLACK. What still comes late is delivered, and
- * counted.
+ * counted. Cpus that share a ring, of more than WIRE_MAX_RINGS, stand in it as their slots were reserved: there switch-outs may be out of turn by their walks.
  *
  * Layout and bits of a ring: Linux Documentation/bpf/ringbuf.rst, kernel/bpf/ringbuf.c, include/uapi/linux/bpf.h; unchanged since 5.8. Lengths are checked
  * against the ring's all the same.
@@ -70,7 +70,7 @@ u64 rings_known_until(const struct rings *r);
 bool rings_find_stack(struct rings *r, u64 hash);
 
 struct rings_counts {
-	u64 late;      /* delivered after younger ones */
+	u64 late;      /* delivered a pass after younger ones, or more */
 	u64 malformed; /* times that a ring made no sense, and what it held was given up */
 	u64 bad;       /* records of no possible length, left out */
 	u64 looked_up; /* stacks delivered before their turn */
