@@ -123,7 +123,7 @@ def compare_truth(capture, truth, begin, end):
 
 
 def one(work, pid, truth, number):
-    """Kills once; (ms between the last event and the kill, switch-ins, entries compared)."""
+    """Kills once; (ms between the last event and the kill, switch-ins, entries compared, bytes that stay set aside)."""
     delay = random.Random(number).uniform(0.2, 3)
     witness, killed = record_and_kill(work, pid, delay)
     info = subprocess.run([str(ASCOPE), "info", f"{work}/capture.ascope"], capture_output=True, text=True, timeout=60, check=False)
@@ -131,6 +131,8 @@ def one(work, pid, truth, number):
     capture = Capture(work)
     (about,) = capture.query("SELECT ts_start, ts_end, verdict, verdict_why FROM capture")
     check(about["verdict"] == "partial" and "not closed" in about["verdict_why"], f"verdict: {about}")
+    st = os.stat(f"{work}/capture.ascope")
+    beyond = st.st_blocks * 512 - st.st_size
     age = killed - about["ts_end"]
     check(age <= SECOND, f"the last event is {age / MS:.0f} ms older than the kill")
     names = {row["tid"]: row["name"] for row in capture.query("SELECT tid, name FROM thread")}
@@ -138,8 +140,8 @@ def one(work, pid, truth, number):
         check(names.get(tid) == name, f"thread {tid} is {name}, not {names.get(tid)}")
     begin, end = about["ts_start"] + WARM_UP, killed - SECOND
     if end <= begin:
-        return age / MS, 0, 0
-    return age / MS, compare_counts(capture, witness, begin, end), compare_truth(capture, truth, begin, end)
+        return age / MS, 0, 0, beyond
+    return age / MS, compare_counts(capture, witness, begin, end), compare_truth(capture, truth, begin, end), beyond
 
 
 class Kills:
@@ -148,20 +150,21 @@ class Kills:
 
     def test(self, work):
         truth = f"{work}/truth"
-        ages, switches, entries = [], 0, 0
+        ages, switches, entries, beyond = [], 0, 0, 0
         with Program(work, [str(RELEASE / "scenarios"), "tasks", "--seconds", "3600"], env={**os.environ, "ASCOPE_TRUTH": truth}) as p:
             p.await_line(r"^(ready)")
             for number in range(self.first, self.first + self.n):
                 try:
-                    age, s, e = one(work, p.process.pid, truth, number)
+                    age, s, e, b = one(work, p.process.pid, truth, number)
                 except live.Failure as failure:
                     raise live.Failure(f"kill number {number}, {len(ages)} were good before: {failure}") from None
                 ages.append(age)
+                beyond = max(beyond, b)
                 switches += s
                 entries += e
                 check(p.process.poll() is None, f"kill number {number}: the program ended")
         return (f"{len(ages)} of {self.n} kills; last event before the kill: at most {max(ages):.0f} ms; compared {switches} switch-ins, "
-                f"{entries} blocking calls")
+                f"{entries} blocking calls; stays set aside behind the file: at most {beyond / 1048576:.1f} MiB")
 
 
 def main():
