@@ -17,7 +17,8 @@
 #include "record/output_impl.h"
 
 /* Set aside beyond what is asked for, so that the file system is asked about once a second. What a killed recorder leaves behind its file is about this. */
-#define RESERVE_STEP ((u64)1 << 20)
+#define RESERVE_STEP  ((u64)1 << 20)
+#define RESERVE_LEAST ((u64)4 << 10)
 
 enum { WAIT_MS = 100, EINTR_TRIES = 8 };
 
@@ -46,21 +47,27 @@ static int set_aside(struct output *o, u64 to)
 	return -EINTR;
 }
 
+/*
+ * What is left of a disk may be less than a step: the step is halved until it fits, and remembered, so that a disk that is all but full is not asked
+ * again and again.
+ */
 static enum output_full reserve(struct output *o, u64 need)
 {
-	const u64 steps[] = {RESERVE_STEP, 0}; /* what is left of a disk may be less than a step */
-	int err = 0;
+	for (;;) {
+		int err = set_aside(o, min_u64(o->written + need + o->step, o->limit));
 
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		err = set_aside(o, min_u64(o->written + need + steps[i], o->limit));
-		if (!err)
+		if (!err) {
+			o->step = o->step ? min_u64(2 * o->step, RESERVE_STEP) : RESERVE_LEAST;
 			return OUTPUT_HAS_ROOM;
+		}
 		if (err != -ENOSPC && err != -EDQUOT) {
 			o->can_reserve = false; /* EOPNOTSUPP, and whatever else: a write will tell */
 			return OUTPUT_HAS_ROOM;
 		}
+		if (!o->step)
+			return err == -EDQUOT ? OUTPUT_DISK_QUOTA : OUTPUT_DISK_FULL;
+		o->step = o->step > RESERVE_LEAST ? o->step / 2 : 0;
 	}
-	return err == -EDQUOT ? OUTPUT_DISK_QUOTA : OUTPUT_DISK_FULL;
 }
 
 u64 output_left(const struct output *o)

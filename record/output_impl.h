@@ -21,6 +21,7 @@ struct output {
 	int err;	   /* of the first write or sync that failed; negative */
 	u64 base;	   /* of a file: where the capture begins in it; 0 but for `>>` */
 	u64 written;	   /* bytes, from base on as are the two below */
+	u64 step;	   /* what is set aside beyond what is asked for, next time */
 	u64 reserved;	   /* blocks are set aside up to here */
 	u64 limit;	   /* UINT64_MAX: none */
 	bool limit_is_own; /* max_size, not RLIMIT_FSIZE */

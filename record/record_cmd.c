@@ -10,7 +10,7 @@
 #include "base/opts.h"
 #include "record/session.h"
 
-enum { MAX_FREQ = 10000, MIN_MAX_SIZE = 64 << 10 };
+enum { MAX_FREQ = 10000, MIN_MAX_SIZE = 128 << 10 };
 
 static int opt_pid(void *ctx, const char *value)
 {
@@ -99,7 +99,7 @@ static int check(const struct session_opts *o, bool has_pids, char **operands, i
 		return -EINVAL;
 	}
 	if (o->max_size && o->max_size < MIN_MAX_SIZE) {
-		log_error("--max-size is at least 64k");
+		log_error("--max-size is at least 128k");
 		return -EINVAL;
 	}
 	return 0;

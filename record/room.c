@@ -7,6 +7,9 @@ enum { END_FACTS = 16 << 10, END_PER_KSYM = 80 };
 /* What may come between two calls: with little room that is one record, with the rows of a stack or a process. */
 #define SLACK_FAR  ((u64)1 << 20)
 #define SLACK_NEAR ((u64)16 << 10)
+/* A flush with little room must gain more than that, or every record would soon be a block of its own. */
+#define WORTH_IT ((u64)64 << 10)
+enum { FAR_EVERY = 256 }; /* calls: while room is short the file system is not asked for plenty at each */
 
 static enum stop_reason reason_of(enum output_full full)
 {
@@ -34,14 +37,17 @@ static enum output_full look(const struct room *r, u64 more)
 /* The bound of rows that wait is far above what they come to, so with little room they are written first. */
 int room_keep(struct room *r)
 {
-	enum output_full full = look(r, SLACK_FAR);
+	enum output_full full;
 	int err;
 
-	r->is_short = full != OUTPUT_HAS_ROOM;
+	if (!r->is_short || ++r->calls >= FAR_EVERY) {
+		r->calls = 0;
+		r->is_short = look(r, SLACK_FAR) != OUTPUT_HAS_ROOM;
+	}
 	if (!r->is_short || look(r, SLACK_NEAR) == OUTPUT_HAS_ROOM)
 		return 0;
 	err = fmt_writer_flush(r->w);
-	full = look(r, 2 * SLACK_NEAR);
+	full = look(r, WORTH_IT);
 	if (full != OUTPUT_HAS_ROOM)
 		r->stop->reason = reason_of(full); /* in the last drain, too: what is left out then lies before any other end */
 	return err;

@@ -17,6 +17,7 @@ struct room {
 	struct catalog *cat;
 	struct stop *stop;
 	bool is_short; /* ask again after every record */
+	u32 calls;     /* until plenty of room is asked for again */
 };
 
 /*

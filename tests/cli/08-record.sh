@@ -9,7 +9,7 @@ has err '-p PID'
 expect 2 "$ASCOPE" record -p 1x
 expect 2 "$ASCOPE" record --stacks most -p 1
 expect 2 "$ASCOPE" record --max-size 1k -p 1
-has err 'at least 64k'
+has err 'at least 128k'
 expect 2 "$ASCOPE" record --compress 20 -p 1
 has err '1 to 19'
 expect 2 "$ASCOPE" record --
@@ -106,11 +106,11 @@ for signal in TERM INT KILL; do
 done
 # --max-size: closed, and never larger
 code=0
-timeout 60 "$ASCOPE" record --stacks all -d 30 --max-size 128k -o sized.ascope -- sh -c "$(loop /bin/true)" 2>err || code=$?
+timeout 60 "$ASCOPE" record --stacks all -d 30 --max-size 256k -o sized.ascope -- sh -c "$(loop /bin/true)" 2>err || code=$?
 end_loop
 equal $code 0
 has err 'stopped at --max-size'
-[ "$(stat -c %s sized.ascope)" -le 131072 ] || die "$(stat -c %s sized.ascope) bytes with --max-size 128k"
+[ "$(stat -c %s sized.ascope)" -le 262144 ] || die "$(stat -c %s sized.ascope) bytes with --max-size 256k"
 expect 0 "$ASCOPE" info sized.ascope
 has out 'closed cleanly'
 # a full disk is noticed in time: the file is closed, exit 3
