@@ -25,8 +25,8 @@
 #define FMT_BLOCK_MAGIC	  0x4b4c4241u /* "ABLK", little-endian */
 #define FMT_TRAILER_MAGIC "ASCOPEND"
 
-#ifndef FMT_MAX_CELLS_LOG2 /* fuzzers are built with less: clearing 64 MB for twenty bytes would be most of their time */
-#define FMT_MAX_CELLS_LOG2 23
+#ifndef FMT_CELLS /* fuzzers are built with less: clearing 64 MB for twenty bytes would be most of their time */
+#define FMT_CELLS (1 << 23)
 #endif
 
 /* Limits: part of the format; a writer stays below them and a reader refuses above them. */
@@ -36,7 +36,7 @@ enum fmt_limit {
 	FMT_MAX_ROWS = 1 << 18,	   /* rows of one kind in one block */
 	FMT_MAX_SECTIONS = 64,	   /* kinds in one block */
 	FMT_MAX_COLUMNS = 64,	   /* columns of one kind */
-	FMT_MAX_CELLS = 1 << FMT_MAX_CELLS_LOG2,   /* rows x columns of one block, payload elements included */
+	FMT_MAX_CELLS = FMT_CELLS, /* rows x columns of one block, payload elements included */
 	FMT_MAX_STRING = 4096,	   /* bytes of a string */
 	FMT_MAX_FRAMES = 512,	   /* frames of a stack */
 	FMT_MAX_DICT = 256,	   /* distinct values of a dictionary-coded column in one block */

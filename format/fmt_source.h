@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-#ifndef FMT_SOURCE_WINDOW /* as FMT_MAX_CELLS_LOG2 */
+#ifndef FMT_SOURCE_WINDOW		    /* as FMT_CELLS */
 #define FMT_SOURCE_WINDOW ((size_t)1 << 18) /* what a search reads at a time */
 #endif
 

@@ -10,7 +10,7 @@ FUZZ_LIB     := $(filter-out base/demangle.c,$(wildcard format/*.c base/*.c)) te
 # smaller buffers and limits: to get and clear the real ones would be most of the time
 FUZZ_SMALL   := -DARENA_CHUNK=65536 -DFMT_SOURCE_WINDOW=8192
 FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O1 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all $(FUZZ_SMALL)
-FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=16:allocator_release_to_os_interval_ms=-1
+FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=16
 
 FUZZ_SRC_reader := tests/fuzz/fuzz_mutate.c tests/fuzz/fuzz_seeds.c
 FUZZ_SRC_repair := $(FUZZ_SRC_reader) $(wildcard report/check.c report/check_refs.c report/repair.c report/repair_facts.c) report/capture_file.c
@@ -19,7 +19,7 @@ FUZZ_SRC_cfi    := $(wildcard record/cfi*.c) record/elf_view.c record/unwind_ext
   tests/unit/elf_image.c
 
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(OUT)/fuzz/replay_%)
-$(foreach t,reader section repair,$(OUT)/fuzz/replay_$(t) $(OUT)/fuzz/$(t)): FUZZ_SMALL += -DFMT_MAX_CELLS_LOG2=16
+$(foreach t,reader section repair,$(OUT)/fuzz/replay_$(t) $(OUT)/fuzz/$(t)): FUZZ_SMALL += -DFMT_CELLS=65536
 
 .SECONDEXPANSION:
 # the target without libFuzzer, for any compiler

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * fuzz_replay.c: runs fuzz_reader.c's target over files without libFuzzer, so that any compiler can.
+ * fuzz_replay.c: runs a target over files without libFuzzer, so that any compiler can.
  *
  *	fuzz_replay [-n ROUNDS] PATH...     each file, and every file of each directory; then ROUNDS mutations of each, always the same
  *	fuzz_replay --seeds DIR             writes the captures that the corpus starts from
