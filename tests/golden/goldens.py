@@ -60,8 +60,9 @@ def sections(text):
 def contents(data):
     """(kinds, encodings, types of blocks) of a whole capture."""
     kinds, encodings, types = set(), set(), set()
-    at, uuid = int.from_bytes(data[12:16], "little"), data[32:48]
-    while (header := read_capture.block_header(data, at, uuid)):
+    at = int.from_bytes(data[12:16], "little")
+    blocks = read_capture.Blocks(data, at, data[32:48], {})
+    while (header := blocks.header(at)):
         payload = bytes(data[at + 80:at + 80 + header["size"]])
         raw = read_capture.ctypes.create_string_buffer(header["raw"] + 1)
         read_capture.zstd.ZSTD_decompress(raw, header["raw"], payload, len(payload))
@@ -84,8 +85,8 @@ def documented(path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     five = re.search(r"\n## 5\..*?\n## 6\.", text, re.S)[0]
-    types = re.search(r"\| 4 \| 2 \| type: ([^|]*)", text)[1].split(".")[0]
-    return {int(n) for n in re.findall(r"^\| (\d+) \|", five, re.M)}, {int(n) for n in re.findall(r"(\d+) [a-z]", types)}
+    three = re.search(r"\n## 3\..*?\n## 4\.", text, re.S)[0]
+    return {int(n) for n in re.findall(r"^\| (\d+) \|", five, re.M)}, {int(n) for n in re.findall(r"^\| (\d+) \| [a-z]+ \|", three, re.M)}
 
 
 class Tap:
