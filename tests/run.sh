@@ -73,6 +73,7 @@ for group in "$@"; do
 	cli) for t in tests/cli/*.sh; do single "cli: $(basename "$t" .sh)" "$t"; done ;;
 	live)
 		single 'live: the scorer itself' tests/live/score.py --self-test
+		single 'live: the driver itself' tests/live/tap.py --self-test
 		single 'live: the bars of accuracy themselves' tests/accuracy/accuracy.py --self-test
 		tap live tests/live/run.sh all
 		tap live tests/live/copies.py

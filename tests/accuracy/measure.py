@@ -19,6 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/live"))
 import score  # noqa: E402
+from tap import stolen  # noqa: E402
 
 POLLS = """SELECT p.*, t.tid, pr.pid FROM poll AS p JOIN thread AS t ON t.id = p.thread_id JOIN process AS pr ON pr.id = t.process_id
 WHERE p.classified = 1 AND (p.waits > 0 OR p.dur > 0)"""
@@ -76,12 +77,6 @@ def locked(path):
         yield
     finally:
         turns.end()
-
-
-def stolen():
-    """Time that a hypervisor took from this machine's CPUs so far, ns."""
-    with open("/proc/stat", encoding="ascii") as file:
-        return int(file.readline().split()[8]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 class Fixture:

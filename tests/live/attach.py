@@ -16,16 +16,16 @@ import subprocess
 import sys
 import time
 
-sys.dont_write_bytecode = True
-from live import ASCOPE, RELEASE, Capture, Failure, Program, Skip, agree, await_begun, check, interrupt, main, record, record_while, recorder, rows_of, score, window_of  # noqa: E402
+sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
+import score  # noqa: E402  # pylint: disable=wrong-import-position
+import tap  # noqa: E402  # pylint: disable=wrong-import-position
+from recording import HELD, SCENARIOS, Capture, Fixture, Held, Program, Recorder, agree, record, record_while  # noqa: E402  # pylint: disable=wrong-import-position
+from tap import ASCOPE, Failure, Skip, check  # noqa: E402  # pylint: disable=wrong-import-position
 
 MS = score.MS
 PERIOD = score.PERIOD
-HELD = str(RELEASE / "held")
-WORKERS = 2  # of HELD
+WORKERS = Held.WORKERS
 THREADS = 5  # of `held check` that stay: main, workers, the pool's, the file's
-ROUNDS_BETWEEN = 9  # of short blocks, between the long polls
-NANOSLEEPS = ("35", "230")  # nanosleep, clock_nanosleep on x86-64
 SECONDS = 3
 ROUNDS = int(os.environ.get("ATTACH_ROUNDS", "15"))
 # of bpf/ascope.bpf.c: whatever else uses BPF on this machine is no business of these tests
@@ -45,67 +45,44 @@ def idle(work):
     """All workers are parked and nothing wakes them: the runtime is found all the same, and there is nothing to report."""
     with Program(work, [HELD, "parked"]) as p:
         p.await_line(r"^(ready)")
-        capture = record(work, p.process.pid, 1.5)
+        capture = record(work, p.pid, 1.5)
         check(p.process.poll() is None, "the program ended")
     check(runtimes(capture) == [("multi_thread", 2)], f"runtimes: {runtimes(capture)}")
-    check(not rows_of(capture), f"rows: {rows_of(capture)}")
+    check(not capture.rows(), f"rows: {capture.rows()}")
     verdict = capture.query("SELECT verdict, verdict_why FROM capture")[0]
     check(verdict["verdict"] == "complete", f"verdict: {verdict}")
 
 
 def full_load(work):
     """Polls of 100 us on every worker."""
-    with Program(work, [str(RELEASE / "scenarios"), "cooperative", "--seconds", "60"]) as p:
-        p.await_line(r"^(ready)")
+    with Fixture(work, "cooperative") as p:
         time.sleep(0.5)
-        capture = record(work, p.process.pid, SECONDS)
+        capture = record(work, p.pid, SECONDS)
     check(runtimes(capture) == [("multi_thread", 4)], f"runtimes: {runtimes(capture)}")
-    check([r for r in rows_of(capture) if r["dur"] - r["runnable"] >= score.THRESHOLD] == [], f"rows: {rows_of(capture)}")
+    check([r for r in capture.rows() if r["dur"] - r["runnable"] >= score.THRESHOLD] == [], f"rows: {capture.rows()}")
     valid = capture.query("SELECT tick_valid FROM runtime")
     check(valid == [{"tick_valid": 1}], "the tick was not proven")
 
 
-def start_held(work, how):
-    """A program whose workers are all inside their first poll."""
-    return Program(work, [HELD, how, str(ROUNDS_BETWEEN)], env={**os.environ, "ASCOPE_TRUTH": f"{work}/truth"})
-
-
-def await_held(program, how, word):
-    """Every worker is inside; a sleeper of the program is in its system call, too."""
-    program.await_line(rf"^({word})")
-    end = time.monotonic() + 10
-    while how == "sleep" and sleepers(program.process.pid) < WORKERS:
-        check(time.monotonic() < end, "the workers do not sleep")
-        time.sleep(0.01)
-
-
-def sleepers(pid):
-    """Workers that are in nanosleep."""
-    count = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        count += (task / "comm").read_text().startswith("tokio-") and (task / "syscall").read_text().split()[0] in NANOSLEEPS
-    return count
-
-
 def held(work, how):
     """Every worker is inside a long poll when recording begins, and again when it ends: the program, its truth and the capture."""
-    with start_held(work, how) as p:
-        await_held(p, how, "ready")
+    with Held(work, how) as p:
+        p.await_inside("ready")
 
         def go_through():
             time.sleep(0.5)
-            p.process.send_signal(signal.SIGUSR1)
-            await_held(p, how, "last")
+            p.go_on()
+            p.await_inside("last")
             time.sleep(0.5)
 
-        capture = record_while(work, p.process.pid, go_through)
-        p.process.send_signal(signal.SIGUSR1)
+        capture = record_while(work, p.pid, go_through)
+        p.go_on()
         p.finish()
     check(runtimes(capture) == [("multi_thread", WORKERS)], f"runtimes: {runtimes(capture)}")
-    line = agree(how, capture, [f"{work}/truth"], 4)
-    window = window_of(capture)
-    rows = {state: [r for r in rows_of(capture) if r["state"] == state] for state in ("open-start", "open-end", "open-both")}
-    entries = score.read_truth(f"{work}/truth")
+    line = agree(how, capture, [p.truth], 4)
+    window = capture.window()
+    rows = {state: [r for r in capture.rows() if r["state"] == state] for state in ("open-start", "open-end", "open-both")}
+    entries = score.read_truth(p.truth)
     first = [e for e in entries if e.function == f"{how}_first"]
     last = [e for e in entries if e.function == f"{how}_last"]
     check(len(first) == WORKERS and len(last) == WORKERS and all(e.t0 < window[0] < e.t1 for e in first),
@@ -141,13 +118,13 @@ def every_worker_spins(work):
 def longer_than_the_recording(work):
     """Polls that began before and end after: a wait is reported as such; of a computation the tick cannot be proven, and the verdict says so."""
     for how in ("sleep", "spin"):
-        with start_held(work, how) as p:
-            await_held(p, how, "ready")
-            capture = record_while(work, p.process.pid, lambda: time.sleep(1.5))
+        with Held(work, how) as p:
+            p.await_inside("ready")
+            capture = record_while(work, p.pid, lambda: time.sleep(1.5))
         check(runtimes(capture) == [("multi_thread", WORKERS)], f"{how}: runtimes: {runtimes(capture)}")
-        rows = rows_of(capture)
+        rows = capture.rows()
         why = capture.query("SELECT verdict, verdict_why FROM capture")[0]
-        (begin, end) = window_of(capture)
+        (begin, end) = capture.window()
         if how == "sleep":
             check([r["state"] for r in rows] == ["open-both"] * 2, f"rows: {rows}")
             check(all(score.own_name(r["function"]) == "sleep_first" and abs(r["dur"] - (end - begin)) < MS for r in rows), f"rows: {rows}")
@@ -156,13 +133,8 @@ def longer_than_the_recording(work):
             check(why["verdict"] == "partial" and "unclassified" in why["verdict_why"], f"verdict: {why}")
             open_rows = capture.query("SELECT state, classified, function FROM poll WHERE dur > 1000000000")
             check(sorted(open_rows, key=str) == [{"state": "open-both", "classified": 0, "function": "held::hold::spin_first"}] * 2, f"polls: {open_rows}")
-            text = report(work)
+            text = capture.report("--blocking")
             check("unclassified" in text and "tick not proven" in text, f"the report does not tell of them:\n{text}")
-
-
-def report(work):
-    run = subprocess.run([str(ASCOPE), "report", "--blocking", f"{work}/capture.ascope"], capture_output=True, text=True, timeout=60, check=False)
-    return run.stdout
 
 
 # ---- what stays behind ----
@@ -225,27 +197,26 @@ def expect_nothing_left(before, what):
 
 def expect_something_there(work, pid, before):
     """That nothing is left proves something only if it can be seen while it is there."""
-    with recorder(work, "-p", pid) as r:
-        await_begun(work, r)
+    with Recorder(work, "-p", pid) as r:
+        r.await_begun()
         programs, links, maps = (now - then for now, then in zip(kernel_objects()[:3], before))
         check(len(programs) >= 8 and len(links) >= 8 and len(maps) >= len(MAPS) and recorders(),
               f"a recording is not seen: programs {programs}, links {links}, maps {maps}, processes {recorders()}")
-        interrupt(r)
-        r.finish((0, 3))
+        r.stop()
 
 
 def whole_round(work, pid, number):
-    with recorder(work, "--duration", f"{random.uniform(0.2, 0.5):.3f}", "-p", pid) as r:
-        r.finish((0, 3))
+    with Recorder(work, "--duration", f"{random.uniform(0.2, 0.5):.3f}", "-p", pid) as r:
+        r.finish()
     rows = Capture(work).query("SELECT count(*) AS n FROM runtime")
     check(rows[0]["n"] == 1, f"round {number}: {rows[0]['n']} runtimes")
 
 
 def killed_round(work, pid):
     """The recorder is killed at any moment, while it loads and attaches, too."""
-    with recorder(work, "-p", pid) as r:
+    with Recorder(work, "-p", pid) as r:
         time.sleep(random.uniform(0.02, 0.7))
-        r.process.send_signal(signal.SIGKILL)
+        r.signal(signal.SIGKILL)
         r.process.wait()
     if os.path.exists(f"{work}/capture.ascope"):
         run = subprocess.run([str(ASCOPE), "info", f"{work}/capture.ascope"], capture_output=True, text=True, timeout=60, check=False)
@@ -266,19 +237,19 @@ def rounds(work, kill):
     before = kernel_objects()
     with Program(work, [HELD, "check"]) as p:
         p.await_line(r"^(ready)")
-        expect_threads(p.process.pid)
-        expect_something_there(work, p.process.pid, before)
+        expect_threads(p.pid)
+        expect_something_there(work, p.pid, before)
         for number in range(ROUNDS):
             if kill:
-                killed_round(work, p.process.pid)
+                killed_round(work, p.pid)
             else:
-                whole_round(work, p.process.pid, number)
+                whole_round(work, p.pid, number)
             check(p.process.poll() is None, f"round {number}: the program ended: {p.process.poll()}")
         expect_nothing_left(before, f"{ROUNDS} rounds")
-        expect_threads(p.process.pid)
-        tracer = next(line for line in pathlib.Path(f"/proc/{p.process.pid}/status").read_text().splitlines() if line.startswith("TracerPid"))
+        expect_threads(p.pid)
+        tracer = next(line for line in pathlib.Path(f"/proc/{p.pid}/status").read_text().splitlines() if line.startswith("TracerPid"))
         check(tracer.split()[1] == "0", tracer)
-        p.process.send_signal(signal.SIGTERM)
+        p.signal(signal.SIGTERM)
         done = p.await_line(r"^(work .*)$")
         p.finish()
     check(done.endswith(" wrong 0") and not any(f"{part} 0 " in done for part in ("work", "socket", "file", "pool", "thread")), done)
@@ -297,4 +268,4 @@ def recorder_killed(work):
 TESTS = [idle, full_load, every_worker_sleeps, every_worker_spins, longer_than_the_recording, attach_and_detach, recorder_killed]
 
 if __name__ == "__main__":
-    sys.exit(main("attach:", TESTS, sys.argv[1:]))
+    sys.exit(tap.main(tap.Suite("attach:", tap.named(TESTS), tap.title_in_words, (HELD, SCENARIOS)), sys.argv[1:]))

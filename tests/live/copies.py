@@ -10,8 +10,11 @@ import subprocess
 import sys
 import time
 
-sys.dont_write_bytecode = True
-from live import RELEASE, Capture, Failure, Program, Skip, agree, check, main, record, recorder, rows_of, score  # noqa: E402
+sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
+import score  # noqa: E402  # pylint: disable=wrong-import-position
+import tap  # noqa: E402  # pylint: disable=wrong-import-position
+from recording import RELEASE, Capture, Program, Recorder, agree, record  # noqa: E402  # pylint: disable=wrong-import-position
+from tap import Skip, check  # noqa: E402  # pylint: disable=wrong-import-position
 
 PLUGIN = RELEASE / "libplugin.so"
 SECONDS = 4  # of a recording
@@ -24,7 +27,7 @@ def runtimes(capture):
 def runtime_of_function(capture, truths):
     """function -> the runtimes that its rows name, which must be one."""
     found = {}
-    for row in rows_of(capture):
+    for row in capture.rows():
         found.setdefault(score.own_name(row["function"]), set()).add(row["runtime_id"])
     check(all(len(ids) == 1 and None not in ids for ids in found.values()), f"rows of one function in several runtimes: {found}")
     return {function: ids.pop() for function, ids in found.items()}
@@ -54,7 +57,7 @@ def with_host(work, delay, attach_after, plugin=PLUGIN, host=RELEASE / "host"):
     with Program(work, argv, env={**os.environ, "ASCOPE_TRUTH": truths[0]}) as p:
         p.await_line(r"^(ready)")
         time.sleep(attach_after)
-        capture = record(work, p.process.pid, SECONDS)
+        capture = record(work, p.pid, SECONDS)
         p.finish()
     line = agree("host and library", capture, truths, 30)
     by_function = runtime_of_function(capture, truths)
@@ -84,13 +87,13 @@ def stripped_library_and_host(work):
     with Program(work, argv) as p:
         p.await_line(r"^(ready)")
         time.sleep(0.5)
-        capture = record(work, p.process.pid, SECONDS)
+        capture = record(work, p.pid, SECONDS)
         p.finish()
     found = {(os.path.basename(row["module"] or ""), row["flavor"], row["workers"], row["found_by"]) for row in runtimes(capture)}
     wanted = {("host", "multi_thread", 2, "scan"), ("libplugin.so", "multi_thread", 3, "scan"), ("libplugin.so", "current_thread", 1, "scan")}
     check(found == wanted, f"runtimes: {found}")
     entries = score.read_truth(f"{work}/plugin.truth")
-    result = score.score("stripped", entries, [r for r in rows_of(capture) if r["runtime_id"] != host_runtime(capture)])
+    result = score.score("stripped", entries, [r for r in capture.rows() if r["runtime_id"] != host_runtime(capture)])
     window = capture.query("SELECT ts_start, ts_end FROM capture")[0]
     missed = [e for e in result.missed if window["ts_start"] <= e.t0 and e.t1 <= window["ts_end"]]
     check(not missed and not result.false, f"missed {missed}, false {result.false}")
@@ -108,7 +111,7 @@ def library_in_python(work):
               "plugin.plugin_run(ctypes.c_double(float(sys.argv[2])), sys.argv[3].encode())")
     with Program(work, [sys.executable, "-c", script, str(PLUGIN), str(SECONDS), truth]) as p:
         p.await_line(r"^(ready)")
-        capture = record(work, p.process.pid, SECONDS)
+        capture = record(work, p.pid, SECONDS)
         p.finish()
     line = agree("python", capture, [truth], 20)
     expect_plugin(capture, runtime_of_function(capture, [truth]))
@@ -132,8 +135,8 @@ def library_that_cannot_be_read(work):
     script = "import ctypes, sys, time; ctypes.CDLL(sys.argv[1]).get(); print('ready', flush=True); time.sleep(30)"
     with Program(work, [sys.executable, "-c", script, str(path)]) as p:
         p.await_line(r"^(ready)")
-        with recorder(work, "--duration", "0.5", "-p", p.process.pid) as r:
-            r.finish((0, 3))
+        with Recorder(work, "--duration", "0.5", "-p", p.pid) as r:
+            r.finish()
     said = r.err.read_text()
     check("librefused.so" in said and "TLS descriptors" in said, f"the recorder said: {said}")
     meta = Capture(work).query("SELECT value FROM meta WHERE key = 'tokio.unreadable'")
@@ -148,7 +151,7 @@ def several_runtimes(work):
     with Program(work, argv, env={**os.environ, "ASCOPE_TRUTH": truth}) as p:
         p.await_line(r"^(ready)")
         time.sleep(0.4)
-        capture = record(work, p.process.pid, SECONDS)
+        capture = record(work, p.pid, SECONDS)
         p.finish()
     line = agree("several runtimes", capture, [truth], 30)
     by_function = runtime_of_function(capture, [truth])
@@ -169,4 +172,5 @@ def several_runtimes(work):
 TESTS = [library_loaded_before, library_loaded_later, stripped_library_and_host, library_in_python, library_that_cannot_be_read, several_runtimes]
 
 if __name__ == "__main__":
-    sys.exit(main("copies:", TESTS, sys.argv[1:]))
+    needed = (RELEASE / "host", PLUGIN, RELEASE / "runtimes")
+    sys.exit(tap.main(tap.Suite("copies:", tap.named(TESTS), tap.title_in_words, needed), sys.argv[1:]))

@@ -10,24 +10,17 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "unwind"))
-from recording import ASCOPE, ROOT, TARGET, WAIT, Capture, Failure, Program, Skip, check  # noqa: E402  # pylint: disable=wrong-import-position
+sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
+import tap  # noqa: E402  # pylint: disable=wrong-import-position
+from recording import SCENARIOS, WAIT, Capture, Fixture, Program  # noqa: E402  # pylint: disable=wrong-import-position
+from tap import ASCOPE, Skip, check  # noqa: E402  # pylint: disable=wrong-import-position
 
-SCENARIOS = TARGET / "release/scenarios"
 PAIR = "marker_begin,marker_end"  # of the crate truth
 MIN_NS = 10_000_000
-TRIES = 3
-
-
-class KernelSkipped(Failure):
-    """The run has a hole that is the kernel's (see kernel_skipped() of run.sh)."""
 
 
 def record(work, *args, target=(), seconds=3.0):
@@ -36,20 +29,6 @@ def record(work, *args, target=(), seconds=3.0):
     run = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     check(run.returncode == 0, f"{argv}: exit code {run.returncode}: {run.stderr[:2000]}")
     return run.stderr
-
-
-class Fixture(Program):
-    """A scenario that runs until it is told to leave."""
-
-    def __init__(self, work, scenario, program=SCENARIOS):
-        env = {**os.environ, "ASCOPE_TRUTH": f"{work}/truth"}
-        super().__init__(work, [str(program), scenario, "--seconds", "30", "--dir", str(work)], env=env)
-        self.await_line(r"^(ready)")
-        self.pid = self.process.pid
-
-    def leave(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.finish()
 
 
 def record_scenario(work, scenario, *args, program=SCENARIOS):
@@ -74,19 +53,15 @@ def open_polls(work, state):
     return {row["poll_id"] for row in query(work, f"SELECT poll_id FROM blocking WHERE state = '{state}' AND held >= {MIN_NS}")}
 
 
-def say(work, condition, text, got):
-    """check() that first asks whether the kernel skipped switches, of which both views would tell differently."""
-    if condition:
-        return
-    skipped = query(work, "SELECT count FROM loss WHERE cause = 'unpaired'")
-    kind = KernelSkipped if skipped else Failure
-    raise kind(f"{text}: {json.dumps(got)[:3000]}")
+def say(condition, text, got):
+    """check() with what was got instead."""
+    check(condition, f"{text}: {json.dumps(got)[:3000]}")
 
 
-def check_lengths(work, got):
+def check_lengths(got):
     difference = got["both"]["difference"]
-    say(work, difference["compared"] == got["both"]["intervals"], "not every pair's lengths were compared", difference)
-    say(work, difference["median"] <= 200_000, "lengths differ by more than 0.2 ms in the median", difference)
+    say(difference["compared"] == got["both"]["intervals"], "not every pair's lengths were compared", difference)
+    say(difference["median"] <= 200_000, "lengths differ by more than 0.2 ms in the median", difference)
     return f"{difference['compared']} lengths differ by {difference['median'] / 1e3:.0f} us in the median, {difference['max'] / 1e3:.0f} us at most"
 
 
@@ -95,19 +70,19 @@ def test_sleep(work):
     record_scenario(work, "sleep", "--marker", PAIR)
     got = report(work)
     both, cut = got["both"], open_polls(work, "open-start")
-    say(work, both["intervals"] >= 10, "too few intervals", both)
-    say(work, both["intervals"] == both["polls"] == got["intervals"], "not all intervals are polls", got)
-    say(work, got["marker_only"]["intervals"] == 0, "there are some by the marker only", got["marker_only"])
+    say(both["intervals"] >= 10, "too few intervals", both)
+    say(both["intervals"] == both["polls"] == got["intervals"], "not all intervals are polls", got)
+    say(got["marker_only"]["intervals"] == 0, "there are some by the marker only", got["marker_only"])
     alone = {row["poll_id"] for row in got["scheduler_only"]["list"]}
-    say(work, alone <= cut, "there are some by the scheduler only", got["scheduler_only"])
-    say(work, got["in_part"]["polls"] <= len(open_polls(work, "open-end")), "there are some in part", got["in_part"])
-    say(work, {row["class"] for row in both["list"]} == {"sleep"}, "wrong classes", both)
-    say(work, all(row["task_id"] for row in both["list"]), "intervals without task", both)
+    say(alone <= cut, "there are some by the scheduler only", got["scheduler_only"])
+    say(got["in_part"]["polls"] <= len(open_polls(work, "open-end")), "there are some in part", got["in_part"])
+    say({row["class"] for row in both["list"]} == {"sleep"}, "wrong classes", both)
+    say(all(row["task_id"] for row in both["list"]), "intervals without task", both)
     for row in both["list"]:
         text = query(work, f"SELECT function FROM stack_text WHERE stack_id = {row['stack_id']} ORDER BY depth, inline_depth LIMIT 3")
-        say(work, any((f["function"] or "").endswith("back_off") for f in text), "START's callers lack the function that blocks", text)
-    say(work, got["verdict"]["stacks_whole"] == got["verdict"]["stacks"], "the probes cost whole stacks", got["verdict"])
-    return check_lengths(work, got)
+        say(any((f["function"] or "").endswith("back_off") for f in text), "START's callers lack the function that blocks", text)
+    say(got["verdict"]["stacks_whole"] == got["verdict"]["stacks"], "the probes cost whole stacks", got["verdict"])
+    return check_lengths(got)
 
 
 def test_pool(work):
@@ -119,12 +94,12 @@ def test_pool(work):
     only = got["marker_only"]
     pids = [row["pid"] for row in query(work, "SELECT DISTINCT pid FROM process")]
     check(len(pids) == 1 and pids[0] != other.pid, f"processes {pids}, of which {other.pid} was not to be recorded")
-    say(work, got["polls"] == 0 and got["both"]["intervals"] == 0, "there are blocked polls", got)
-    say(work, only["intervals"] >= 2 and [r["reason"] for r in only["reasons"]] == ["blocking_pool"], "wrong reasons", only)
+    say(got["polls"] == 0 and got["both"]["intervals"] == 0, "there are blocked polls", got)
+    say(only["intervals"] >= 2 and [r["reason"] for r in only["reasons"]] == ["blocking_pool"], "wrong reasons", only)
     for row in only["list"]:
         asleep = sum(part["ns"] for part in row["off_cpu"] if part["role"] == "blocking_pool" and part["class"] == "sleep")
-        say(work, asleep >= 999_000_000, "the parts do not hold the sleep of 1 s", row)
-        say(work, sum(part["ns"] for part in row["off_cpu"]) + row["runnable"] + row["on_cpu"] == row["dur"], "parts do not add up", row)
+        say(asleep >= 999_000_000, "the parts do not hold the sleep of 1 s", row)
+        say(sum(part["ns"] for part in row["off_cpu"]) + row["runnable"] + row["on_cpu"] == row["dur"], "parts do not add up", row)
     return f"{only['intervals']} intervals"
 
 
@@ -133,8 +108,8 @@ def test_in_place(work):
     record_scenario(work, "block-in-place", "--marker", PAIR)
     got = report(work)
     only = got["marker_only"]
-    say(work, got["polls"] == 0 and only["intervals"] >= 2, "there are blocked polls, or no intervals", got)
-    say(work, [r["reason"] for r in only["reasons"]] == ["block_in_place"], "wrong reasons", only)
+    say(got["polls"] == 0 and only["intervals"] >= 2, "there are blocked polls, or no intervals", got)
+    say([r["reason"] for r in only["reasons"]] == ["block_in_place"], "wrong reasons", only)
     return f"{only['intervals']} intervals"
 
 
@@ -149,21 +124,21 @@ def test_mixed(work):
     got = report(work)
     both, only, alone = got["both"], got["marker_only"], got["scheduler_only"]
     cut = open_polls(work, "open-start") | open_polls(work, "open-end")  # of which the marker may not be in the recording
-    say(work, both["intervals"] >= 5 and all(ends_with(row, "marked") for row in both["list"]), "by both: not those that are marked", both)
-    say(work, only["intervals"] >= 5 and all(ends_with(row, "across") for row in only["list"]), "by the marker only: not those over an await", only)
-    say(work, [r["reason"] for r in only["reasons"]] == ["await"], "wrong reasons", only)
-    say(work, alone["polls"] >= 5 and all(ends_with(row, "unmarked") or row["poll_id"] in cut for row in alone["list"]),
+    say(both["intervals"] >= 5 and all(ends_with(row, "marked") for row in both["list"]), "by both: not those that are marked", both)
+    say(only["intervals"] >= 5 and all(ends_with(row, "across") for row in only["list"]), "by the marker only: not those over an await", only)
+    say([r["reason"] for r in only["reasons"]] == ["await"], "wrong reasons", only)
+    say(alone["polls"] >= 5 and all(ends_with(row, "unmarked") or row["poll_id"] in cut for row in alone["list"]),
         "by the scheduler only: not those that are unmarked", alone)
     part = query(work, f"SELECT count(*) AS n FROM blocking WHERE function LIKE '%::partly_marked' AND held >= {MIN_NS} AND state = 'complete'")
     ends = len(open_polls(work, "open-end"))
-    say(work, part[0]["n"] >= 5 and part[0]["n"] <= got["in_part"]["polls"] <= part[0]["n"] + ends + len(cut), "in part: not those marked in part",
+    say(part[0]["n"] >= 5 and part[0]["n"] <= got["in_part"]["polls"] <= part[0]["n"] + ends + len(cut), "in part: not those marked in part",
         [got["in_part"], part])
     pairs = got["pairs"]
-    say(work, [p["text"] for p in pairs] == [PAIR, second], "not the pairs that were asked for", pairs)
-    say(work, pairs[1]["count"] >= 5 and pairs[1]["no_end"] == pairs[1]["count"], "two tasks' functions were taken for one interval", pairs)
-    say(work, pairs[0]["no_end"] <= 2, "intervals whose task moved have lost their END", pairs)
+    say([p["text"] for p in pairs] == [PAIR, second], "not the pairs that were asked for", pairs)
+    say(pairs[1]["count"] >= 5 and pairs[1]["no_end"] == pairs[1]["count"], "two tasks' functions were taken for one interval", pairs)
+    say(pairs[0]["no_end"] <= 2, "intervals whose task moved have lost their END", pairs)
     moved = query(work, "SELECT count(*) AS n FROM marker WHERE end_thread_id <> thread_id")[0]["n"]
-    return f"{check_lengths(work, got)}; {moved} of {only['intervals']} intervals over an await moved to another thread"
+    return f"{check_lengths(got)}; {moved} of {only['intervals']} intervals over an await moved to another thread"
 
 
 def address_of(program, name):
@@ -188,9 +163,9 @@ def test_launched(work):
     record(work, "--marker", PAIR, target=("--", SCENARIOS, "sleep", "--seconds", "2"), seconds=10)
     del os.environ["ASCOPE_TRUTH"]
     got = report(work)
-    say(work, got["both"]["intervals"] >= 3 and got["marker_only"]["intervals"] == 0, "a launched program's intervals", got)
+    say(got["both"]["intervals"] >= 3 and got["marker_only"]["intervals"] == 0, "a launched program's intervals", got)
     truth = [json.loads(line) for line in open(f"{work}/truth", encoding="utf-8")][1:]
-    say(work, got["pairs"][0]["count"] == len(truth) and got["ends_alone"] == 0, f"not the {len(truth)} entries of the truth log", got["pairs"])
+    say(got["pairs"][0]["count"] == len(truth) and got["ends_alone"] == 0, f"not the {len(truth)} entries of the truth log", got["pairs"])
     return f"{stripped[0]['count']} intervals of the stripped program; {len(truth)} of the launched one, all there"
 
 
@@ -235,7 +210,7 @@ def test_nothing_left(work):
             while text_of(fixture.pid, begin)[0] != 0xCC:
                 check(time.monotonic() < end, "the probe never appeared")
                 time.sleep(0.02)
-            check(len(links_of(recorder.process.pid)) >= 2 or not bpf_links() or "pids" not in bpf_links()[0], "the probes are no links")
+            check(len(links_of(recorder.pid)) >= 2 or not bpf_links() or "pids" not in bpf_links()[0], "the probes are no links")
             check(uprobe_events() == events, "a probe is in uprobe_events")
             recorder.process.kill()
             recorder.process.wait()
@@ -243,74 +218,12 @@ def test_nothing_left(work):
         while text_of(fixture.pid, begin) != before:
             check(time.monotonic() < end, "the probe outlived the recorder")
             time.sleep(0.02)
-        check(not links_of(recorder.process.pid), "links are left")
+        check(not links_of(recorder.pid), "links are left")
         fixture.leave()
     return "int3 seen while recording, gone after it"
 
 
 TESTS = {test.__name__.removeprefix("test_"): test for test in (test_sleep, test_pool, test_in_place, test_mixed, test_launched, test_nothing_left)}
 
-
-def obstacle():
-    if os.getuid() != 0:
-        return "not root"
-    if not os.access("/sys/kernel/btf/vmlinux", os.R_OK):
-        return "no /sys/kernel/btf/vmlinux"
-    if not ASCOPE.exists():
-        return f"{ASCOPE} is not built"
-    if not SCENARIOS.exists() and not shutil.which("cargo"):
-        return "no cargo to build the fixtures"
-    return None
-
-
-def outcome(test):
-    """(word, text): what TAP says. A run with a hole of the kernel's is repeated."""
-    repeated = ""
-    for left in range(TRIES - 1, -1, -1):
-        work = tempfile.mkdtemp(prefix="markers.", dir=ASCOPE.parent)
-        try:
-            return "ok", repeated + (test(work) or "")
-        except KernelSkipped as failure:
-            repeated += f"repeated: the kernel did not report switches of this run, which had: {failure}\n"
-            if not left:
-                return "not ok", repeated
-        except Skip as skip:
-            return "skip", str(skip)
-        except Failure as failure:
-            return "not ok", str(failure)
-        except Exception:  # pylint: disable=broad-except
-            return "not ok", traceback.format_exc()
-        finally:
-            if os.environ.get("KEEP"):
-                print(f"# kept: {work}")
-            else:
-                shutil.rmtree(work, ignore_errors=True)
-    return "not ok", repeated
-
-
-def main():
-    names = sys.argv[1:] or list(TESTS)
-    if unknown := [name for name in names if name not in TESTS]:
-        sys.exit(f"markers.py: no test {unknown[0]}; there are: {' '.join(TESTS)}")
-    reason = obstacle()
-    if not reason and shutil.which("cargo"):
-        env = {**os.environ, "CARGO_TARGET_DIR": str(TARGET)}
-        subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT / "fixtures", env=env, check=True, stdin=subprocess.DEVNULL)
-    failed = 0
-    print(f"1..{len(names)}")
-    for number, name in enumerate(names, 1):
-        word, text = ("skip", reason) if reason else outcome(TESTS[name])
-        failed += word == "not ok"
-        what = (TESTS[name].__doc__ or "").strip().splitlines()[0]
-        if word == "skip":
-            print(f"ok {number} - markers {name}: {what} # SKIP {text}")
-        else:
-            print(f"{word} {number} - markers {name}: {what}")
-            for line in text.splitlines():
-                print(f"# {line}")
-        sys.stdout.flush()
-    sys.exit(failed > 0)
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(tap.main(tap.Suite("markers", TESTS, tap.title_with_doc, (SCENARIOS,)), sys.argv[1:]))

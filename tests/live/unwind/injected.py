@@ -3,10 +3,10 @@
 import os
 import pathlib
 import shutil
-import subprocess
 
-from recording import (TARGET, Capture, Failure, Program, Skip, allowed, check, fixture, functions, has_chain, let_go, record_attached, record_launched,
-                       record_running, recorder, settled, sleeps, text)
+from recording import Capture, Program, Recorder
+from stacks import allowed, fixture, functions, has_chain, let_go, record_attached, record_launched, record_running, settled, sleeps, text
+from tap import TARGET, Failure, Skip, check
 
 MS = 1_000_000
 F0_F9 = [f"stacks::chain::f{i}" for i in reversed(range(10))]
@@ -88,7 +88,7 @@ def other_word_size(work):
     program = fixture("plain32")
     with Program(work, [program]) as p:
         try:
-            record_attached(work, p.process.pid)
+            record_attached(work, p.pid)
         finally:
             p.process.kill()
     capture = Capture(work)
@@ -124,9 +124,9 @@ def generated_code(work):
     with Program(work, [fixture("stacks"), "jit", "60"]) as p:
         try:
             p.await_line(r"^ready (\d+)$")
-            record_attached(work, p.process.pid, 0.6)
+            record_attached(work, p.pid, 0.6)
         finally:
-            perf_map(p.process.pid).unlink(missing_ok=True)
+            perf_map(p.pid).unlink(missing_ok=True)
     return check_generated(work, int(p.said(r"^generated 0x([0-9a-f]+)$")[0], 16))
 
 
@@ -212,7 +212,7 @@ def deleted_program(work):
     with Program(work, [copy, "chain", "sleep", "30"]) as p:
         p.await_line(r"^ready (\d+)$")
         os.unlink(copy)
-        record_attached(work, p.process.pid)
+        record_attached(work, p.pid)
     return check_attached_chain(work, "--target", fixture("stacks"))
 
 
@@ -227,7 +227,7 @@ def other_mounts(work):
             p.await_line(r"^ready (\d+)$")
         except Failure as failure:
             raise Skip(f"cannot make a mount namespace: {failure}") from None
-        record_attached(work, p.process.pid)
+        record_attached(work, p.pid)
     return check_attached_chain(work, "--target", fixture("stacks"))
 
 
@@ -238,7 +238,7 @@ def other_root(work):
     shutil.copy(fixture("stacks-musl-pie"), f"{inside}/stacks")
     with Program(work, ["chroot", inside, "/stacks", "chain", "sleep", "30"]) as p:
         p.await_line(r"^ready (\d+)$")
-        record_attached(work, p.process.pid)
+        record_attached(work, p.pid)
     capture = Capture(work, "--target", fixture("stacks-musl-pie"))
     ends = capture.ends()
     check(set(ends) == {"whole"} and ends["whole"] > 50, f"{ends}")
@@ -261,9 +261,9 @@ def too_deep(work):
 
 def untouched_stack(work):
     """a forked child whose outer stack pages are not mapped: cut with the reason, or whole, never wrong"""
-    with recorder(work, "--stacks", "all", "--", fixture("stacks"), "--go", "fork", "0.5") as r:
+    with Recorder(work, "--stacks", "all", "--", fixture("stacks"), "--go", "fork", "0.5") as r:
         let_go(r)
-        r.finish((0, 3))
+        r.finish()
         child = int(r.said(r"^child (\d+)$")[0])
     capture = Capture(work)
     stacks = capture.stacks("kind = 'user'")
@@ -283,9 +283,9 @@ def untouched_stack(work):
 
 def same_place_other_callers(work):
     """the same place, stack pointer and return address below two callers: each wait has the caller it had"""
-    with recorder(work, "--stacks", "all", "--", fixture("stacks"), "--go", "twins", "0.8") as r:
+    with Recorder(work, "--stacks", "all", "--", fixture("stacks"), "--go", "twins", "0.8") as r:
         go = let_go(r)
-        r.finish((0, 3))
+        r.finish()
         order = r.said(r"^order ([abc]+)$")[0]
     capture = Capture(work)
     stacks = capture.stacks("kind = 'user'")
@@ -305,9 +305,9 @@ def same_place_other_callers(work):
 
 def ending_threads(work):
     """threads and processes that end while they are sampled"""
-    with recorder(work, "--stacks", "all", "--freq", 1999, "--", fixture("stacks"), "--go", "churn", "0.8") as r:
+    with Recorder(work, "--stacks", "all", "--freq", 1999, "--", fixture("stacks"), "--go", "churn", "0.8") as r:
         go = let_go(r)
-        r.finish((0, 3))
+        r.finish()
     capture = Capture(work)
     threads = capture.query("SELECT count(*) AS n FROM thread")[0]["n"]
     check(threads > 20, f"{threads} threads")

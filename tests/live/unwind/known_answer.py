@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The known answer (fixtures/stacks/src/chain.rs): f0 calls f1 ... calls f9, each call at a line that is written here."""
-from recording import Capture, check, fixture, functions, has_chain, record_running, sleeps, text
+from recording import Capture
+from stacks import fixture, functions, has_chain, record_running, sleeps, text
+from tap import check
 
 # innermost first: function, line of the call (f9: of sleep, or of spin)
 CHAIN = [("stacks::chain::f8", 63), ("stacks::chain::f7::{closure#0}", 57), ("stacks::chain::f7", 57), ("stacks::chain::f6", 52),

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The same-event oracle (oracle.c): every walk of the kernel side is done again by libdwfl, on the same registers and memory."""
 import os
-import pathlib
 import re
 import subprocess
 
-from recording import ROOT, TARGET, Failure, Skip, allowed, check, fixture
+from stacks import allowed, fixture
+from tap import OUT, TARGET, Failure, Skip, check
 
-OUT = pathlib.Path(os.environ.get("ASCOPE_OUT", ROOT / "out")).resolve()
 SECONDS = float(os.environ.get("UNWIND_SECONDS", "1"))
 COLUMNS = ["samples", "whole", "identical", "longer", "shorter", "divergent", "no_fde"]
 TABLE = []  # a line for each program that was compared

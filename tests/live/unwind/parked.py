@@ -9,7 +9,9 @@ import signal
 import subprocess
 import time
 
-from recording import Capture, Failure, Skip, check, fixture, interrupt, let_go, recorder
+from recording import Capture, Recorder
+from stacks import fixture, let_go
+from tap import Failure, Skip, check
 
 THREADS = 61
 
@@ -80,13 +82,12 @@ def against_gdb(work):
     if not shutil.which("gdb"):
         raise Skip("no gdb")
     argv = [fixture("stacks"), "--go", "parked", str(THREADS)]
-    with recorder(work, "--stacks", "all", "--freq", 99, "--", *argv) as record:
+    with Recorder(work, "--stacks", "all", "--freq", 99, "--", *argv) as record:
         let_go(record)
         pid = int(record.await_line(r"^ready (\d+)$"))
         try:
             await_parked(pid)
-            interrupt(record)
-            record.finish((0, 3))
+            record.stop()
             expected = gdb_stacks(pid, mappings(pid))
         finally:
             with contextlib.suppress(ProcessLookupError):

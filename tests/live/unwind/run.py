@@ -12,86 +12,25 @@ Needs root and /sys/kernel/btf/vmlinux; without them every test is skipped and c
 """
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
-import traceback
 
-import injected
-import known_answer
-import oracle_runs
-import parked
-from recording import ASCOPE, ROOT, TARGET, Failure, Skip
-
-TESTS = {f"{module.__name__}.{test.__name__}": test for module in (oracle_runs, parked, known_answer, injected) for test in module.TESTS}
-
-
-def obstacle():
-    if os.getuid() != 0:
-        return "not root"
-    if not os.access("/sys/kernel/btf/vmlinux", os.R_OK):
-        return "no /sys/kernel/btf/vmlinux"
-    if not ASCOPE.exists():
-        return f"{ASCOPE} is not built"
-    if not shutil.which("cargo"):
-        return "no cargo to build the fixtures"
-    return None
+sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import injected  # noqa: E402  # pylint: disable=wrong-import-position
+import known_answer  # noqa: E402  # pylint: disable=wrong-import-position
+import oracle_runs  # noqa: E402  # pylint: disable=wrong-import-position
+import parked  # noqa: E402  # pylint: disable=wrong-import-position
+import tap  # noqa: E402  # pylint: disable=wrong-import-position
 
 
 def build():
-    env = {**os.environ, "CARGO_TARGET_DIR": str(TARGET)}
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT / "fixtures", env=env, check=True, stdin=subprocess.DEVNULL)
-    subprocess.run([ROOT / "fixtures/c/build.sh", TARGET], cwd=ROOT / "fixtures", env=env, check=True, stdin=subprocess.DEVNULL)
+    env = {**os.environ, "CARGO_TARGET_DIR": str(tap.TARGET)}
+    subprocess.run([tap.ROOT / "fixtures/c/build.sh", tap.TARGET], cwd=tap.ROOT / "fixtures", env=env, check=True, stdin=subprocess.DEVNULL)
 
 
-def outcome(test):
-    """(word, text): what TAP says."""
-    work = tempfile.mkdtemp(prefix="unwind.", dir=ASCOPE.parent)
-    try:
-        return "ok", test(work) or ""
-    except Skip as skip:
-        return "skip", str(skip)
-    except Failure as failure:
-        return "not ok", str(failure)
-    except Exception:  # pylint: disable=broad-except
-        return "not ok", traceback.format_exc()
-    finally:
-        if os.environ.get("KEEP"):
-            print(f"# kept: {work}")
-        else:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def main():
-    names = sys.argv[1:] or list(TESTS)
-    if unknown := [name for name in names if name not in TESTS]:
-        sys.exit(f"run.py: no test {unknown[0]}; there are: {' '.join(TESTS)}")
-    reason = obstacle()
-    if not reason:
-        try:
-            build()
-        except subprocess.CalledProcessError as failure:
-            print(f"Bail out! {failure}")
-            sys.exit(1)
-    failed = 0
-    print(f"1..{len(names)}")
-    for number, name in enumerate(names, 1):
-        word, text = ("skip", reason) if reason else outcome(TESTS[name])
-        failed += word == "not ok"
-        what = (TESTS[name].__doc__ or "").strip().splitlines()[0]
-        lines = text.splitlines() or [""]
-        if word == "skip":
-            print(f"ok {number} - unwind {name}: {what} # SKIP {lines[0]}")
-        else:
-            print(f"{word} {number} - unwind {name}: {what}")
-            for line in lines if lines != [""] else []:
-                print(f"# {line}")
-        sys.stdout.flush()
-    for line in oracle_runs.table():
-        print(f"# {line}")
-    sys.exit(failed > 0)
-
+TESTS = {f"{module.__name__}.{test.__name__}": test for module in (oracle_runs, parked, known_answer, injected) for test in module.TESTS}
+SUITE = tap.Suite("unwind", TESTS, tap.title_with_doc, also_build=build, closing=oracle_runs.table)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(tap.main(SUITE, sys.argv[1:]))
