@@ -286,25 +286,27 @@ static void note_fact(struct check *c, const struct fmt_section *s, u32 i)
 static void check_contents(struct check *c, const struct fmt_block *b)
 {
 	u64 first = UINT64_MAX, last = 0;
-	bool misplaced = false;
+	bool misplaced = false, is_known = true;
 
 	for (u32 i = 0; i < b->n_sections; i++) {
 		const struct fmt_section *s = &b->sections[i];
 		bool is_dictionary = s->kind_id < FMT_SWITCH_OUT, is_footer = s->kind_id >= FMT_INDEX;
 
+		if (!s->kind) { /* of a later version: where it belongs and whether it has times is not known here */
+			is_known = false;
+			continue;
+		}
 		misplaced |= is_dictionary != (b->type == FMT_BLOCK_DICTIONARY || b->type == FMT_BLOCK_COPY) ||
 			     is_footer != (b->type == FMT_BLOCK_FOOTER);
-		for (u32 k = 0; s->kind && s->kind->is_event && k < s->rows; k++) {
+		for (u32 k = 0; s->kind->is_event && k < s->rows; k++) {
 			first = min_u64(first, s->cols[0][k]);
 			last = max_u64(last, s->cols[0][k]);
 		}
-		if (!s->kind && !is_footer)
-			return; /* of a later version: whether it has times is not known here */
 	}
 	if (misplaced)
 		add_fault(c, b->offset, b->seq, "block %" PRIu64 " holds records that do not belong into blocks of its type",
 			  b->seq);
-	if (first != UINT64_MAX && (first != b->ts_first || last != b->ts_last))
+	if (is_known && first != UINT64_MAX && (first != b->ts_first || last != b->ts_last))
 		add_fault(c, b->offset, b->seq, "the header of block %" PRIu64 " says other times than its events do", b->seq);
 }
 

@@ -5,6 +5,8 @@
 
 for file in "$captures"/*.ascope "$captures"/good/*.ascope; do
 	[ -e "$file" ] || continue
+	# some of the good ones ended abruptly: what is said of them is tests/golden's business
+	[ ! -e "${file%.ascope}.expected" ] || [ "$(grep -x -A1 '\$ ascope check' "${file%.ascope}.expected" | tail -n 1)" = 'exit 0' ] || continue
 	expect 0 "$ASCOPE" check "$file"
 	has out '^sound: '
 	code=0

@@ -120,7 +120,7 @@ static void hand_begin(struct hand *h, u32 header_size, u64 compat)
 		buf_putc(&h->file, 0xee);
 }
 
-static void hand_block(struct hand *h, u32 type, const struct buf *raw, u32 rows, u32 sections, u64 ts)
+static void hand_block(struct hand *h, u32 type, const struct buf *raw, u32 rows, u32 sections, u64 ts_first, u64 ts_last)
 {
 	struct fmt_block_header head = {.type = (u16)type,
 					.flags = FMT_FLAG_ZSTD,
@@ -128,8 +128,8 @@ static void hand_block(struct hand *h, u32 type, const struct buf *raw, u32 rows
 					.raw_size = (u32)raw->len,
 					.rows = rows,
 					.sections = sections,
-					.ts_first = ts,
-					.ts_last = ts};
+					.ts_first = ts_first,
+					.ts_last = ts_last};
 	u8 bytes[FMT_BLOCK_HEADER];
 	_cleanup_buf_ struct buf packed = BUF_INIT;
 	u8 *p = buf_reserve(&packed, ZSTD_compressBound(raw->len));
@@ -177,7 +177,7 @@ static void hand_end(struct hand *h)
 	u8 bytes[FMT_TRAILER_SIZE];
 
 	hand_section(&raw, FMT_INDEX, 0, NULL, 0); /* a footer need not list every block */
-	hand_block(h, TYPE_FOOTER, &raw, 0, 1, 0);
+	hand_block(h, TYPE_FOOTER, &raw, 0, 1, 0, 0);
 	fmt_trailer_encode(&t, bytes);
 	buf_put(&h->file, bytes, sizeof(bytes));
 }
@@ -202,7 +202,7 @@ static void of_a_later_version(struct buf *ret)
 		hand_section(&raw, FMT_CLOCK, 1, i == 1 ? more : clock_columns, i == 1 ? 4 : 3);
 		if (i == 1)
 			hand_section(&raw, 120, 3, nothing_known, 1);
-		hand_block(&h, i == 2 ? 200 : TYPE_EVENTS, &raw, i == 1 ? 4 : 1, i == 1 ? 2 : 1, 5);
+		hand_block(&h, i == 2 ? 200 : TYPE_EVENTS, &raw, i == 1 ? 4 : 1, i == 1 ? 2 : 1, 5, 5);
 	}
 	hand_end(&h);
 	*ret = h.file;
@@ -221,7 +221,7 @@ static void by_hand(struct buf *ret)
 	hand_begin(&h, FMT_HEADER_SIZE, 0);
 	hand_section(&raw, FMT_CLOCK, 3, split, 3);
 	hand_section(&raw, FMT_CLOCK, 3, plain, 2); /* a kind twice, columns in any order, one left out */
-	hand_block(&h, TYPE_EVENTS, &raw, 6, 2, 5);
+	hand_block(&h, TYPE_EVENTS, &raw, 6, 2, 2, 7);
 	hand_end(&h);
 	*ret = h.file;
 }
@@ -496,7 +496,7 @@ static void hostile(struct buf *out, u32 kind, u32 rows, const struct hand_colum
 	hand_begin(&h, FMT_HEADER_SIZE, 0);
 	hand_section(&raw, kind, rows, cols, n);
 	buf_puts(&raw, behind);
-	hand_block(&h, TYPE_EVENTS, &raw, told_rows, 1, 5);
+	hand_block(&h, TYPE_EVENTS, &raw, told_rows, 1, 5, 5);
 	hand_end(&h);
 	put_range(out, &h.file, 0, h.file.len);
 	buf_release(&h.file);
