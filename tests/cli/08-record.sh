@@ -85,7 +85,10 @@ expect 0 "$ASCOPE" info piped.ascope
 loop() { # BODY
 	echo "echo \$\$ >loop.pid; i=0; while [ \$i -lt 20000 ]; do i=\$((i + 1)); $1; done"
 }
-end_loop() { kill -9 "$(cat loop.pid)" 2>/dev/null || true; }
+# two processes that wake each other without pause, and start no others: their stacks can all be walked
+talk='echo $$ >loop.pid; rm -f ask answer; mkfifo ask answer; exec 3<>ask 4<>answer
+while read -r x <&3; do echo y >&4; done & while echo x >&3; do read -r x <&4; done'
+end_loop() { kill -9 -- "-$(cat loop.pid)" 2>/dev/null || kill -9 "$(cat loop.pid)" 2>/dev/null || true; }
 for signal in TERM INT KILL; do
 	"$ASCOPE" record -q -o $signal.ascope -- sh -c "$(loop 'sleep 0.01')" 2>err &
 	pid=$!
@@ -106,7 +109,7 @@ for signal in TERM INT KILL; do
 done
 # --max-size: closed, and never larger
 code=0
-timeout 60 "$ASCOPE" record --stacks all -d 30 --max-size 256k -o sized.ascope -- sh -c "$(loop /bin/true)" 2>err || code=$?
+timeout 60 "$ASCOPE" record --stacks all -d 30 --max-size 256k -o sized.ascope -- setsid sh -c "$talk" 2>err || code=$?
 end_loop
 equal $code 0
 has err 'stopped at --max-size'
@@ -118,7 +121,7 @@ mkdir small
 mount -t tmpfs -o size=256k none small
 trap 'end_loop; kill $sleeper 2>/dev/null; umount -l small 2>/dev/null; rm -rf "$work"' EXIT
 code=0
-timeout 60 "$ASCOPE" record -q --stacks all -d 30 -o small/full.ascope -- sh -c "$(loop /bin/true)" 2>err || code=$?
+timeout 60 "$ASCOPE" record -q --stacks all -d 30 -o small/full.ascope -- setsid sh -c "$talk" 2>err || code=$?
 end_loop
 equal $code 3
 has err 'the disk is full'
