@@ -437,12 +437,14 @@ class JudgedByHooks:
         self.errors.sort()
         notes = [f"{compared} polls of 1 ms and more off the cpu; |off cpu - Tokio's|: median {quantile(self.errors, 0.5) / US:.0f} us, "
                  f"99 % {quantile(self.errors, 0.99) / US:.0f}, worst {quantile(self.errors, 1) / US:.0f} us; {self.capture.verdict}, losses {self.capture.losses}"]
+        told = []
         for tid, polls in self.beyond.items():
             beyond = sum(length for length, _ in polls)
             if beyond > steal + STEAL_READING:
                 wrong += [f"{beyond / MS:.1f} ms of tid {tid} are more than the host took, {steal / MS:.0f} ms: {text}" for _, text in polls]
             else:
-                notes += [f"the host took the cpu: {text}" for _, text in polls]
+                told += [f"the host took the cpu: {text}" for _, text in polls]
+        notes += told[:10] + ([f"and {len(told) - 10} more polls"] if len(told) > 10 else [])
         if self.awake or steal:
             notes.append(f"the host took {steal / MS:.0f} ms; {len(self.awake)} polls that never slept look off the cpu for {sum(self.awake) / MS:.1f} ms")
         if compared < 100:
