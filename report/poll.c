@@ -35,7 +35,8 @@ static bool key_equal(const struct poll_key *a, const struct poll_key *b)
 
 /*
  * The tick alone merges LIFO follow-ups, so evidence on the cpu needs the same budget remainder too; a task that spent budget
- * inside one poll is tied over by a wait. Without a proven tick nothing ties two waits, nor a wait and what ran before it.
+ * inside one poll is tied over by a wait, whether or not it was sampled or preempted since. Without a proven tick nothing ties
+ * two waits, nor a wait and what ran before it.
  */
 bool poll_joins(const struct poll *p, const struct poll_record *r)
 {
@@ -43,7 +44,7 @@ bool poll_joins(const struct poll *p, const struct poll_record *r)
 		return false;
 	if (!p->proven)
 		return !p->is_wait_only && !r->is_wait;
-	return p->last_budget == r->budget || p->last_is_wait;
+	return p->last_budget == r->budget || p->has_waited;
 }
 
 static void open_poll(struct poll *p, const struct poll_record *r, u64 prev_instant, struct poll_sink *sink)
@@ -90,7 +91,7 @@ int poll_record(struct poll *p, const struct poll_record *r, u64 prev_instant, s
 		open_poll(p, r, prev_instant, sink);
 	}
 	p->last_budget = r->budget;
-	p->last_is_wait = r->is_wait;
+	p->has_waited |= r->is_wait;
 	p->samples += r->is_sample;
 	if (!r->is_wait && !p->sample_ustack)
 		p->sample_ustack = r->ustack;

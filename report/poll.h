@@ -68,7 +68,7 @@ struct poll {
 	u64 ts_first, ts_last;
 	u64 prev_instant; /* the thread's last instant before this poll */
 	u64 last_budget;
-	bool last_is_wait;
+	bool has_waited;
 	u64 off_cpu, on_cpu, runnable, stopped; /* parts of ts_last - ts_first */
 	u64 waits, samples;
 	u64 runtime_id, worker;

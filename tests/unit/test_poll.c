@@ -267,6 +267,26 @@ static void budget_splits_what_only_samples_join(void **state)
 		  "2000|14000|2|cpu|tick+budget\n2000|88000|2|cpu|tick+budget");
 }
 
+/* A wait, a preemption or a sample by chance, budget spent, a wait: all of one poll. */
+static void a_wait_ties_what_ran_since(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	OUTSIDE(9);
+	OUT(10);
+	IN(20);
+	OUT(21, .state = 0, .preempt = 1);
+	IN(25);
+	OUT(26, .budget = CB_BUDGET - 1);
+	IN(36);
+	SAMPLE(37, .budget = CB_BUDGET - 1);
+	OUT(38, .budget = CB_BUDGET - 3);
+	IN(48);
+	PARK(49);
+	cb_expect(cb, "SELECT dur / 1000, off_cpu / 1000, runnable / 1000, waits, samples, class, joined_by FROM poll",
+		  "38000|30000|4000|3|1|sleep|tick");
+}
+
 static void preemption_is_runnable_time(void **state)
 {
 	struct capture_builder *cb = *state;
@@ -426,6 +446,7 @@ int main(void)
 		TEST(another_core_between_splits),
 		TEST(leaving_the_poll_between_splits),
 		TEST(budget_splits_what_only_samples_join),
+		TEST(a_wait_ties_what_ran_since),
 		TEST(preemption_is_runnable_time),
 		TEST(contention_is_not_blocking),
 		TEST(largest_part_gives_the_class),
