@@ -31,7 +31,7 @@ ROUNDS = int(os.environ.get("ATTACH_ROUNDS", "15"))
 # of bpf/ascope.bpf.c: whatever else uses BPF on this machine is no business of these tests
 PROGRAMS = {"on_sched_switch", "on_sample", "waking_exact", "waking_guess", "wakeup_new_exact", "wakeup_new_guess", "on_fork", "on_exec", "on_exit", "on_rename",
             "list_threads"}
-MAPS = {"ring", "stats", "targets"}
+MAPS = {"rings", "stats", "targets"}
 
 
 def runtimes(capture):
@@ -59,7 +59,9 @@ def full_load(work):
         time.sleep(0.5)
         capture = record(work, p.pid, SECONDS)
     check(runtimes(capture) == [("multi_thread", 4)], f"runtimes: {runtimes(capture)}")
-    check([r for r in capture.rows() if r["dur"] - r["runnable"] >= score.THRESHOLD] == [], f"rows: {capture.rows()}")
+    # n samples tell of n + 1 periods at most: where the cpu's clock did not fire, the host of this machine had taken the cpu
+    long = [r for r in capture.rows() if min(r["dur"] - r["runnable"], (r["samples"] + 1) * PERIOD) >= score.THRESHOLD]
+    check(not long, f"rows: {long}")
     valid = capture.query("SELECT tick_valid FROM runtime")
     check(valid == [{"tick_valid": 1}], "the tick was not proven")
 
