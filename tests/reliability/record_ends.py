@@ -19,7 +19,9 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "live"))
-from live import ASCOPE, Program, Skip, check, main  # noqa: E402
+import tap  # noqa: E402
+from recording import Program  # noqa: E402
+from tap import ASCOPE, Skip, check  # noqa: E402
 
 LONG = bool(os.environ.get("ENDS_LONG"))
 K, M = 1 << 10, 1 << 20
@@ -448,4 +450,4 @@ TESTS = [full_disk, somebody_else_fills_the_disk, file_size_limit, max_size, rea
          close_fails, a_slow_disk]
 
 if __name__ == "__main__":
-    sys.exit(main("record:", TESTS, sys.argv[1:]))
+    sys.exit(tap.main(tap.Suite("record:", tap.named(TESTS), tap.title_in_words), sys.argv[1:]))

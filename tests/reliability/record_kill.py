@@ -23,8 +23,10 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "live"))
-import live  # noqa: E402
-from live import ASCOPE, RELEASE, Capture, Program, check, recorder, score  # noqa: E402
+import score  # noqa: E402
+import tap  # noqa: E402
+from recording import SCENARIOS, Capture, Program, Recorder  # noqa: E402
+from tap import ASCOPE, Failure, check  # noqa: E402
 
 MS = score.MS
 SECOND = 1_000_000_000
@@ -73,7 +75,7 @@ def record_and_kill(work, pid, delay):
     file = pathlib.Path(work) / "capture.ascope"
     for old in (file, file.with_name(file.name + ".db")):
         old.unlink(missing_ok=True)
-    with recorder(work, "-p", pid) as r:
+    with Recorder(work, "-p", pid) as r:
         end = time.monotonic() + 20
         while not file.exists() or file.stat().st_size <= HEADER:
             check(r.process.poll() is None and time.monotonic() < end, f"did not begin: {r.err.read_text()}")
@@ -151,13 +153,13 @@ class Kills:
     def test(self, work):
         truth = f"{work}/truth"
         ages, switches, entries, beyond = [], 0, 0, 0
-        with Program(work, [str(RELEASE / "scenarios"), "tasks", "--seconds", "3600"], env={**os.environ, "ASCOPE_TRUTH": truth}) as p:
+        with Program(work, [str(SCENARIOS), "tasks", "--seconds", "3600"], env={**os.environ, "ASCOPE_TRUTH": truth}) as p:
             p.await_line(r"^(ready)")
             for number in range(self.first, self.first + self.n):
                 try:
                     age, s, e, b = one(work, p.process.pid, truth, number)
-                except live.Failure as failure:
-                    raise live.Failure(f"kill number {number}, {len(ages)} were good before: {failure}") from None
+                except Failure as failure:
+                    raise Failure(f"kill number {number}, {len(ages)} were good before: {failure}") from None
                 ages.append(age)
                 beyond = max(beyond, b)
                 switches += s
@@ -177,7 +179,7 @@ def main():
     def killed_at_random_moments(work):
         return kills.test(work)
 
-    return live.main("record:", [killed_at_random_moments], [])
+    return tap.main(tap.Suite("record:", tap.named([killed_at_random_moments]), tap.title_in_words, (SCENARIOS,)), [])
 
 
 if __name__ == "__main__":
