@@ -257,14 +257,19 @@ static void cut_everywhere(struct tap *tap, const struct subject *s, u64 every)
 /* n bytes at `at` are `fill`; then as they were. */
 static void tear_hole(struct test *t, const struct subject *s, const u8 *fill, u32 n, u64 at)
 {
+	u64 from = at, to = at + n; /* what changes: a magic in a block's place is none */
 	struct walk w;
 
-	if (!memcmp(s->file.data + at, fill, n))
-		return; /* nothing changes */
+	while (from < to && s->file.data[from] == fill[from - at])
+		from++;
+	while (from < to && s->file.data[to - 1] == fill[to - 1 - at])
+		to--;
+	if (from == to)
+		return;
 	if (pwrite(s->fd, fill, n, (off_t)at) != (ssize_t)n || walk_path(s->path, &w))
 		abort();
 	t->runs++;
-	expect_all_but(t, s, &w, lost_with(s, at, at + n), "hole at", at);
+	expect_all_but(t, s, &w, lost_with(s, from, to), "hole at", at);
 	if (!is_told(&w))
 		fail(t, "a hole of %u at %llu goes unseen", n, (unsigned long long)at);
 	if (pwrite(s->fd, s->file.data + at, n, (off_t)at) != (ssize_t)n)
