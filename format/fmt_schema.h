@@ -2,6 +2,8 @@
 /* fmt_schema.h: the record kinds of fmt_def.h as a table, for the codec, `ascope dump` and tests. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "format/fmt_def.h"
 
 struct fmt_column {
@@ -18,6 +20,15 @@ struct fmt_kind {
 	uint32_t n_cols;
 	const struct fmt_column *cols;
 };
+
+/*
+ * Whether rows of this kind are events of the recorded programs: those that a verdict and total records.events count (FORMAT.md section 6). Clocks and gaps
+ * are the recorder's own.
+ */
+static inline bool fmt_is_recorded_event(uint64_t kind_id)
+{
+	return kind_id >= FMT_SWITCH_OUT && kind_id < FMT_INDEX && kind_id != FMT_CLOCK && kind_id != FMT_GAP;
+}
 
 /* The kind with this id, or NULL when this version does not know it. */
 const struct fmt_kind *fmt_kind_by_id(uint64_t id);

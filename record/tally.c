@@ -98,7 +98,7 @@ void tally_row(void *ctx, enum fmt_kind_id kind, const void *row)
 {
 	struct tally *t = ctx;
 
-	t->events += (u32)kind >= FMT_SWITCH_OUT && kind != FMT_CLOCK && kind != FMT_GAP;
+	t->events += fmt_is_recorded_event(kind);
 	switch (kind) {
 	case FMT_STACK:
 		note_stack(t, row);

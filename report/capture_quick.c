@@ -60,7 +60,7 @@ static void take_kind(struct capture_scan *s, const struct fmt_kind_total *t)
 	k->encoded += t->encoded;
 	k->stored += t->stored;
 	s->raw += t->encoded;
-	if (kind && kind->is_event && t->kind != FMT_CLOCK && t->kind != FMT_GAP)
+	if (kind && fmt_is_recorded_event(t->kind))
 		s->facts.events += t->rows;
 }
 

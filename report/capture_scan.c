@@ -231,7 +231,7 @@ static int scan_section(struct capture_scan *s, const struct fmt_block *b, const
 		k->stored += STORED_UNIT * b->stored_size * sec->encoded_size / b->raw_size;
 	if (!known)
 		return 0;
-	if (sec->kind->is_event && sec->kind_id != FMT_CLOCK && sec->kind_id != FMT_GAP)
+	if (fmt_is_recorded_event(sec->kind_id))
 		s->facts.events += sec->rows;
 	count_contexts(s, sec);
 	if (sec->kind_id == FMT_SWITCH_OUT || sec->kind_id == FMT_SAMPLE) {

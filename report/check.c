@@ -327,7 +327,7 @@ static void count_block(struct check *c, const struct fmt_block *b)
 			c->rows[s->kind_id] += s->rows;
 			c->encoded[s->kind_id] += s->encoded_size;
 		}
-		if (s->kind && s->kind->is_event && s->kind_id != FMT_CLOCK && s->kind_id != FMT_GAP)
+		if (s->kind && fmt_is_recorded_event(s->kind_id))
 			c->events += s->rows;
 	}
 }

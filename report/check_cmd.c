@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,17 +67,6 @@ static struct text_dur at(const struct check *c, u64 ts)
 
 /* ---- the last line ---- */
 
-static void __printf_fmt(2, 3) say(struct buf *b, const char *fmt, ...)
-{
-	char part[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(part, sizeof(part), fmt, ap);
-	va_end(ap);
-	buf_puts(b, part);
-}
-
 /* "events between +12.3 s and +12.4 s are missing" */
 static void say_events(const struct check *c, struct buf *b)
 {
@@ -92,15 +80,15 @@ static void say_events(const struct check *c, struct buf *b)
 		only = &c->lost[i];
 	}
 	if (places == 1 && only && only->ts_first)
-		say(b, "events between %s and %s are missing", at(c, only->ts_first).s, at(c, only->ts_last).s);
+		buf_printf(b, "events between %s and %s are missing", at(c, only->ts_first).s, at(c, only->ts_last).s);
 	else if (places)
-		say(b, "events are missing in %s place%s", human_count(places).s, places > 1 ? "s" : "");
+		buf_printf(b, "events are missing in %s place%s", human_count(places).s, places > 1 ? "s" : "");
 	else
-		say(b, "no event is lost");
+		buf_printf(b, "no event is lost");
 	if (!c->health.closed_cleanly && !c->has_footer)
-		say(b, "%s what came after %s, if anything, is not there", places ? ", and" : ",", at(c, c->ts_last).s);
+		buf_printf(b, "%s what came after %s, if anything, is not there", places ? ", and" : ",", at(c, c->ts_last).s);
 	if (c->records_lost)
-		say(b, " (%s records)", human_count(c->records_lost).s);
+		buf_printf(b, " (%s records)", human_count(c->records_lost).s);
 }
 
 static void say_names(const struct check *c, struct buf *b)
@@ -108,50 +96,50 @@ static void say_names(const struct check *c, struct buf *b)
 	u64 unknown = c->blocks_lost - c->event_blocks_lost - c->name_blocks_lost;
 
 	if (c->name_blocks_lost)
-		say(b, "; the names of %s block%s are lost", human_count(c->name_blocks_lost).s,
-		    c->name_blocks_lost > 1 ? "s" : "");
+		buf_printf(b, "; the names of %s block%s are lost", human_count(c->name_blocks_lost).s,
+			   c->name_blocks_lost > 1 ? "s" : "");
 	else if (unknown)
-		say(b, "; names may be lost");
+		buf_printf(b, "; names may be lost");
 	else if (c->blocks_recovered)
-		say(b, "; no name is lost: %s block%s recovered from copies", human_count(c->blocks_recovered).s,
-		    c->blocks_recovered > 1 ? "s of names were" : " of names was");
+		buf_printf(b, "; no name is lost: %s block%s recovered from copies", human_count(c->blocks_recovered).s,
+			   c->blocks_recovered > 1 ? "s of names were" : " of names was");
 	else
-		say(b, "; no name is lost");
+		buf_printf(b, "; no name is lost");
 }
 
 /* What it all means for a reader, in a sentence. malloc'ed; NULL on ENOMEM. */
 static char *summary_of(const struct check *c, const char *path, bool repaired)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *name = human_sanitize(path);
+	struct human_clean name;
 	const struct fmt_health *h = &c->health;
 	u64 bad = h->blocks_damaged + h->blocks_missing, all = h->blocks_intact + bad, faults = c->n_faults + c->n_faults_untold;
 
 	bool only_faults = !bad && !h->bytes_skipped && h->closed_cleanly;
 
 	if (check_is_sound(c)) {
-		say(&b, "sound: %s blocks, %s records: checksums, footer and references hold", human_count(c->blocks).s,
-		    human_count(c->records).s);
+		buf_printf(&b, "sound: %s blocks, %s records: checksums, footer and references hold", human_count(c->blocks).s,
+			   human_count(c->records).s);
 		return buf_take_str(&b);
 	}
 	if (bad)
-		say(&b, "%s of %s blocks %s damaged or missing: ", human_count(bad).s, human_count(all).s,
-		    bad > 1 ? "are" : "is");
+		buf_printf(&b, "%s of %s blocks %s damaged or missing: ", human_count(bad).s, human_count(all).s,
+			   bad > 1 ? "are" : "is");
 	else if (!h->closed_cleanly && !c->has_footer)
-		say(&b, "the file was not closed: ");
+		buf_printf(&b, "the file was not closed: ");
 	else if (h->bytes_skipped || !h->closed_cleanly)
-		say(&b, "%s belong to no block: ", human_bytes(h->bytes_skipped).s);
+		buf_printf(&b, "%s belong to no block: ", human_bytes(h->bytes_skipped).s);
 	else
-		say(&b, "every block is intact, but not all they say can be true: ");
+		buf_printf(&b, "every block is intact, but not all they say can be true: ");
 	say_events(c, &b);
 	say_names(c, &b);
 	if (faults)
-		say(&b, "; %s contradiction%s", human_count(faults).s, faults > 1 ? "s" : "");
+		buf_printf(&b, "; %s contradiction%s", human_count(faults).s, faults > 1 ? "s" : "");
 	if (only_faults && !c->footer_faults) {
 		buf_puts(&b, "; a repair cannot mend that: the recorder was wrong, or the file was altered");
 	} else if (!repaired) {
 		buf_puts(&b, "; `ascope check --repair OUT ");
-		buf_puts(&b, name ? name : "FILE");
+		buf_puts(&b, human_clean(&name, path, strlen(path)));
 		buf_puts(&b, "` writes what is intact");
 	}
 	return buf_take_str(&b);
@@ -179,14 +167,11 @@ static void print_damage(const struct check *c, const struct fmt_damage *d)
 
 static void print_lost(const struct check *c)
 {
-	bool any = false;
-
+	if (c->n_lost)
+		printf("\nLOST\n");
 	for (u32 i = 0; i < c->n_lost; i++) {
 		const struct check_lost *l = &c->lost[i];
 
-		if (!any)
-			printf("\nLOST\n");
-		any = true;
 		printf("  block%s %" PRIu64, l->blocks > 1 ? "s" : "", l->seq);
 		if (l->blocks > 1)
 			printf(" to %" PRIu64, l->seq + l->blocks - 1);
@@ -221,12 +206,12 @@ static void print_notes(const struct check *c)
 
 static void print_text(const struct check *c, const struct check_args *a, const char *summary)
 {
-	_cleanup_free_ char *name = human_sanitize(a->path);
+	struct human_clean name;
 
-	printf("%s  %s  %s blocks (%s of events, %s of names, %s copies)  %s records  %s\n", name ? name : "?",
-	       human_bytes(c->health.file_size).s, human_count(c->blocks).s, human_count(c->event_blocks).s,
-	       human_count(c->dictionary_blocks).s, human_count(c->copies).s, human_count(c->records).s,
-	       human_ns(c->ts_last > c->start ? c->ts_last - c->start : 0).s);
+	printf("%s  %s  %s blocks (%s of events, %s of names, %s copies)  %s records  %s\n",
+	       human_clean(&name, a->path, strlen(a->path)), human_bytes(c->health.file_size).s, human_count(c->blocks).s,
+	       human_count(c->event_blocks).s, human_count(c->dictionary_blocks).s, human_count(c->copies).s,
+	       human_count(c->records).s, human_ns(c->ts_last > c->start ? c->ts_last - c->start : 0).s);
 	if (c->n_damages)
 		printf("\nDAMAGE\n");
 	for (u32 i = 0; i < c->n_damages; i++)

@@ -414,7 +414,7 @@ static int read_block(struct load_dict *d, const struct fmt_block *b)
 
 		if (!s->kind || s->kind_id >= FMT_INDEX) /* the footer's */
 			continue;
-		if (s->kind->is_event && s->kind_id != FMT_GAP && s->kind_id != FMT_CLOCK)
+		if (fmt_is_recorded_event(s->kind_id))
 			d->events += s->rows;
 		if (!is_wanted(s))
 			continue;
