@@ -110,7 +110,7 @@ check-kernels: static ## boot Debian's kernels under qemu and record there
 # BENCH: options and names for tests/bench/run.sh
 bench: ## measure what ascope costs beside perf and print it beside its bars: BENCH='--rounds 9 echo' (root; doc/bench.md)
 	@.ci/deps build bench
-	@$(MAKE) --no-print-directory all $(OUT)/table_build $(OUT)/codec
+	@$(MAKE) --no-print-directory all $(OUT)/table_build $(OUT)/codec $(OUT)/long_capture
 	@tests/bench/run.sh $(OUT) $(BENCH)
 
 # ACCURACY: options of tests/accuracy/accuracy.py; DOC=1 writes its tables into README.md and doc/accuracy.md

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Measures what ascope costs and prints it beside the bars that it has set itself. Started by run.sh; doc/bench.md says how each is measured.
 
-    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--fixtures DIR] [--rounds N] [--json] [NAME...]
+    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--long-capture FILE] [--fixtures DIR] [--rounds N] [--json] [NAME...]
 
 Prints figures, never a verdict: the exit status is 0 whatever they are, and 1 when a measurement could not be made (which, and
 why, is said). 2: usage.
@@ -18,6 +18,7 @@ import time
 
 import echo
 import kernel
+import reading
 import size
 import stacks
 import storm
@@ -51,7 +52,7 @@ class Bench:
 
     def __init__(self, place, options):
         self.place, self.rounds, self.table_build = place, options.rounds, options.table_build
-        self.codec, self.fixtures = options.codec, options.fixtures
+        self.codec, self.fixtures, self.long_capture = options.codec, options.fixtures, options.long_capture
         self.say = lambda text: print(f"    {text}", file=sys.stderr if options.json else sys.stdout, flush=True)
 
     def need_perf(self):
@@ -211,8 +212,23 @@ class Bench:
                              beside=f"{figures['M/s']} million events a second"))
         return table
 
+    def open(self):
+        """What it takes to open and to verify a capture of 30 million events."""
+        if not self.long_capture:
+            raise Failed("long_capture was not built")
+        found, size_of = reading.measure(self.place, self.long_capture, self.rounds)
+        self.say(f"{reading.MILLIONS} million events, {size_of / 1e6:.1f} MB")
+        for name, runs in found.items():
+            self.say(f"{name}: " + ", ".join(f"{r['ms']:.0f} ms {r['MB']:.0f} MB" for r in runs))
+        ms = {name: [r["ms"] for r in runs] for name, runs in found.items()}
+        return [Row(f"info, {reading.MILLIONS} million events", median(ms["info"]), "ms", spread(ms["info"]), bar=100),
+                Row("the same, file not in the page cache", median(ms["info, not in the page cache"]), "ms",
+                    spread(ms["info, not in the page cache"]), bar=100),
+                Row(f"check, {reading.MILLIONS} million events: memory", max(r["MB"] for r in found["check"]), "MB", bar=128,
+                    beside=f"{median(ms['check']) / 1000:.1f} s")]
 
-NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "size"]
+
+NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "size"]
 
 
 def arguments():
@@ -221,6 +237,7 @@ def arguments():
     p.add_argument("--programs", required=True)
     p.add_argument("--table-build")
     p.add_argument("--codec")
+    p.add_argument("--long-capture")
     p.add_argument("--fixtures")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--json", action="store_true")

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * codec.c: what the coding of capture files costs, and where their bytes go. Called by hand, by the benchmark script and by tests that want large captures.
+ * codec.c: what the coding of capture files costs, and where their bytes go. Called by hand and by the benchmark script.
  *
- *	codec gen SRC OUT EVENTS     repeats the events of SRC, later each time, until OUT has EVENTS of them; dictionary entries once
  *	codec encode SRC [ROUNDS]    rows of SRC to blocks of zstd level 1, which are thrown away: events a second, CPU time of one thread
  *	codec decode FILE [ROUNDS]   blocks of FILE to columns, likewise
  *	codec columns FILE           bytes of each kind and column: encoded, and their share of what is stored
@@ -45,99 +44,6 @@ static int open_capture(const char *path, struct fmt_reader **ret)
 static bool is_record(const struct fmt_section *s)
 {
 	return s->kind && s->kind_id < FMT_INDEX;
-}
-
-/* ---- gen ---- */
-
-struct gen {
-	struct fmt_writer *w;
-	u64 left;	 /* events still to be written */
-	u64 shift;	 /* of this round, ns */
-	u64 first, last; /* times of the events of SRC */
-	bool dictionaries;
-};
-
-static int gen_row(struct gen *g, const struct fmt_section *s, u32 i)
-{
-	u64 row[FMT_MAX_COLUMNS];
-	u32 from = s->payload_off ? s->payload_off[i] : 0, n = s->payload_off ? s->payload_off[i + 1] - from : 0;
-	const void *payload = s->bytes ? (const void *)(s->bytes + from) : s->list ? (const void *)(s->list + from) : NULL;
-
-	fmt_section_row(s, i, row);
-	if (s->kind->is_event) {
-		g->first = min_u64(g->first, row[0]);
-		g->last = max_u64(g->last, row[0]);
-		row[0] += g->shift;
-	}
-	if (s->kind_id == FMT_CLOCK) {
-		row[1] += g->shift;
-		row[2] += g->shift;
-	} else if (s->kind_id == FMT_GAP || s->kind_id == FMT_THROTTLE) {
-		row[1] += g->shift;
-	}
-	return fmt_writer_row(g->w, (enum fmt_kind_id)s->kind_id, row, payload, n);
-}
-
-static int gen_block(struct gen *g, struct fmt_reader *r, const struct fmt_block *b)
-{
-	const struct fmt_ref *refs;
-	int err = 0, n;
-
-	for (u32 k = 0; k < b->n_sections && g->dictionaries; k++)
-		for (u32 i = 0; is_record(&b->sections[k]) && !b->sections[k].kind->is_event && i < b->sections[k].rows && !err;
-		     i++)
-			err = gen_row(g, &b->sections[k], i);
-	n = err ? err : fmt_block_events(r, b, &refs);
-	for (int i = 0; i < n && g->left && !err; i++, g->left--)
-		err = gen_row(g, &b->sections[refs[i].section], refs[i].row);
-	return n < 0 ? n : err;
-}
-
-static int gen_all(struct gen *g, struct fmt_reader *r)
-{
-	struct fmt_block b;
-
-	for (g->dictionaries = true; g->left; g->dictionaries = false) {
-		u64 left = g->left;
-		int n;
-
-		while ((n = fmt_reader_next(r, &b)) == 1) {
-			int err = gen_block(g, r, &b);
-
-			if (err)
-				return err;
-		}
-		if (n < 0)
-			return n;
-		if (left == g->left)
-			return -ENODATA; /* no event in it */
-		g->shift += g->last - g->first + NSEC_PER_MSEC;
-		fmt_reader_rewind(r);
-	}
-	return fmt_writer_finish(g->w);
-}
-
-static int cmd_gen(char **argv)
-{
-	struct gen g = {.first = UINT64_MAX};
-	struct fmt_reader *r = NULL;
-	u8 uuid[16] = "codec gen";
-	int fd, err = parse_u64(argv[2], &g.left);
-
-	if (err)
-		return fail(argv[2], err);
-	err = open_capture(argv[0], &r);
-	if (err)
-		return fail(argv[0], err);
-	fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	err = fd < 0 ? -errno : fmt_writer_new(fd, uuid, 1, &g.w);
-	if (!err)
-		err = gen_all(&g, r);
-	fmt_writer_free(g.w);
-	if (fd >= 0 && close(fd) < 0 && !err)
-		err = -errno;
-	fmt_reader_close(r);
-	return err ? fail(argv[1], err) : 0;
 }
 
 /* ---- encode ---- */
@@ -492,14 +398,11 @@ int main(int argc, char **argv)
 		const char *name;
 		int min, max; /* arguments */
 		int (*run)(char **argv);
-	} modes[] = {{"gen", 3, 3, cmd_gen},
-		     {"encode", 1, 2, cmd_encode},
-		     {"decode", 1, 2, cmd_decode},
-		     {"columns", 1, 1, cmd_columns}};
+	} modes[] = {{"encode", 1, 2, cmd_encode}, {"decode", 1, 2, cmd_decode}, {"columns", 1, 1, cmd_columns}};
 
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(modes); i++)
 		if (!strcmp(argv[1], modes[i].name) && argc - 2 >= modes[i].min && argc - 2 <= modes[i].max)
 			return modes[i].run(argv + 2);
-	(void)fprintf(stderr, "usage: codec gen SRC OUT EVENTS | encode SRC [ROUNDS] | decode FILE [ROUNDS] | columns FILE\n");
+	(void)fprintf(stderr, "usage: codec encode SRC [ROUNDS] | decode FILE [ROUNDS] | columns FILE\n");
 	return 2;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * long_capture.c: writes a capture of any length without recording one, to measure what reads captures: `make out/long_capture;
- * out/long_capture OUT MILLIONS SECONDS`. 16 workers run polls of which one in 4,000 waits 20 ms; one event in eight is a sample.
- * Written through the recorder's own writer and sums (record/tally.h), so that `ascope info` may trust its totals.
+ * out/long_capture OUT MILLIONS SECONDS`; tests/bench/reading.py does. 16 workers run polls of which one in 4,000 waits 20 ms; one
+ * event in seven is a sample. Addresses are as uneven as those of real programs: 20,000 of them, the n-th taken about 1/n as often
+ * as the first, and each reached by three stacks. Written through the recorder's own writer and sums (record/tally.h), so that
+ * `ascope info` may trust its totals.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@
 #include "format/fmt_writer.h"
 #include "record/tally.h"
 
-enum { WORKERS = 16, STACKS = 2000, START = 1000000000 };
+enum { WORKERS = 16, STACKS = 2000, PLACES = 20000, START = 1000000000 };
 
 struct maker {
 	struct fmt_writer *w;
@@ -28,6 +30,25 @@ static u64 draw(struct maker *m, u64 below)
 {
 	m->rnd = m->rnd * 6364136223846793005ULL + 1442695040888963407ULL;
 	return (m->rnd >> 33) % below;
+}
+
+/* One of PLACES, the n-th about 1/n as often as the first: each power of two is as likely as the next, and all in it are alike. */
+static u64 draw_place(struct maker *m)
+{
+	u64 n;
+
+	do {
+		u64 power = 1ULL << draw(m, 15);
+
+		n = power + draw(m, power) - 1;
+	} while (n >= PLACES);
+	return n;
+}
+
+/* Its address: places that are often taken lie anywhere in the module. */
+static u64 place_address(u64 place)
+{
+	return 0x400000 + place * 7919 % PLACES * 200;
 }
 
 static void put(struct maker *m, enum fmt_kind_id kind, const void *row, const void *payload, size_t n)
@@ -62,12 +83,28 @@ static void names(struct maker *m)
 		u64 frames[20];
 
 		for (u32 k = 0; k < ARRAY_SIZE(frames); k++)
-			frames[k] = 0x400000 + draw(m, 0x400000);
+			frames[k] = place_address(draw_place(m));
 		put(m, FMT_STACK, &(struct fmt_stack){.idx = i, .process = 1, .kind = FMT_STACK_USER, .status = FMT_STACK_WHOLE}, frames,
 		    ARRAY_SIZE(frames));
 	}
 	put(m, FMT_META, &(struct fmt_meta){.key = string(m, "recording.start_ns"), .value = string(m, "1000000000")}, NULL, 0);
 	put(m, FMT_META, &(struct fmt_meta){.key = string(m, "sample.period_ns"), .value = string(m, "10101010")}, NULL, 0);
+}
+
+static void sample(struct maker *m, u64 ts, u64 thread)
+{
+	u64 place = draw_place(m);
+
+	put(m, FMT_SAMPLE,
+	    &(struct fmt_sample){.ts = ts,
+				 .thread = thread,
+				 .mode = 1,
+				 .ctx_status = FMT_CTX_READ,
+				 .context = thread,
+				 .runtime = 2,
+				 .ustack = 1 + (place * 3 + draw(m, 3)) % STACKS,
+				 .pc = place_address(place)},
+	    NULL, 0);
 }
 
 /* One worker's turn: it stops, is woken, goes on. */
@@ -93,16 +130,7 @@ static void turn(struct maker *m, u64 due, u64 thread, u64 task)
 	put(m, FMT_WAKING, &(struct fmt_waking){.ts = ts + wait - 500, .thread = thread, .cpu = 1}, NULL, 0);
 	put(m, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = ts + wait, .thread = thread, .cpu = thread % 4}, NULL, 0);
 	if (draw(m, 2))
-		put(m, FMT_SAMPLE,
-		    &(struct fmt_sample){.ts = ts + wait + 300,
-					 .thread = thread,
-					 .mode = 1,
-					 .ctx_status = FMT_CTX_READ,
-					 .context = thread,
-					 .runtime = 2,
-					 .ustack = 1 + draw(m, STACKS),
-					 .pc = 0x400000 + draw(m, 4096)},
-		    NULL, 0);
+		sample(m, ts + wait + 300, thread);
 }
 
 static void total(struct maker *m, const char *key, u64 value)
