@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# run.sh: runs groups of tests and ends with 'N passed, N failed, N skipped'.
+# run.sh: runs groups of tests, says how long each group took, and ends with 'N passed, N failed, N skipped'.
 #
 # usage: tests/run.sh OUT GROUP...        groups: lint unit spec golden fuzz reliability long cli live kernels
 #
@@ -53,7 +53,9 @@ tap() { # PREFIX COMMAND...
 }
 name_of() { sed -E 's/^ok [0-9]* *-? *//; s/ *$//' <<<"$1"; }
 
+took=
 for group in "$@"; do
+	begun=$SECONDS
 	case $group in
 	lint) for t in tests/lint/*.sh; do single "lint: $(basename "$t" .sh)" "$t"; done ;;
 	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
@@ -94,6 +96,8 @@ for group in "$@"; do
 	kernels) tap kernels tests/kernels/run.sh "$out" ;;
 	*) echo "run.sh: no group '$group'" >&2; exit 2 ;;
 	esac
+	took+="${took:+, }$group $((SECONDS - begun)) s"
 done
+echo "took: $took"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ] && [ $((passed + skipped)) -gt 0 ]
