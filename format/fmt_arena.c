@@ -8,43 +8,52 @@
 #define ARENA_CHUNK ((size_t)1 << 20)
 #endif
 
-static size_t chunk_size(const u8 *chunk)
-{
-	return *(const size_t *)(const void *)chunk;
-}
-
-/* Not zeroed. Big requests get a chunk of their own; the chunk's first 16 bytes hold its size. */
-void *fmt_arena_take(struct fmt_arena *a, size_t n)
+static u8 *chunk_new(struct fmt_chunks *c, size_t n)
 {
 	u8 *chunk;
 
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 16;
+		u8 **at = reallocarray(c->at, cap, sizeof(*at));
+
+		if (!at)
+			return NULL;
+		c->at = at;
+		c->cap = cap;
+	}
+	chunk = malloc(n);
+	if (!chunk)
+		return NULL;
+	c->at[c->n++] = chunk;
+	c->bytes += n;
+	return chunk;
+}
+
+static void chunks_free(struct fmt_chunks *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		free(c->at[i]);
+	c->n = 0;
+	c->bytes = 0;
+}
+
+/* Not zeroed. Big requests get a chunk of their own; it is none of those that small ones are served from in turn. */
+void *fmt_arena_take(struct fmt_arena *a, size_t n)
+{
+	u8 *p;
+
 	n = (n + 15) & ~(size_t)15;
-	while (a->cur < a->n_chunks) {
-		if (chunk_size(a->chunks[a->cur]) - a->used >= n) {
-			chunk = a->chunks[a->cur] + 16 + a->used;
-			a->used += n;
-			return chunk;
-		}
+	if (n > ARENA_CHUNK)
+		return chunk_new(&a->big, n);
+	if (a->cur < a->chunks.n && ARENA_CHUNK - a->used < n) {
 		a->cur++;
 		a->used = 0;
 	}
-	if (a->n_chunks == a->cap_chunks) {
-		size_t cap = a->cap_chunks ? a->cap_chunks * 2 : 16;
-		u8 **chunks = reallocarray(a->chunks, cap, sizeof(*chunks));
-
-		if (!chunks)
-			return NULL;
-		a->chunks = chunks;
-		a->cap_chunks = cap;
-	}
-	chunk = malloc(16 + (n > ARENA_CHUNK ? n : ARENA_CHUNK));
-	if (!chunk)
+	if (a->cur == a->chunks.n && !chunk_new(&a->chunks, ARENA_CHUNK))
 		return NULL;
-	*(size_t *)(void *)chunk = n > ARENA_CHUNK ? n : ARENA_CHUNK;
-	a->chunks[a->n_chunks++] = chunk;
-	a->cur = a->n_chunks - 1;
-	a->used = n;
-	return chunk + 16;
+	p = a->chunks.at[a->cur] + a->used;
+	a->used += n;
+	return p;
 }
 
 void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
@@ -57,15 +66,7 @@ void *fmt_arena_alloc(struct fmt_arena *a, size_t n)
 /* Big chunks go back: kept, blocks that grow a little each would find every one too small and leave it behind. */
 void fmt_arena_reset(struct fmt_arena *a)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < a->n_chunks; i++) {
-		if (chunk_size(a->chunks[i]) == ARENA_CHUNK)
-			a->chunks[kept++] = a->chunks[i];
-		else
-			free(a->chunks[i]);
-	}
-	a->n_chunks = kept;
+	chunks_free(&a->big);
 	a->cur = 0;
 	a->used = 0;
 	a->cells = 0;
@@ -73,8 +74,9 @@ void fmt_arena_reset(struct fmt_arena *a)
 
 void fmt_arena_release(struct fmt_arena *a)
 {
-	for (size_t i = 0; i < a->n_chunks; i++)
-		free(a->chunks[i]);
-	free(a->chunks);
+	chunks_free(&a->chunks);
+	chunks_free(&a->big);
+	free(a->chunks.at);
+	free(a->big.at);
 	*a = (struct fmt_arena){0};
 }

@@ -28,8 +28,10 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 
 /* Memory that one decoded block lives in: freed or reused as a whole. */
 struct fmt_arena {
-	u8 **chunks;
-	size_t n_chunks, cap_chunks;
+	struct fmt_chunks {
+		u8 **at;
+		size_t n, cap, bytes;
+	} chunks, big;	  /* of one size, and what does not fit into one */
 	size_t used, cur; /* in chunk cur */
 	u64 cells;	  /* values decoded since the last reset, held below FMT_MAX_CELLS */
 };

@@ -80,13 +80,11 @@ static int read_footer(struct check *c, struct fmt_reader *r)
 	return 0;
 }
 
-/* The index's row of a block; NULL when it has none. Numbers are asked for in rising order. */
-static const struct fmt_index *index_of(struct check *c, u64 seq)
+/* The first row of the index that is of block seq or a later one; n_index: there is none. */
+static u32 index_at_or_behind(const struct check *c, u64 seq)
 {
 	u32 lo = 0, hi = c->n_index;
 
-	if (c->index_at < c->n_index && c->index[c->index_at].seq == seq)
-		return &c->index[c->index_at++];
 	while (lo < hi) {
 		u32 mid = lo + (hi - lo) / 2;
 
@@ -95,8 +93,16 @@ static const struct fmt_index *index_of(struct check *c, u64 seq)
 		else
 			hi = mid;
 	}
-	c->index_at = lo + 1;
-	return lo < c->n_index && c->index[lo].seq == seq ? &c->index[lo] : NULL;
+	return lo;
+}
+
+/* The index's row of a block; NULL when it has none. Numbers are asked for in rising order. */
+static const struct fmt_index *index_of(struct check *c, u64 seq)
+{
+	u32 at = c->index_at < c->n_index && c->index[c->index_at].seq == seq ? c->index_at : index_at_or_behind(c, seq);
+
+	c->index_at = at + 1;
+	return at < c->n_index && c->index[at].seq == seq ? &c->index[at] : NULL;
 }
 
 /* A block as its header has it against its row of the footer. */
@@ -232,7 +238,7 @@ static void lose_known(struct check *c, u64 seq, const struct fmt_damage *d)
 	tell_lost(c, &l);
 }
 
-/* One number that did not come. */
+/* One number that did not come, but that a header or the index tells of. */
 static void lose(struct check *c, u64 seq)
 {
 	const struct fmt_damage *d = pending_of(c, seq);
@@ -244,20 +250,33 @@ static void lose(struct check *c, u64 seq)
 		lose_known(c, seq,
 			   &(struct fmt_damage){
 				   .type = (u32)x->type, .ts_first = x->ts_first, .ts_last = x->ts_last, .rows = x->rows});
-	else
-		lose_unknown(c, seq, 1);
+}
+
+/* The least number in [from, to) that a header or the index tells of; `to` when there is none. */
+static u64 next_known(const struct check *c, u64 from, u64 to)
+{
+	u32 at = index_at_or_behind(c, from);
+
+	if (at < c->n_index)
+		to = min_u64(to, c->index[at].seq);
+	for (u32 i = 0; i < c->n_pending; i++)
+		if (c->pending[i].seq >= from)
+			to = min_u64(to, c->pending[i].seq);
+	return to;
 }
 
 /* The numbers from the next expected one up to `to`, which may be far away in a file that lies. */
 static void lose_up_to(struct check *c, u64 to)
 {
-	const u64 patience = 1 << 20;
-	u64 n = to - c->next_seq;
+	for (u64 seq = c->next_seq; seq < to; seq++) {
+		u64 known = next_known(c, seq, to);
 
-	for (u64 i = 0; i < min_u64(n, patience); i++)
-		lose(c, c->next_seq + i);
-	if (n > patience)
-		lose_unknown(c, c->next_seq + patience, n - patience);
+		if (known > seq)
+			lose_unknown(c, seq, known - seq);
+		if (known < to)
+			lose(c, known);
+		seq = known;
+	}
 }
 
 /* ---- intact blocks ---- */

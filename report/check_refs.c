@@ -9,7 +9,6 @@
 #define MAX_MEMORY ((u64)64 << 20)
 
 #define PAGE_BITS 32768ULL
-#define PAGES	  (FMT_MAX_ID / PAGE_BITS + 1)
 
 const char *check_dict_name(enum check_dict d, bool plural)
 {
@@ -74,9 +73,26 @@ static enum check_dict dict_defined_by(u32 kind_id)
 
 static bool bits_has(const struct check_bits *b, u64 idx)
 {
-	const u64 *page = b->pages ? b->pages[idx / PAGE_BITS] : NULL;
+	const u64 *page = idx / PAGE_BITS < b->n_pages ? b->pages[idx / PAGE_BITS] : NULL;
 
 	return page && page[idx % PAGE_BITS / 64] >> (idx % 64) & 1;
+}
+
+/* Room for page i. */
+static int grow_pages(struct check_refs *c, struct check_bits *b, u64 i)
+{
+	u64 n = b->n_pages ? b->n_pages : 1, **pages;
+
+	while (n <= i)
+		n *= 2;
+	pages = reallocarray(b->pages, n, sizeof(*pages));
+	if (!pages)
+		return -ENOMEM;
+	memset(pages + b->n_pages, 0, (n - b->n_pages) * sizeof(*pages));
+	c->memory += (n - b->n_pages) * sizeof(*pages);
+	b->pages = pages;
+	b->n_pages = n;
+	return 0;
 }
 
 /* idx is at most FMT_MAX_ID. 1 it was added, 0 it was there or there is no room, -ENOMEM. */
@@ -84,12 +100,8 @@ static int bits_add(struct check_refs *c, struct check_bits *b, u64 idx)
 {
 	u64 *word;
 
-	if (!b->pages) {
-		b->pages = calloc(PAGES, sizeof(*b->pages));
-		if (!b->pages)
-			return -ENOMEM;
-		c->memory += PAGES * sizeof(*b->pages);
-	}
+	if (idx / PAGE_BITS >= b->n_pages && grow_pages(c, b, idx / PAGE_BITS) < 0)
+		return -ENOMEM;
 	if (!b->pages[idx / PAGE_BITS]) {
 		if (c->memory >= MAX_MEMORY) {
 			c->is_incomplete = true;
@@ -111,7 +123,7 @@ static int bits_add(struct check_refs *c, struct check_bits *b, u64 idx)
 
 static void bits_release(struct check_bits *b)
 {
-	for (u64 i = 0; b->pages && i < PAGES; i++)
+	for (u64 i = 0; i < b->n_pages; i++)
 		free(b->pages[i]);
 	free(b->pages);
 }
@@ -254,9 +266,9 @@ void check_refs_conclude(struct check_refs *c)
 		const struct check_bits *w = &c->wanted[d], *k = &c->known[d];
 
 		c->dangling[d].entries = c->dangling[d].late = 0;
-		for (u64 i = 0; w->pages && i < PAGES; i++) {
+		for (u64 i = 0; i < w->n_pages; i++) {
 			for (u64 j = 0; w->pages[i] && j < PAGE_BITS / 64; j++) {
-				u64 there = k->pages && k->pages[i] ? k->pages[i][j] : 0;
+				u64 there = i < k->n_pages && k->pages[i] ? k->pages[i][j] : 0;
 
 				c->dangling[d].entries += (u64)__builtin_popcountll(w->pages[i][j] & ~there);
 				c->dangling[d].late += (u64)__builtin_popcountll(w->pages[i][j] & there);

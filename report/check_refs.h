@@ -24,7 +24,7 @@ enum check_dict {
 
 /* A set of indices up to FMT_MAX_ID, in pages that appear when they are needed. */
 struct check_bits {
-	u64 **pages;
+	u64 **pages, n_pages;
 	u64 n; /* bits set */
 	u64 highest;
 };

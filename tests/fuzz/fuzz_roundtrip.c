@@ -80,6 +80,7 @@ static u64 next_value(struct orders *o, u64 before)
 static void put_rows(struct orders *o, struct fmt_writer *w, const struct fmt_kind *kinds, const struct fmt_kind *kind, u32 count,
 		     struct tally *t)
 {
+	size_t unit = kind->payload == FMT_PAYLOAD_LIST ? sizeof(u64) : 1;
 	u64 row[FMT_MAX_COLUMNS] = {0}, payload[FMT_MAX_FRAMES + 2];
 
 	for (u32 i = 0; i < count; i++) {
@@ -92,7 +93,7 @@ static void put_rows(struct orders *o, struct fmt_writer *w, const struct fmt_ki
 			row[c] = next_value(o, row[c]);
 		if (n > 250)
 			n = most + n - 253; /* about the limit */
-		for (size_t k = 0; k < ARRAY_SIZE(payload); k++)
+		for (size_t k = 0; k < (n * unit + sizeof(u64) - 1) / sizeof(u64); k++)
 			payload[k] = n < 250 ? (v = next_value(o, v)) : v + k * 0x101;
 		err = fmt_writer_row(w, kind->id, row, payload, n);
 		MUST(err == (n > most ? -EFBIG : 0));

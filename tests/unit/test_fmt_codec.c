@@ -701,11 +701,7 @@ static void limits_of_classes(void **state)
 
 static size_t arena_size(const struct fmt_arena *a)
 {
-	size_t sum = 0;
-
-	for (size_t i = 0; i < a->n_chunks; i++)
-		sum += *(const size_t *)(const void *)a->chunks[i];
-	return sum;
+	return a->chunks.bytes + a->big.bytes;
 }
 
 /* 64 sections of 2^18 rows in a few bytes each: refused as a whole before the memory is taken. */
@@ -753,6 +749,30 @@ static void memory_is_one_blocks(void **state)
 	fmt_arena_release(&a);
 }
 
+/* Nor must what is small behind what is big. */
+static void memory_is_one_blocks_whatever_the_order(void **state)
+{
+	const struct raw_column col = {.id = 1, .enc = FMT_ENC_CONST, .data = "\x07", .size = 1};
+	_cleanup_buf_ struct buf p = BUF_INIT;
+	struct fmt_arena a = {0};
+	size_t first = 0;
+
+	(void)state;
+	for (u32 i = 0; i < 4; i++)
+		raw_section(&p, FMT_SWITCH_IN, i & 1 ? 10 : FMT_MAX_ROWS, &col, 1);
+	for (u32 block = 0; block < 50; block++) {
+		struct fmt_cursor c = cur_init(p.data, p.len);
+		struct fmt_section s;
+
+		fmt_arena_reset(&a);
+		for (u32 i = 0; i < 4; i++)
+			assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+		first = block ? first : arena_size(&a);
+		assert_int_equal(arena_size(&a), first);
+	}
+	fmt_arena_release(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -777,6 +797,7 @@ int main(void)
 		cmocka_unit_test(limits_of_classes),
 		cmocka_unit_test(constant_columns_are_no_bomb),
 		cmocka_unit_test(memory_is_one_blocks),
+		cmocka_unit_test(memory_is_one_blocks_whatever_the_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
