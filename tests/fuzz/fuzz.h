@@ -13,6 +13,13 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max_size, u32 seed);
 size_t LLVMFuzzerMutate(u8 *data, size_t size, size_t max_size); /* libFuzzer's, or fuzz_replay.c's */
 
+/* A function whose branches are not what is searched: libFuzzer's notes of each compare would be most of its time. */
+#if defined(__clang__) && __clang_major__ >= 13
+#define FUZZ_PLAIN __attribute__((no_sanitize("coverage")))
+#else
+#define FUZZ_PLAIN
+#endif
+
 /* Writes the inputs that fuzzing starts from into a directory that exists. 0 or -errno. */
 int fuzz_seeds_write(const char *dir) __must_check;
 

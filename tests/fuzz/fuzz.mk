@@ -9,8 +9,9 @@ FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/reliability/*.h format/*.h base/
 FUZZ_LIB     := $(filter-out base/demangle.c,$(wildcard format/*.c base/*.c)) tests/reliability/gen.c # the readers need no names
 # smaller buffers and limits: to get and clear the real ones would be most of the time
 FUZZ_SMALL   := -DARENA_CHUNK=65536 -DFMT_SOURCE_WINDOW=8192
-FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O1 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all $(FUZZ_SMALL)
-FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=16
+FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O2 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all $(FUZZ_SMALL)
+FUZZ_ZSTD    := -DZSTD_createDCtx=fuzz_dctx_new -DZSTD_freeDCtx=fuzz_dctx_free -DZSTD_createCCtx=fuzz_cctx_new -DZSTD_freeCCtx=fuzz_cctx_free
+FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=8:malloc_context_size=5
 
 FUZZ_SRC_reader := tests/fuzz/fuzz_mutate.c tests/fuzz/fuzz_seeds.c
 FUZZ_SRC_repair := $(FUZZ_SRC_reader) $(wildcard report/check.c report/check_refs.c report/repair.c report/repair_facts.c) report/capture_file.c
@@ -27,9 +28,9 @@ $(FUZZ_REPLAYS): $(OUT)/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz_repla
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lzstd -lxxhash
 
-$(FUZZ_TARGETS:%=$(OUT)/fuzz/%): $(OUT)/fuzz/%: tests/fuzz/fuzz_%.c $$(FUZZ_SRC_$$*) $(FUZZ_LIB) $(FUZZ_HEADERS)
+$(FUZZ_TARGETS:%=$(OUT)/fuzz/%): $(OUT)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz_zstd.c $$(FUZZ_SRC_$$*) $(FUZZ_LIB) $(FUZZ_HEADERS) tests/fuzz/fuzz.mk
 	$(call msg,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lzstd -lxxhash
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) $(FUZZ_ZSTD) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lzstd -lxxhash
 
 fuzz: $(FUZZ_REPLAYS) ## replay the corpora of all fuzz targets and mutations of them, then search for FUZZ_SECONDS=60 each where clang has libFuzzer (doc/reliability.md)
 	$(Q)for t in $(FUZZ_TARGETS); do $(FUZZ_ENV) $(OUT)/fuzz/replay_$$t -n 200 tests/fuzz/corpus_$$t || exit 1; done

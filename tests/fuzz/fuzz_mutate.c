@@ -15,7 +15,7 @@
 #include "format/fmt_reader.h"
 #include "tests/fuzz/fuzz.h"
 
-static u64 get_le(const u8 *p, u32 bytes)
+FUZZ_PLAIN static u64 get_le(const u8 *p, u32 bytes)
 {
 	u64 v = 0;
 
@@ -31,7 +31,7 @@ static void put_le(u8 *p, u64 v, u32 bytes)
 }
 
 /* Payload size of the block at p, of which n bytes are there; 0 when none begins here or it does not fit. FORMAT.md section 3. */
-static size_t payload_at(const u8 *p, size_t n)
+FUZZ_PLAIN static size_t payload_at(const u8 *p, size_t n)
 {
 	size_t size;
 

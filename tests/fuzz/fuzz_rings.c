@@ -26,7 +26,7 @@ struct orders {
 	size_t left;
 };
 
-static u8 next_byte(struct orders *o)
+FUZZ_PLAIN static u8 next_byte(struct orders *o)
 {
 	if (!o->left)
 		return 0;
@@ -49,7 +49,7 @@ struct fuzz {
 	u64 taken, sum;
 };
 
-static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
+FUZZ_PLAIN static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 {
 	struct fuzz *f = ctx;
 	const u8 *bytes = (const u8 *)h;
@@ -67,14 +67,14 @@ static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 	return 0;
 }
 
-static void put_bytes(struct fuzz_ring *r, u64 at, const void *p, size_t n)
+FUZZ_PLAIN static void put_bytes(struct fuzz_ring *r, u64 at, const void *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		r->data[(at + i) & (r->size - 1)] = ((const u8 *)p)[i];
 }
 
 /* A record at the producer's position when there is room; `state`: the bits of its length. */
-static void put_record(struct fuzz *f, u32 i, u64 ts, u32 extra, u32 state)
+FUZZ_PLAIN static void put_record(struct fuzz *f, u32 i, u64 ts, u32 extra, u32 state)
 {
 	struct fuzz_ring *r = &f->ring[i];
 	struct wire_hdr h = {.kind = WIRE_SWITCH_IN, .cpu = i, .ts = ts, .tgid = extra, .tid = (u32)r->given};

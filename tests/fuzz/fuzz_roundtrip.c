@@ -30,7 +30,7 @@ struct tally {
 	u64 rows[MAX_KINDS], digest[MAX_KINDS];
 };
 
-static void note_row(struct tally *t, const struct fmt_kind *kinds, const struct fmt_kind *kind, const u64 *row,
+FUZZ_PLAIN static void note_row(struct tally *t, const struct fmt_kind *kinds, const struct fmt_kind *kind, const u64 *row,
 		     const void *payload, size_t n)
 {
 	size_t k = (size_t)(kind - kinds);
@@ -53,7 +53,7 @@ struct orders {
 	size_t left;
 };
 
-static u8 next_byte(struct orders *o)
+FUZZ_PLAIN static u8 next_byte(struct orders *o)
 {
 	if (!o->left)
 		return 0;
@@ -62,7 +62,7 @@ static u8 next_byte(struct orders *o)
 }
 
 /* A value of some width: what is near the value before, small, or any. */
-static u64 next_value(struct orders *o, u64 before)
+FUZZ_PLAIN static u64 next_value(struct orders *o, u64 before)
 {
 	u8 how = next_byte(o);
 	u64 v = 0;
@@ -77,7 +77,7 @@ static u64 next_value(struct orders *o, u64 before)
 }
 
 /* `count` rows of one kind. */
-static void put_rows(struct orders *o, struct fmt_writer *w, const struct fmt_kind *kinds, const struct fmt_kind *kind, u32 count,
+FUZZ_PLAIN static void put_rows(struct orders *o, struct fmt_writer *w, const struct fmt_kind *kinds, const struct fmt_kind *kind, u32 count,
 		     struct tally *t)
 {
 	size_t unit = kind->payload == FMT_PAYLOAD_LIST ? sizeof(u64) : 1;
