@@ -54,6 +54,7 @@ static int close_poll(struct intervals *iv, struct thread_run *t, u64 next_insta
 static int forget(struct intervals *iv, struct thread_run *t, u64 next_instant)
 {
 	t->state = RUN_UNKNOWN;
+	t->on_since = 0;
 	return close_poll(iv, t, next_instant);
 }
 
@@ -63,6 +64,26 @@ static bool crosses_gap(const struct intervals *iv, struct thread_run *t, u64 ts
 	while (t->gap_at < iv->n_gaps && iv->gaps[t->gap_at].ts_end <= t->last)
 		t->gap_at++;
 	return t->seen && t->gap_at < iv->n_gaps && iv->gaps[t->gap_at].ts < ts;
+}
+
+static void go_on(struct thread_run *t, u64 ts, u64 cpu)
+{
+	if (t->state != RUN_ON || !t->on_since) {
+		t->on_since = ts;
+		t->on_cpu = 1 + cpu;
+	}
+	t->state = RUN_ON;
+}
+
+/* Its time on the cpu ends, and no row of offcpu will tell of it. */
+static void end_on(struct thread_run *t, u64 ts)
+{
+	if (t->state != RUN_ON || !t->on_since)
+		return;
+	t->last_in = t->on_since;
+	t->last_out = ts;
+	t->last_cpu = t->on_cpu;
+	t->on_since = 0;
 }
 
 /* Common begin of a thread's event; *ts is brought to the thread's latest instant when it is before it. */
@@ -132,6 +153,7 @@ static int finish_out(struct intervals *iv, struct thread_run *t, u64 end, bool 
 	t->state = RUN_UNKNOWN;
 	if (o->state == 'X' || o->state == 'Z')
 		return 0; /* the end of a thread is no time off the cpu */
+	t->last_in = t->last_out = t->last_cpu = 0; /* told by this row */
 	return iv->sink.offcpu(iv->sink.ctx, o);
 }
 
@@ -237,11 +259,15 @@ int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struc
 		return err;
 	if (waits || is_stop(state)) /* a stop may have interrupted a call that is restarted later */
 		wf = wait_facts_of(t, wf);
+	if (state == 'X' || state == 'Z')
+		end_on(t, ts);
 	t->out = (struct offcpu_row){
 		.thread_id = t->thread_id,
 		.ts = ts,
 		.cpu = e->cpu,
 		.has_cpu = true,
+		.has_ran = t->state == RUN_ON && t->on_since,
+		.ran = ts - t->on_since,
 		.state = state,
 		.role = rf.role,
 		.is_wait = waits,
@@ -254,6 +280,7 @@ int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struc
 	err = out_to_poll(iv, t, &r, rf.role);
 	t->placed = true;
 	t->state = RUN_OFF;
+	t->on_since = 0;
 	end_event(t, ts);
 	return err;
 }
@@ -263,15 +290,16 @@ void intervals_begin(struct thread_run *t)
 	t->placed = true;
 }
 
-int intervals_switch_in(struct intervals *iv, struct thread_run *t, u64 ts)
+int intervals_switch_in(struct intervals *iv, struct thread_run *t, const struct fmt_switch_in *e)
 {
+	u64 ts = e->ts;
 	int err = begin_event(iv, t, &ts);
 
 	if (!err && t->state == RUN_OFF)
 		err = finish_out(iv, t, ts, true);
 	else if (!err && t->state == RUN_ON)
 		err = lose_counterpart(iv, t, ts);
-	t->state = RUN_ON;
+	go_on(t, ts, e->cpu);
 	end_event(t, ts);
 	return err;
 }
@@ -322,7 +350,7 @@ int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fm
 	row.role = rf.role;
 	row.poll_id = rf.role == ROLE_IN_POLL ? t->poll.id : 0;
 	t->placed = true;
-	t->state = RUN_ON;
+	go_on(t, ts, e->cpu);
 	end_event(t, ts);
 	return iv->sink.sample(iv->sink.ctx, &row);
 }
@@ -409,6 +437,7 @@ int intervals_exit(struct intervals *iv, struct thread_run *t, u64 ts)
 		err = finish_out(iv, t, ts, true);
 	if (!err)
 		err = close_poll(iv, t, ts);
+	end_on(t, ts);
 	t->state = RUN_UNKNOWN;
 	t->exited = true;
 	end_event(t, ts);
@@ -430,5 +459,6 @@ int intervals_finish(struct intervals *iv, struct thread_run *t)
 	}
 	if (err)
 		return err;
+	end_on(t, ts);
 	return close_poll(iv, t, ts);
 }

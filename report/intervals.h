@@ -37,6 +37,8 @@ struct offcpu_row {
 	u64 syscall, ustack, kstack;
 	bool has_waker;
 	u64 waker_tid, waker_task; /* tid 0 an interrupt; task 0 none */
+	bool has_ran;
+	u64 ran; /* how long it had been on its cpu before, ns */
 };
 
 struct sample_row {
@@ -89,6 +91,9 @@ struct thread_run {
 	bool placed; /* something said where it was before: a record of its own with a context, or that it began in the capture */
 	u64 last;    /* its latest instant */
 	size_t gap_at;
+	u64 on_since, on_cpu; /* while RUN_ON: on this cpu (1 + number) since then; 0 unknown */
+	/* its time on the cpu that no row of offcpu tells: from, to, 1 + cpu; last_in 0: none */
+	u64 last_in, last_out, last_cpu;
 	struct wait_facts last_call; /* of its latest wait in a system call, for restart_syscall */
 	struct poll poll;
 	struct offcpu_row out; /* while RUN_OFF */
@@ -99,7 +104,7 @@ int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struc
 			 const struct context_info *ci, enum out_kind kind) __must_check; /* kind: as its kernel stack shows it */
 /* The thread began while recording: whatever poll it is in did, too. */
 void intervals_begin(struct thread_run *t);
-int intervals_switch_in(struct intervals *iv, struct thread_run *t, u64 ts) __must_check;
+int intervals_switch_in(struct intervals *iv, struct thread_run *t, const struct fmt_switch_in *e) __must_check;
 int intervals_waking(struct intervals *iv, struct thread_run *t, const struct fmt_waking *e) __must_check;
 int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fmt_sample *e,
 		     const struct context_info *ci) __must_check;

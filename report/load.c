@@ -19,11 +19,8 @@
 #include "report/verdict.h"
 
 /* Indexes are made when the tables are full: three times as fast as keeping them up. */
-static const char indexes_sql[] = "CREATE INDEX offcpu_by_thread ON offcpu (thread_id, ts);"
-				  "CREATE INDEX offcpu_by_poll ON offcpu (poll_id) WHERE poll_id IS NOT NULL;"
-				  "CREATE INDEX offcpu_by_ts ON offcpu (ts);"
-				  "CREATE INDEX sample_by_thread ON sample (thread_id, ts);"
-				  "CREATE INDEX sample_by_poll ON sample (poll_id) WHERE poll_id IS NOT NULL;"
+static const char indexes_sql[] = "CREATE INDEX offcpu_by_poll ON _offcpu (poll_id) WHERE poll_id IS NOT NULL;"
+				  "CREATE INDEX sample_by_poll ON _sample (poll_id) WHERE poll_id IS NOT NULL;"
 				  "CREATE INDEX poll_by_thread ON poll (thread_id, ts);"
 				  "CREATE INDEX poll_by_dur ON poll (dur);"
 				  "CREATE INDEX marker_by_thread ON marker (thread_id, ts);"

@@ -31,6 +31,8 @@ struct dict_thread {
 	u64 ts_start, ts_end; /* 0 unknown */
 	u64 name;	      /* string: latest */
 	u64 name_ts;	      /* when it got it */
+	/* of the second pass: what struct thread_run says at its end */
+	u64 ts_last_in, ts_last_out, last_cpu;
 };
 
 struct dict_process {

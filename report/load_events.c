@@ -7,58 +7,18 @@
 
 #include "report/wait_detail.h"
 
-static const char *state_text(char state)
-{
-	static const char *const texts[] = {"S", "D", "I", "T", "t", "X", "Z", "P", "R"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (texts[i][0] == state)
-			return texts[i];
-	return "?";
-}
-
 static int write_offcpu(void *ctx, const struct offcpu_row *o)
 {
 	struct event_loader *el = ctx;
-	struct db_val v[] = {
-		DB_INT(el->next_offcpu_id++),
-		DB_INT(o->thread_id),
-		DB_INT(o->ts),
-		o->has_end ? DB_INT(o->dur) : DB_NULL,
-		db_opt(o->ts_waking),
-		o->has_cpu ? DB_INT(o->cpu) : DB_NULL,
-		db_text(state_text(o->state)),
-		db_text(role_name(o->role)),
-		db_opt(o->poll_id),
-		db_text(o->is_wait ? wait_class_name(o->verdict.cls) : NULL),
-		db_text(o->is_wait ? wait_rule_name(o->verdict.rule) : NULL),
-		db_text(syscall_name(o->syscall)),
-		db_text(o->is_wait ? wait_detail_of_call(o->verdict, o->syscall) : NULL),
-		db_opt(o->ustack),
-		db_opt(o->kstack),
-		o->has_waker ? DB_INT(o->waker_tid) : DB_NULL,
-		db_opt(o->waker_task),
-	};
 
-	return db_run(el->ins_offcpu, v, ARRAY_SIZE(v));
+	return row_writer_offcpu(&el->rows, o);
 }
 
 static int write_sample(void *ctx, const struct sample_row *s)
 {
 	struct event_loader *el = ctx;
-	struct db_val v[] = {
-		DB_INT(el->next_sample_id++),
-		DB_INT(s->ts),
-		DB_INT(s->thread_id),
-		DB_INT(s->cpu),
-		db_text(s->in_kernel ? "kernel" : "user"),
-		db_text(role_name(s->role)),
-		db_opt(s->poll_id),
-		db_opt(s->ustack),
-		db_opt(s->kstack),
-	};
 
-	return db_run(el->ins_sample, v, ARRAY_SIZE(v));
+	return row_writer_sample(&el->rows, s);
 }
 
 /* The process of a thread's image; 0 unknown. */
@@ -113,7 +73,7 @@ int event_loader_init(struct event_loader *el, struct load_dict *d, struct runti
 {
 	int err;
 
-	*el = (struct event_loader){.d = d, .runtimes = rs, .stacks = st, .db = db, .next_offcpu_id = 1, .next_sample_id = 1};
+	*el = (struct event_loader){.d = d, .runtimes = rs, .stacks = st, .db = db};
 	el->iv.sink = (struct interval_sink){el, write_offcpu, write_sample, write_poll};
 	el->iv.next_poll_id = 1;
 	el->iv.gaps = d->spans;
@@ -121,9 +81,7 @@ int event_loader_init(struct event_loader *el, struct load_dict *d, struct runti
 	err = throttle_set_init(&el->throttles, d);
 	if (err)
 		return err;
-	err = db_prepare(db, "INSERT INTO offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_offcpu);
-	if (!err)
-		err = db_prepare(db, "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", &el->ins_sample);
+	err = row_writer_init(&el->rows, db);
 	if (!err)
 		err = db_prepare(
 			db,
@@ -134,8 +92,7 @@ int event_loader_init(struct event_loader *el, struct load_dict *d, struct runti
 
 void event_loader_release(struct event_loader *el)
 {
-	(void)sqlite3_finalize(el->ins_offcpu);
-	(void)sqlite3_finalize(el->ins_sample);
+	row_writer_release(&el->rows);
 	(void)sqlite3_finalize(el->ins_poll);
 	marker_loader_release(&el->markers);
 	for (u32 i = 0; i < el->cap_runs; i++)
@@ -296,7 +253,7 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 	case FMT_SWITCH_OUT:
 		return on_switch_out(el, t, &e->out);
 	case FMT_SWITCH_IN:
-		return intervals_switch_in(&el->iv, t, e->in.ts);
+		return intervals_switch_in(&el->iv, t, &e->in);
 	case FMT_WAKING:
 		return intervals_waking(&el->iv, t, &e->waking);
 	case FMT_SAMPLE:
@@ -317,6 +274,19 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 		load_dict_note_event(el->d, kind, e);
 		return 0;
 	}
+}
+
+/* The recording is over: what the thread did last goes to its entry, which becomes its row. */
+static int finish_thread(struct event_loader *el, u32 slot)
+{
+	struct thread_run *run = el->runs[slot];
+	struct dict_thread *t = dict_table_at(&el->d->threads, slot);
+	int err = intervals_finish(&el->iv, run);
+
+	t->ts_last_in = run->last_in;
+	t->ts_last_out = run->last_out;
+	t->last_cpu = run->last_cpu;
+	return err;
 }
 
 static bool is_known_event(const struct fmt_section *s)
@@ -351,6 +321,6 @@ int event_loader_read(struct event_loader *el, struct fmt_reader *r, load_progre
 	}
 	for (u32 slot = 0; slot < el->cap_runs && !err; slot++)
 		if (el->runs[slot])
-			err = intervals_finish(&el->iv, el->runs[slot]);
+			err = finish_thread(el, slot);
 	return err ? err : marker_loader_finish(&el->markers);
 }

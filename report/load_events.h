@@ -9,6 +9,7 @@
 #include "report/intervals.h"
 #include "report/load_dict.h"
 #include "report/load_marker.h"
+#include "report/load_rows.h"
 #include "report/load_runtime.h"
 #include "report/load_stack.h"
 #include "report/load_throttle.h"
@@ -23,8 +24,8 @@ struct event_loader {
 	struct marker_loader markers;
 	struct thread_run **runs; /* by slot of d->threads; entries appear with a thread's first event */
 	u32 cap_runs;
-	sqlite3_stmt *ins_offcpu, *ins_sample, *ins_poll;
-	u64 next_offcpu_id, next_sample_id;
+	struct row_writer rows;
+	sqlite3_stmt *ins_poll;
 	bool is_window;	     /* only events from iv.ts_start to iv.ts_end are taken: blocks hold more */
 	u64 contexts;	     /* records whose context was to be read */
 	u64 contexts_unread; /* of these, that could not be read */

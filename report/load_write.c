@@ -96,7 +96,7 @@ int load_write_facts(const struct load_dict *d, sqlite3 *db)
 static int write_threads(const struct load_dict *d, sqlite3 *db, u64 unknown_process, bool *ret_orphans)
 {
 	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
-	int err = db_prepare(db, "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?)", &ins);
+	int err = db_prepare(db, "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &ins);
 
 	for (u32 slot = 0; slot < d->threads.n && !err; slot++) {
 		const struct dict_thread *t = dict_table_at(&d->threads, slot);

@@ -25,8 +25,8 @@ static int find_stacks(sqlite3 *db)
 }
 
 /* Waits, or polls, with such a stack: the columns of read_words(). */
-#define WORDS_OF(table, poll_id)                                                                                                 \
-	"SELECT o.id, o.class, o.rule, o.detail, u.is_lookup, u.lock, u.network, k.kernel, " poll_id " FROM " table " AS o "     \
+#define WORDS_OF(table, more)                                                                                                    \
+	"SELECT o.id, o.class, o.rule, o.detail, u.is_lookup, u.lock, u.network, k.kernel, " more " FROM " table " AS o "        \
 	"LEFT JOIN temp.stack_says AS u ON u.stack_id = o.stack_id LEFT JOIN temp.stack_says AS k ON k.stack_id = o.kstack_id "  \
 	"WHERE coalesce(o.class, 'cpu') <> 'cpu' AND (u.stack_id IS NOT NULL OR k.kernel IS NOT NULL)"
 
@@ -38,11 +38,45 @@ static void read_words(sqlite3_stmt *row, struct wait_words *w, struct wait_says
 				sqlite3_column_int(row, 4) != 0, (u32)sqlite3_column_int64(row, 7)};
 }
 
+/* The statements of refine_waits(). */
+struct refining {
+	sqlite3_stmt *find, *add;	/* a row of _wait */
+	sqlite3_stmt *update, *changed; /* _offcpu.wait_id; temp.changed_poll */
+};
+
+static void refining_release(struct refining *r)
+{
+	(void)sqlite3_finalize(r->find);
+	(void)sqlite3_finalize(r->add);
+	(void)sqlite3_finalize(r->update);
+	(void)sqlite3_finalize(r->changed);
+}
+
+/* The row of _wait that is as wait `old`, but of the class, rule and detail of w. */
+static int new_wait(const struct refining *r, s64 old, const struct wait_words *w, s64 *ret)
+{
+	const struct db_val v[] = {DB_INT(old), db_text(w->cls), db_text(w->rule), db_text(w->detail)};
+	int err = db_bind(r->find, v, ARRAY_SIZE(v)), n;
+
+	if (err)
+		return err;
+	n = db_step(r->find);
+	if (n == 0) {
+		err = db_run(r->add, v, ARRAY_SIZE(v));
+		*ret = sqlite3_last_insert_rowid(sqlite3_db_handle(r->add));
+	} else {
+		*ret = sqlite3_column_int64(r->find, 0);
+	}
+	(void)sqlite3_reset(r->find);
+	return n < 0 ? n : err;
+}
+
 /* One wait; `changed` gets its poll when it is of another class now. */
-static int refine_wait(sqlite3_stmt *row, sqlite3_stmt *upd, sqlite3_stmt *changed)
+static int refine_wait(const struct refining *r, sqlite3_stmt *row)
 {
 	struct wait_words w, before;
 	struct wait_says s;
+	s64 wait;
 	s64 poll_id = sqlite3_column_int64(row, 8);
 	int err;
 
@@ -52,32 +86,56 @@ static int refine_wait(sqlite3_stmt *row, sqlite3_stmt *upd, sqlite3_stmt *chang
 	before = w;
 	if (!wait_words_refine(&w, &s))
 		return 0;
-	err = db_run(upd,
-		     (struct db_val[]){DB_INT(sqlite3_column_int64(row, 0)), db_text(w.cls), db_text(w.rule), db_text(w.detail)},
-		     4);
+	err = new_wait(r, sqlite3_column_int64(row, 11), &w, &wait);
+	if (!err)
+		err = db_run(r->update,
+			     (struct db_val[]){DB_INT(sqlite3_column_int64(row, 9)), DB_INT(sqlite3_column_int64(row, 10)),
+					       DB_INT(sqlite3_column_int64(row, 0)), DB_INT(wait)},
+			     4);
 	if (!err && poll_id && strcmp(w.cls, before.cls) != 0)
-		err = db_run(changed, (struct db_val[]){DB_INT(poll_id)}, 1);
+		err = db_run(r->changed, (struct db_val[]){DB_INT(poll_id)}, 1);
+	return err;
+}
+
+static int prepare_refining(sqlite3 *db, struct refining *r)
+{
+	int err = db_prepare(
+		db,
+		"SELECT w.id FROM _wait AS o JOIN _wait AS w ON w.state = o.state AND w.role = o.role AND w.syscall IS o.syscall "
+		"AND w.class = ?2 AND w.rule = ?3 AND w.detail IS ?4 WHERE o.id = ?1",
+		&r->find);
+
+	if (!err)
+		err = db_prepare(db, "INSERT INTO _wait SELECT NULL, state, role, ?2, ?3, syscall, ?4 FROM _wait WHERE id = ?1",
+				 &r->add);
+	if (!err)
+		err = db_prepare(db, "UPDATE _offcpu SET wait_id = ?4 WHERE thread_id = ?1 AND ts = ?2 AND id = ?3", &r->update);
+	if (!err)
+		err = db_prepare(db, "INSERT OR IGNORE INTO temp.changed_poll VALUES (?)", &r->changed);
 	return err;
 }
 
 static int refine_waits(sqlite3 *db)
 {
-	_cleanup_stmt_ sqlite3_stmt *rows = NULL, *upd = NULL, *changed = NULL;
+	_cleanup_(refining_release) struct refining r = {0};
+	_cleanup_stmt_ sqlite3_stmt *rows = NULL;
 	int err = db_exec(db,
 			  "DROP TABLE IF EXISTS temp.changed_poll; CREATE TEMP TABLE changed_poll (poll_id INTEGER PRIMARY KEY)");
 
 	if (!err)
-		err = db_prepare(db, WORDS_OF("offcpu", "o.poll_id"), &rows);
+		err = prepare_refining(db, &r);
 	if (!err)
-		err = db_prepare(db, "UPDATE offcpu SET class = ?2, rule = ?3, detail = ?4 WHERE id = ?1", &upd);
-	if (!err)
-		err = db_prepare(db, "INSERT OR IGNORE INTO temp.changed_poll VALUES (?)", &changed);
+		err = db_prepare(
+			db,
+			WORDS_OF("(SELECT i.*, w.class, w.rule, w.detail FROM _offcpu AS i JOIN _wait AS w ON w.id = i.wait_id)",
+				 "o.poll_id, o.thread_id, o.ts, o.wait_id"),
+			&rows);
 	while (!err) {
 		int n = db_step(rows);
 
 		if (n <= 0)
 			return n;
-		err = refine_wait(rows, upd, changed);
+		err = refine_wait(&r, rows);
 	}
 	return err;
 }

@@ -82,7 +82,10 @@ CREATE TABLE thread (
     ns_tid      INTEGER,                  -- inside its own pid namespace
     name        TEXT NOT NULL,            -- latest name
     ts_start    INTEGER,                  -- start of the thread; null unknown
-    ts_end      INTEGER                   -- its exit; null when it outlived the recording
+    ts_end      INTEGER,                  -- its exit; null when it outlived the recording
+    ts_last_in  INTEGER,                  -- on its cpu from here without a later row in offcpu; null: it was not, or that is not known
+    ts_last_out INTEGER,                  -- to here: its exit, or the end of the recording; null with ts_last_in
+    last_cpu    INTEGER                   -- on this one; null unknown
 ) STRICT;
 
 -- Files mapped executable by the target, and the kernel.
@@ -251,6 +254,39 @@ CREATE TABLE advice (
     text        TEXT NOT NULL
 ) STRICT;
 
+-- The distinct states, roles and classes of rows of _offcpu (view offcpu says what they mean).
+CREATE TABLE _wait (
+    id          INTEGER PRIMARY KEY,
+    state       TEXT NOT NULL CHECK (state IN ('S', 'D', 'I', 'T', 't', 'X', 'Z', 'P', 'R', '?')),
+    role        TEXT NOT NULL,
+    class       TEXT,
+    rule        TEXT,
+    syscall     TEXT,
+    detail      TEXT
+) STRICT;
+
+-- The rows of view offcpu, narrow. Where only reports of blocked polls were made (meta ascope.rows is 'polls') the rows of such polls alone are here:
+-- `ascope query FILE --load` loads the others.
+-- Contract: of one thread, each row is an interval [ts, ts + dur) off its cpu, before it one of length `ran` on `cpu`, which began no earlier than the
+-- row before ended. Between the two, and where ran is null, nothing is known (gaps). What a thread ran after its last row is in thread (ts_last_in).
+-- Ids are in the order in which intervals ended and do not depend on how many rows were loaded.
+CREATE TABLE _offcpu (
+    thread_id   INTEGER NOT NULL REFERENCES thread (id),
+    ts          INTEGER NOT NULL,         -- switched out
+    id          INTEGER NOT NULL,
+    dur         INTEGER,                  -- until switched in; null = still out at the end of the recording
+    waking      INTEGER,                  -- woken so long after ts; null when preempted or not seen
+    cpu         INTEGER,                  -- where it ran before; null when it was out before the recording
+    wait_id     INTEGER NOT NULL REFERENCES _wait (id),
+    poll_id     INTEGER REFERENCES poll (id),
+    stack_id    INTEGER REFERENCES stack (id),
+    kstack_id   INTEGER REFERENCES stack (id),
+    waker_tid   INTEGER,                  -- as in offcpu
+    waker_task  INTEGER,                  -- as in offcpu
+    ran         INTEGER,                  -- as in offcpu
+    PRIMARY KEY (thread_id, ts, id)
+) STRICT, WITHOUT ROWID;
+
 -- One row per time a thread was off its cpu. Its role says what the thread was doing: in_poll, parked (idle, or waiting between polls), scheduler
 -- (the runtime's own code, between polls), blocking_pool, block_in_place, none (no runtime entered), unread, unknown.
 -- Rules, by the system call: fault, nanosleep, futex, socket, io-uring, iowait, file, fsync, path, pipe, device, child, event-loop, other; by names in
@@ -259,38 +295,66 @@ CREATE TABLE advice (
 -- accept, read, write, tls, poll, close; disk: read, write, copy, fsync, open, stat, readdir, lock, rename, unlink, mkdir, link, truncate, close, exec;
 -- pipe: pipe, device, tty, open; process: wait, spawn; other: event loop, io_uring, eventfd, timerfd, signalfd, inotify, fanotify, userfaultfd, signal,
 -- semaphore, message queue, memory map, random.
-CREATE TABLE offcpu (
+-- Columns:
+--   id          in the order in which intervals ended
+--   thread_id   table thread
+--   ts          switched out
+--   dur         until switched in; null = still out at the end of the recording
+--   ts_waking   woken; null when preempted or not seen
+--   cpu         where it ran before; null when it was out before the recording
+--   state       S, D, I, T, t, X, Z, P as in /proc/PID/stat; R preempted or runnable
+--   role        'in_poll', 'parked', 'scheduler', 'blocking_pool', 'block_in_place', 'none', 'unread', 'unknown'
+--   poll_id     table poll; null outside of polls
+--   class       class of the wait; null when preempted
+--   rule        which gave the class
+--   syscall     name of the system call; null none
+--   detail      what within the class; null unknown
+--   stack_id    user stack
+--   kstack_id   kernel stack
+--   waker_tid   thread that woke it; null not seen, 0 an interrupt
+--   waker_task  task that woke it; null when not from a task
+--   ran         how long it had run on cpu until ts: [ts - ran, ts) is its time on the cpu before this row; null unknown
+CREATE VIEW offcpu AS
+SELECT o.id, o.thread_id, o.ts, o.dur, o.ts + o.waking AS ts_waking, o.cpu, w.state, w.role, o.poll_id, w.class, w.rule, w.syscall, w.detail,
+       o.stack_id, o.kstack_id, o.waker_tid, o.waker_task, o.ran
+FROM _offcpu AS o
+LEFT JOIN _wait AS w ON w.id = o.wait_id;
+
+-- The distinct modes and roles of rows of _sample.
+CREATE TABLE _sample_kind (
     id          INTEGER PRIMARY KEY,
-    thread_id   INTEGER NOT NULL REFERENCES thread (id),
-    ts          INTEGER NOT NULL,         -- switched out
-    dur         INTEGER,                  -- until switched in; null = still out at the end of the recording
-    ts_waking   INTEGER,                  -- woken; null when preempted or not seen
-    cpu         INTEGER,                  -- where it ran before; null when it was out before the recording
-    state       TEXT NOT NULL CHECK (state IN ('S', 'D', 'I', 'T', 't', 'X', 'Z', 'P', 'R', '?')), -- R preempted or runnable
-    role        TEXT NOT NULL,            -- 'in_poll', 'parked', 'scheduler', 'blocking_pool', 'block_in_place', 'none', 'unread', 'unknown'
-    poll_id     INTEGER REFERENCES poll (id),
-    class       TEXT,                     -- class of the wait; null when preempted
-    rule        TEXT,                     -- which gave the class
-    syscall     TEXT,
-    detail      TEXT,                     -- what within the class; null unknown
-    stack_id    INTEGER REFERENCES stack (id),
-    kstack_id   INTEGER REFERENCES stack (id),
-    waker_tid   INTEGER,                  -- thread that woke it; null not seen, 0 an interrupt
-    waker_task  INTEGER                   -- task that woke it; null when not from a task
+    mode        TEXT NOT NULL CHECK (mode IN ('user', 'kernel')),
+    role        TEXT NOT NULL             -- as offcpu.role
 ) STRICT;
 
--- One row per cpu-clock sample of a target's thread.
-CREATE TABLE sample (
-    id          INTEGER PRIMARY KEY,
-    ts          INTEGER NOT NULL,
+-- The rows of view sample, narrow; as with _offcpu, those of reported polls alone where meta ascope.rows is 'polls'.
+CREATE TABLE _sample (
     thread_id   INTEGER NOT NULL REFERENCES thread (id),
+    ts          INTEGER NOT NULL,
+    id          INTEGER NOT NULL,         -- in the order of the file, whether or not all were loaded
     cpu         INTEGER NOT NULL,
-    mode        TEXT NOT NULL CHECK (mode IN ('user', 'kernel')),
-    role        TEXT NOT NULL,            -- as offcpu.role
+    kind_id     INTEGER NOT NULL REFERENCES _sample_kind (id),
     poll_id     INTEGER REFERENCES poll (id),
     stack_id    INTEGER REFERENCES stack (id),
-    kstack_id   INTEGER REFERENCES stack (id)
-) STRICT;
+    kstack_id   INTEGER REFERENCES stack (id),
+    PRIMARY KEY (thread_id, ts, id)
+) STRICT, WITHOUT ROWID;
+
+-- One row per cpu-clock sample of a target's thread.
+-- Columns:
+--   id          in the order of the file
+--   ts          when
+--   thread_id   table thread
+--   cpu         on which it ran
+--   mode        'user' or 'kernel': where it was interrupted
+--   role        as offcpu.role
+--   poll_id     table poll; null outside of polls
+--   stack_id    user stack
+--   kstack_id   kernel stack
+CREATE VIEW sample AS
+SELECT s.id, s.ts, s.thread_id, s.cpu, k.mode, k.role, s.poll_id, s.stack_id, s.kstack_id
+FROM _sample AS s
+LEFT JOIN _sample_kind AS k ON k.id = s.kind_id;
 
 -- Intervals between the user's own functions START and END (record --marker): what markers saw, to be compared with what the scheduler saw. No row without
 -- the option. A START belongs to the END of the same pair and task, or, outside of tasks, thread.

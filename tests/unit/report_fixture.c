@@ -22,12 +22,31 @@ void fixture_exec(sqlite3 *db, const char *sql)
 		fail_msg("%s", why);
 }
 
+/* Tests write rows as they read them: into the views. */
+static const char triggers_sql[] =
+	"CREATE TRIGGER put_offcpu INSTEAD OF INSERT ON offcpu BEGIN "
+	"INSERT INTO _wait (state, role, class, rule, syscall, detail) "
+	"SELECT new.state, new.role, new.class, new.rule, new.syscall, new.detail WHERE NOT EXISTS (SELECT 1 FROM _wait WHERE "
+	"(state, role) = (new.state, new.role) AND class IS new.class AND rule IS new.rule AND syscall IS new.syscall AND detail IS new.detail);"
+	"INSERT INTO _offcpu SELECT new.thread_id, new.ts, coalesce(new.id, (SELECT count(*) FROM _offcpu) + 1), new.dur, new.ts_waking - new.ts, new.cpu, "
+	"w.id, new.poll_id, new.stack_id, new.kstack_id, new.waker_tid, new.waker_task, new.ran FROM _wait AS w WHERE "
+	"(state, role) = (new.state, new.role) AND class IS new.class AND rule IS new.rule AND syscall IS new.syscall AND detail IS new.detail; END;"
+	"CREATE TRIGGER put_sample INSTEAD OF INSERT ON sample BEGIN "
+	"INSERT INTO _sample_kind (mode, role) SELECT new.mode, new.role WHERE NOT EXISTS "
+	"(SELECT 1 FROM _sample_kind WHERE (mode, role) = (new.mode, new.role));"
+	"INSERT INTO _sample SELECT new.thread_id, new.ts, coalesce(new.id, (SELECT count(*) FROM _sample) + 1), new.cpu, k.id, new.poll_id, new.stack_id, "
+	"new.kstack_id FROM _sample_kind AS k WHERE (mode, role) = (new.mode, new.role); END;"
+	"CREATE TRIGGER change_offcpu INSTEAD OF UPDATE ON offcpu BEGIN DELETE FROM _offcpu WHERE id = old.id;"
+	"INSERT INTO offcpu SELECT new.id, new.thread_id, new.ts, new.dur, new.ts_waking, new.cpu, new.state, new.role, new.poll_id, new.class, new.rule, "
+	"new.syscall, new.detail, new.stack_id, new.kstack_id, new.waker_tid, new.waker_task, new.ran; END;";
+
 static sqlite3 *open_schema(void)
 {
 	sqlite3 *db = NULL;
 
 	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
 	fixture_exec(db, schema_sql);
+	fixture_exec(db, triggers_sql);
 	return db;
 }
 

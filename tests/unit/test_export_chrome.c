@@ -189,7 +189,7 @@ static void test_exact_times(void **state)
 	(void)state;
 	fixture_exec(
 		db,
-		"INSERT INTO process VALUES (1, 5, NULL, NULL, 'p', NULL, 0, NULL, NULL); INSERT INTO thread VALUES (1, 1, 5, NULL, "
+		"INSERT INTO process VALUES (1, 5, NULL, NULL, 'p', NULL, 0, NULL, NULL); INSERT INTO thread (id, process_id, tid, ns_tid, name, ts_start, ts_end) VALUES (1, 1, 5, NULL, "
 		"'t', NULL, NULL);"
 		"INSERT INTO offcpu (thread_id, ts, dur, ts_waking, state, role) VALUES (1, 1000000001007, 10000003, "
 		"1000010001000, 'S', 'none')");
@@ -269,7 +269,7 @@ static void test_exec_reuses_tid(void **state)
 	fixture_exec(
 		db,
 		"INSERT INTO process VALUES (1, 5, NULL, NULL, 'sh', NULL, 0, NULL, NULL), (2, 5, NULL, NULL, 'orders', NULL, 0, NULL, NULL);"
-		"INSERT INTO thread VALUES (1, 1, 5, NULL, 'sh', NULL, NULL), (2, 2, 5, NULL, 'orders', NULL, NULL);"
+		"INSERT INTO thread (id, process_id, tid, ns_tid, name, ts_start, ts_end) VALUES (1, 1, 5, NULL, 'sh', NULL, NULL), (2, 2, 5, NULL, 'orders', NULL, NULL);"
 		"INSERT INTO offcpu (thread_id, ts, dur, state, role) VALUES (1, 1001000000000, 2000000000, 'S', 'none'), "
 		"(2, 1002000000000, 2000000000, 'S', 'none')");
 	json = run(db, &o, &result);

@@ -21,7 +21,7 @@
 /* Frames 1..: one symbol each, but frame 3, where std's mutex and serde_json are inlined into the user's function. */
 static const char names_sql[] =
 	"INSERT INTO process (id, pid, ns_pid, ppid, name, exe, ts_start, ts_end) VALUES (1, 1, NULL, 0, 'orders', '/srv/orders', 0, NULL);"
-	"INSERT INTO thread VALUES (1, 1, 1, NULL, 'w', 0, NULL);"
+	"INSERT INTO thread (id, process_id, tid, ns_tid, name, ts_start, ts_end) VALUES (1, 1, 1, NULL, 'w', 0, NULL);"
 	"INSERT INTO module VALUES (1, '/srv/orders', NULL, NULL, NULL, NULL, NULL), (2, '[kernel]', NULL, NULL, NULL, NULL, NULL);"
 	"INSERT INTO frame SELECT value, iif(value >= 50, 2, 1), value * 16, 1 FROM generate;"
 	"INSERT INTO symbol VALUES "

@@ -139,7 +139,7 @@ static void test_open_row_ends_at_next(void **state)
 	(void)state;
 	fixture_exec(
 		db,
-		"INSERT INTO process VALUES (1, 5, NULL, NULL, 'p', NULL, 0, NULL, NULL); INSERT INTO thread VALUES (1, 1, 5, NULL, "
+		"INSERT INTO process VALUES (1, 5, NULL, NULL, 'p', NULL, 0, NULL, NULL); INSERT INTO thread (id, process_id, tid, ns_tid, name, ts_start, ts_end) VALUES (1, 1, 5, NULL, "
 		"'t', NULL, NULL);"
 		"INSERT INTO offcpu (thread_id, ts, dur, ts_waking, state, role) VALUES "
 		"(1, 1001000000000, NULL, NULL, 'S', 'none'), (1, 1003000000000, 1000000000, 1003500000000, 'S', 'none')");

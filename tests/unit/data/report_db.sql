@@ -14,7 +14,7 @@ INSERT INTO loss VALUES ('ring_full', 37);
 INSERT INTO gap VALUES (1017000000000, 1017250000000, 'ring_full', 30), (1017200000000, 1017300000000, 'ring_full', 7);
 
 INSERT INTO process VALUES (1, 24036, 17, 1, 'orders', '/srv/orders/bin/orders', 990000000000, NULL, '/orders.service');
-INSERT INTO thread VALUES
+INSERT INTO thread (id, process_id, tid, ns_tid, name, ts_start, ts_end) VALUES
     (1, 1, 24036, 17, 'orders', 990000000000, NULL),
     (2, 1, 24037, 18, 'tokio-rt-worker', 990001000000, NULL),
     (3, 1, 24038, 19, 'tokio-rt-worker', 990001000000, NULL),
