@@ -49,7 +49,7 @@ LIBS         = $(shell $(PKG_CONFIG) --libs $(PKGS)) -liberty
 LIBS_STATIC  = $(shell $(PKG_CONFIG) --static --libs $(PKGS)) -liberty -lz -llzma -lbz2 -ldl -lpthread -lm
 
 SRC := $(wildcard base/*.c format/*.c report/*.c) $(if $(filter 1,$(RECORD)),$(wildcard record/*.c))
-OBJ := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/schema_sql.o $(OUT)/obj/gen/libraries_txt.o
+OBJ := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/schema_sql.o $(OUT)/obj/gen/views_sql.o $(OUT)/obj/gen/libraries_txt.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(patsubst tests/unit/%.c,$(OUT)/obj/tests/unit/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
 SKEL := $(OUT)/gen/ascope.skel.h
@@ -167,10 +167,10 @@ $(OUT)/obj/gen/%.o: $(OUT)/gen/%.c
 	$(call msg,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
-# the schema as a C string
-$(OUT)/gen/schema_sql.c: report/schema.sql
+# the tables and the views as C strings
+$(OUT)/gen/%_sql.c: report/%.sql
 	$(call msg,GEN,$@)
-	$(Q)mkdir -p $(@D) && { echo '#include "report/schema_sql.h"'; echo 'const char schema_sql[] ='; \
+	$(Q)mkdir -p $(@D) && { echo '#include "report/schema.h"'; echo 'const char $*_sql[] ='; \
 	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
 
 # and the table of libraries

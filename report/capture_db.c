@@ -27,7 +27,7 @@
 #include "report/db.h"
 #include "report/load.h"
 #include "report/refine.h"
-#include "report/schema_sql.h"
+#include "report/schema.h"
 #include "report/symbolize.h"
 #include "version.h"
 
@@ -100,9 +100,10 @@ struct maker_text {
 static struct maker_text maker_text(void)
 {
 	struct maker_text t;
+	u64 hash = XXH3_64bits(schema_sql, strlen(schema_sql));
 
-	(void)snprintf(t.s, sizeof(t.s), "%s %s %016llx", ASCOPE_VERSION, ASCOPE_GIT_ID,
-		       (unsigned long long)XXH3_64bits(schema_sql, strlen(schema_sql)));
+	hash = XXH3_64bits_withSeed(views_sql, strlen(views_sql), hash);
+	(void)snprintf(t.s, sizeof(t.s), "%s %s %016llx", ASCOPE_VERSION, ASCOPE_GIT_ID, (unsigned long long)hash);
 	return t;
 }
 

@@ -13,9 +13,10 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "report/callsite.h"
 #include "report/load_events.h"
 #include "report/load_write.h"
-#include "report/schema_sql.h"
+#include "report/schema.h"
 #include "report/verdict.h"
 
 /* Indexes are made when the tables are full: three times as fast as keeping them up. */
@@ -336,7 +337,7 @@ int load_capture(sqlite3 *db, struct fmt_reader *r, const struct load_source *sr
 		       SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
 	err = db_exec(db, pragmas);
 	if (!err)
-		err = db_exec(db, schema_sql);
+		err = schema_create(db);
 	if (!err)
 		err = read_capture(l, db, r, src->size);
 	if (!err)
@@ -345,6 +346,8 @@ int load_capture(sqlite3 *db, struct fmt_reader *r, const struct load_source *sr
 		log_status("making indexes");
 		err = db_exec(db, indexes_sql);
 	}
+	if (!err)
+		err = callsites_fill(db, CALLSITES_MAX);
 	if (!err)
 		err = db_exec(db, "COMMIT");
 	log_status_end();

@@ -96,18 +96,25 @@ int load_write_facts(const struct load_dict *d, sqlite3 *db)
 static int write_threads(const struct load_dict *d, sqlite3 *db, u64 unknown_process, bool *ret_orphans)
 {
 	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
-	int err = db_prepare(db, "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &ins);
+	int err = db_prepare(
+		db,
+		"INSERT INTO thread (id, process_id, tid, ns_tid, name, ts_start, ts_end, ts_last_in, ts_last_out, last_cpu, is_main_thread) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		&ins);
 
 	for (u32 slot = 0; slot < d->threads.n && !err; slot++) {
 		const struct dict_thread *t = dict_table_at(&d->threads, slot);
-		bool is_orphan = !dict_table_find(&d->processes, t->f.process, NULL);
+		const struct dict_process *p = dict_table_find(&d->processes, t->f.process, NULL);
+		bool is_orphan = !p;
 
 		*ret_orphans |= is_orphan;
 		err = db_run(ins,
 			     (struct db_val[]){DB_INT(t->f.idx), DB_INT(is_orphan ? unknown_process : t->f.process),
 					       DB_INT(t->f.tid), db_opt(t->f.ns_tid), db_text(text_or(d, t->name, "?")),
-					       db_opt(t->ts_start), db_opt(t->ts_end)},
-			     7);
+					       db_opt(t->ts_start), db_opt(t->ts_end), db_opt(t->ts_last_in),
+					       t->ts_last_in ? DB_INT(t->ts_last_out) : DB_NULL,
+					       t->ts_last_in && t->last_cpu ? DB_INT(t->last_cpu - 1) : DB_NULL,
+					       p ? DB_INT(t->f.tid == p->f.pid) : DB_NULL},
+			     11);
 	}
 	return err;
 }

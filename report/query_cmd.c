@@ -212,7 +212,7 @@ static int query_file(struct query_opts *q, const char *operand)
 
 static int print_schema(void)
 {
-	int err = query_schema_print(stdout);
+	int err = query_schema_print(NULL, stdout);
 
 	if (err)
 		log_error("cannot print the schema: %s", strerror(-err));

@@ -4,7 +4,7 @@
 -- PRAGMA user_version is the schema version (SCHEMA_VERSION in db.h), application_id is 0x4153434f ("ASCO").
 --
 -- All times are ns of CLOCK_MONOTONIC of the recording host; all durations are ns. Ids start at 1. A comment line directly above a
--- table or view is its description and is printed by --schema; comments behind columns are theirs.
+-- table or view is its description and is printed by --schema; comments behind columns are theirs; columns of a view stand one a line (schema.c).
 
 -- One row: which capture this database was made from and what it covers.
 CREATE TABLE capture (
@@ -62,7 +62,10 @@ CREATE TABLE process (
     exe         TEXT,                     -- path of the executable
     ts_start    INTEGER NOT NULL,         -- start of the process
     ts_end      INTEGER,                  -- end of the process; null when it outlived the recording
-    cgroup      TEXT                      -- of the cpu controller, a path as the recorder saw it (the last one, when it moved); null unknown
+    cgroup      TEXT,                     -- of the cpu controller, a path as the recorder saw it (the last one, when it moved); null unknown
+    upid        INTEGER AS (id) VIRTUAL,  -- Perfetto's name of id
+    start_ts    INTEGER AS (ts_start) VIRTUAL, -- Perfetto's name of ts_start
+    end_ts      INTEGER AS (ts_end) VIRTUAL -- Perfetto's name of ts_end
 ) STRICT;
 
 -- Times in which a cgroup that a target is in, or one above it, ran out of cpu quota: what its cpu.stat counted between two readings.
@@ -85,7 +88,12 @@ CREATE TABLE thread (
     ts_end      INTEGER,                  -- its exit; null when it outlived the recording
     ts_last_in  INTEGER,                  -- on its cpu from here without a later row in offcpu; null: it was not, or that is not known
     ts_last_out INTEGER,                  -- to here: its exit, or the end of the recording; null with ts_last_in
-    last_cpu    INTEGER                   -- on this one; null unknown
+    last_cpu    INTEGER,                  -- on this one; null unknown
+    is_main_thread INTEGER,               -- 1: the first thread of its process; null: its process is not known
+    utid        INTEGER AS (id) VIRTUAL,  -- Perfetto's name of id
+    upid        INTEGER AS (process_id) VIRTUAL, -- Perfetto's name of process_id
+    start_ts    INTEGER AS (ts_start) VIRTUAL, -- Perfetto's name of ts_start
+    end_ts      INTEGER AS (ts_end) VIRTUAL -- Perfetto's name of ts_end
 ) STRICT;
 
 -- Files mapped executable by the target, and the kernel.
@@ -96,7 +104,8 @@ CREATE TABLE module (
     file_id     TEXT,                     -- content id, for files without a build-id
     symbols_from TEXT,                    -- file the names came from; null = none found
     symbols     TEXT,                     -- 'dwarf', 'symtab' or null
-    note        TEXT                      -- why there are no (better) names and what to pass; null when all is well
+    note        TEXT,                     -- why there are no (better) names and what to pass; null when all is well
+    name        TEXT AS (replace(path, rtrim(path, replace(path, '/', '')), '')) VIRTUAL -- last part of path
 ) STRICT;
 
 -- Executable mappings of each process.
@@ -164,7 +173,10 @@ CREATE TABLE frame_list (
 
 -- Frames of stacks: depth 0 is the innermost.
 CREATE VIEW stack_frame AS
-SELECT p.stack_id, p.depth + l.depth AS depth, l.frame_id
+SELECT
+    p.stack_id,                           -- as stack.id
+    p.depth + l.depth AS depth,           -- 0 = innermost
+    l.frame_id                            -- as frame.id
 FROM stack_part AS p
 JOIN frame_list AS l ON l.list_id = p.list_id;
 
@@ -295,28 +307,26 @@ CREATE TABLE _offcpu (
 -- accept, read, write, tls, poll, close; disk: read, write, copy, fsync, open, stat, readdir, lock, rename, unlink, mkdir, link, truncate, close, exec;
 -- pipe: pipe, device, tty, open; process: wait, spawn; other: event loop, io_uring, eventfd, timerfd, signalfd, inotify, fanotify, userfaultfd, signal,
 -- semaphore, message queue, memory map, random.
--- Columns:
---   id          in the order in which intervals ended
---   thread_id   table thread
---   ts          switched out
---   dur         until switched in; null = still out at the end of the recording
---   ts_waking   woken; null when preempted or not seen
---   cpu         where it ran before; null when it was out before the recording
---   state       S, D, I, T, t, X, Z, P as in /proc/PID/stat; R preempted or runnable
---   role        'in_poll', 'parked', 'scheduler', 'blocking_pool', 'block_in_place', 'none', 'unread', 'unknown'
---   poll_id     table poll; null outside of polls
---   class       class of the wait; null when preempted
---   rule        which gave the class
---   syscall     name of the system call; null none
---   detail      what within the class; null unknown
---   stack_id    user stack
---   kstack_id   kernel stack
---   waker_tid   thread that woke it; null not seen, 0 an interrupt
---   waker_task  task that woke it; null when not from a task
---   ran         how long it had run on cpu until ts: [ts - ran, ts) is its time on the cpu before this row; null unknown
 CREATE VIEW offcpu AS
-SELECT o.id, o.thread_id, o.ts, o.dur, o.ts + o.waking AS ts_waking, o.cpu, w.state, w.role, o.poll_id, w.class, w.rule, w.syscall, w.detail,
-       o.stack_id, o.kstack_id, o.waker_tid, o.waker_task, o.ran
+SELECT
+    o.id,                                 -- in the order in which intervals ended
+    o.thread_id,                          -- table thread
+    o.ts,                                 -- switched out
+    o.dur,                                -- until switched in; null = still out at the end of the recording
+    o.ts + o.waking AS ts_waking,         -- woken; null when preempted or not seen
+    o.cpu,                                -- where it ran before; null when it was out before the recording
+    w.state,                              -- S, D, I, T, t, X, Z, P as in /proc/PID/stat; R preempted or runnable
+    w.role,                               -- 'in_poll', 'parked', 'scheduler', 'blocking_pool', 'block_in_place', 'none', 'unread', 'unknown'
+    o.poll_id,                            -- table poll; null outside of polls
+    w.class,                              -- class of the wait; null when preempted
+    w.rule,                               -- which gave the class
+    w.syscall,                            -- name of the system call; null none
+    w.detail,                             -- what within the class; null unknown
+    o.stack_id,                           -- user stack
+    o.kstack_id,                          -- kernel stack
+    o.waker_tid,                          -- thread that woke it; null not seen, 0 an interrupt
+    o.waker_task,                         -- task that woke it; null when not from a task
+    o.ran                                 -- how long it had run on cpu until ts: [ts - ran, ts) is its time on the cpu before this row; null unknown
 FROM _offcpu AS o
 LEFT JOIN _wait AS w ON w.id = o.wait_id;
 
@@ -341,18 +351,17 @@ CREATE TABLE _sample (
 ) STRICT, WITHOUT ROWID;
 
 -- One row per cpu-clock sample of a target's thread.
--- Columns:
---   id          in the order of the file
---   ts          when
---   thread_id   table thread
---   cpu         on which it ran
---   mode        'user' or 'kernel': where it was interrupted
---   role        as offcpu.role
---   poll_id     table poll; null outside of polls
---   stack_id    user stack
---   kstack_id   kernel stack
 CREATE VIEW sample AS
-SELECT s.id, s.ts, s.thread_id, s.cpu, k.mode, k.role, s.poll_id, s.stack_id, s.kstack_id
+SELECT
+    s.id,                                 -- in the order of the file
+    s.ts,                                 -- when
+    s.thread_id,                          -- table thread
+    s.cpu,                                -- on which it ran
+    k.mode,                               -- 'user' or 'kernel': where it was interrupted
+    k.role,                               -- as offcpu.role
+    s.poll_id,                            -- table poll; null outside of polls
+    s.stack_id,                           -- user stack
+    s.kstack_id                           -- kernel stack
 FROM _sample AS s
 LEFT JOIN _sample_kind AS k ON k.id = s.kind_id;
 
@@ -374,21 +383,62 @@ CREATE TABLE marker (
 -- One row per blocked poll; scripts rely on its names. Every one is here: the reports' threshold (--min, 10 ms) is theirs. Left out are
 -- polls that mostly waited for a cpu and held for less than 10 ms besides (held = off_cpu + on_cpu): contention, to be found in table poll.
 CREATE VIEW blocking AS
-SELECT p.ts, p.dur, p.dur_min, p.dur_max, p.off_cpu, p.on_cpu, p.runnable, p.waits, p.class, p.syscall,
-       pr.pid, pr.ns_pid, t.tid, t.ns_tid, p.worker, p.runtime_id, p.task_id, p.function, p.file, p.line,
-       p.stack_id, p.kstack_id, p.state, p.holds, p.rule, p.samples, p.lifo, p.queued, p.id AS poll_id, p.off_cpu + p.on_cpu AS held,
-       p.stopped, p.throttled,
-       p.detail, p.library, (SELECT a.text FROM advice AS a WHERE a.id = p.advice_id) AS advice
+SELECT
+    p.ts,                                 -- CLOCK_MONOTONIC when it began to block within its poll: the first observed instant
+    p.dur,                                -- from there to the last observed instant of its poll, ns, without the time that its thread was stopped
+    p.dur_min,                            -- proven length
+    p.dur_max,                            -- possible length: equal to dur for a wait, apart for a poll seen by samples
+    p.off_cpu,                            -- part of dur: waiting
+    p.on_cpu,                             -- part of dur: executing
+    p.runnable,                           -- part of dur: ready, but preempted, throttled or not yet given a cpu
+    p.waits,                              -- how many waits
+    p.class,                              -- sleep, lock, disk, network, dns, pipe, process, fault, cpu, other: of the largest part
+    p.syscall,                            -- of the largest part; null for cpu and fault
+    pr.pid,                               -- as the host sees it
+    pr.ns_pid,                            -- inside its own pid namespace
+    t.tid,                                -- as the host sees it
+    t.ns_tid,                             -- inside its own pid namespace
+    p.worker,                             -- worker index; null for other threads than workers
+    p.runtime_id,                         -- as runtime.runtime_id; null for root futures and local sets outside any runtime
+    p.task_id,                            -- null for a root future
+    p.function,                           -- the user's own innermost frame (not std, tokio, libc), inlined frames included; where there is none, a library's, else any
+    p.file,                               -- of it
+    p.line,                               -- of it
+    p.stack_id,                           -- user stack of its largest part: spelled out in stack_text
+    p.kstack_id,                          -- kernel stack of its largest part
+    p.state,                              -- complete; open-start: had begun when the recording began; open-end: had not ended when it did; open-both
+    p.holds,                              -- what waits while the poll does not return: runtime, localset or root
+    p.rule,                               -- the rule that gave the class: see offcpu.rule; cpu
+    p.samples,                            -- how many cpu-clock samples
+    p.lifo,                               -- tasks in the worker's LIFO slot when it began to wait; null not read
+    p.queued,                             -- tasks in the worker's local queue when it began to wait; null not read
+    p.id AS poll_id,                      -- as poll.id
+    p.off_cpu + p.on_cpu AS held,         -- off_cpu + on_cpu: what the poll itself took
+    p.stopped,                            -- time within it that is not part of dur: stopped by a signal or a debugger, or frozen
+    p.throttled,                          -- 1: the cpu quota of its cgroup, or of one above, was used up about then
+    p.detail,                             -- what within the class: see offcpu.detail; null unknown
+    p.library,                            -- what the function called: rusqlite, reqwest::blocking, std::fs; null: its own code waits or runs
+    (SELECT a.text FROM advice AS a WHERE a.id = p.advice_id) AS advice -- what to try; null nothing
 FROM poll AS p
 JOIN thread AS t ON t.id = p.thread_id
 JOIN process AS pr ON pr.id = t.process_id
 WHERE p.classified = 1 AND (p.waits > 0 OR p.dur > 0)
   AND NOT (p.runnable > p.off_cpu + p.on_cpu AND p.off_cpu + p.on_cpu < 10000000);
 
--- Stacks spelled out: one row per function, inlined ones included, innermost first. guessed: 1 when a frame pointer led there (stack.fp_from).
+-- Stacks spelled out: one row per function, inlined ones included, innermost first.
 CREATE VIEW stack_text AS
-SELECT p.stack_id, p.depth + l.depth AS depth, coalesce(s.depth, 0) AS inline_depth, s.function, s.file, s.line, coalesce(s.inlined, 0) AS inlined, s.kind,
-       m.path AS module, f.file_off, coalesce(p.depth + l.depth >= st.fp_from, 0) AS guessed
+SELECT
+    p.stack_id,                           -- as stack.id
+    p.depth + l.depth AS depth,           -- of the frame: 0 = innermost
+    coalesce(s.depth, 0) AS inline_depth, -- 0 = innermost inlined function at that frame
+    s.function,                           -- null: no name
+    s.file,                               -- source file; null unknown
+    s.line,                               -- null unknown
+    coalesce(s.inlined, 0) AS inlined,    -- 1 when inlined into the next
+    s.kind,                               -- as symbol.kind
+    m.path AS module,                     -- file that the code is in
+    f.file_off,                           -- as frame.file_off
+    coalesce(p.depth + l.depth >= st.fp_from, 0) AS guessed -- 1 when a frame pointer led there (stack.fp_from)
 FROM stack AS st
 JOIN stack_part AS p ON p.stack_id = st.id
 JOIN frame_list AS l ON l.list_id = p.list_id

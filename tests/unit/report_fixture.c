@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/fdio.h"
 #include "report/refine.h"
-#include "report/schema_sql.h"
+#include "report/schema.h"
 #include "report/sqlrow.h"
 
 void fixture_exec(sqlite3 *db, const char *sql)
@@ -45,7 +45,7 @@ static sqlite3 *open_schema(void)
 	sqlite3 *db = NULL;
 
 	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
-	fixture_exec(db, schema_sql);
+	assert_int_equal(schema_create(db), 0);
 	fixture_exec(db, triggers_sql);
 	return db;
 }

@@ -155,7 +155,7 @@ static void schema(void **state)
 	assert_non_null(strstr(out, "view blocking\n    One row per blocked poll"));
 	assert_non_null(strstr(out, "table loss\n"));
 	assert_non_null(strstr(out, "\n      waker_tid   thread that woke it; null not seen, 0 an interrupt\n"));
-	assert_non_null(strstr(out, "\n    held\n"));
+	assert_non_null(strstr(out, "\n    held                    off_cpu + on_cpu: what the poll itself took\n"));
 	ran_release(&r);
 }
 
