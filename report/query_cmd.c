@@ -18,9 +18,17 @@
 #define MAX_SQL		 (1 << 20) /* bytes read from stdin */
 #define PROGRESS_OPCODES 10000
 
+/*
+ * What one statement may take: sooner or later somebody asks a database that somebody else made. A value or a row longer than this ends the statement
+ * ("string or blob too big"); what sorting and grouping need beyond SQLite's cache goes to a temporary file.
+ */
+#define MAX_VALUE      (64 << 20) /* bytes */
+#define MAX_LIKE       1000	  /* bytes of a LIKE or GLOB pattern: they take exponential time */
+#define POINT_AT_WIDTH 120	  /* characters of a line of SQL that an error shows */
+
 struct query_opts {
 	struct capture_opts capture;
-	bool csv, json, schema;
+	bool csv, csv_exact, json, schema;
 	u64 timeout; /* ns; 0 none */
 };
 
@@ -77,17 +85,41 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
 	}
 }
 
-/* The line of the SQL that holds byte `off`, and a caret below it. */
+static bool is_char_begin(char c)
+{
+	return ((u8)c & 0xc0) != 0x80;
+}
+
+/* Text as it is, but what a terminal would obey. */
+static void put_clean(struct buf *b, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_putc(b, ((u8)s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7f ? '?' : (u8)s[i]);
+}
+
+/* The line of the SQL that holds byte `off`, or a part of a long one, and a caret below it; where there are several lines, which one it is. */
 static void point_at(struct buf *b, const char *sql, size_t off)
 {
-	size_t begin = off, len;
+	size_t begin = off, end, line = 1;
 
-	while (begin && sql[begin - 1] != '\n')
+	while (begin && sql[begin - 1] != '\n' && off - begin < POINT_AT_WIDTH / 2)
 		begin--;
-	len = strcspn(sql + begin, "\n");
-	buf_printf(b, "\n  %.*s\n  ", (int)len, sql + begin);
+	while (begin && sql[begin - 1] != '\n' && !is_char_begin(sql[begin]))
+		begin++;
+	end = begin + strcspn(sql + begin, "\n");
+	if (end - begin > POINT_AT_WIDTH)
+		end = begin + POINT_AT_WIDTH;
+	while (end > begin && sql[end] && !is_char_begin(sql[end]))
+		end--;
+	for (size_t i = 0; i < off; i++)
+		line += sql[i] == '\n';
+	if (strchr(sql, '\n'))
+		buf_printf(b, " (line %zu)", line);
+	buf_puts(b, "\n  ");
+	put_clean(b, sql + begin, end - begin);
+	buf_puts(b, "\n  ");
 	for (size_t i = begin; i < off; i++)
-		if (((u8)sql[i] & 0xc0) != 0x80)
+		if (is_char_begin(sql[i]))
 			buf_putc(b, sql[i] == '\t' ? '\t' : ' ');
 	buf_putc(b, '^');
 }
@@ -133,11 +165,14 @@ static bool is_blank_sql(sqlite3 *db, const char *sql)
 static int run_sql(sqlite3 *db, const char *sql, const struct query_opts *q)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
-	enum query_format format = q->json ? QUERY_JSON : q->csv ? QUERY_CSV : QUERY_TABLE;
+	enum query_format format = q->json ? QUERY_JSON : q->csv_exact ? QUERY_CSV_EXACT : q->csv ? QUERY_CSV : QUERY_TABLE;
 	u64 deadline = now_ns() + q->timeout;
 	const char *tail = "";
 	int err;
 
+	(void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, MAX_VALUE);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_LIKE);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
 	(void)sqlite3_set_authorizer(db, authorize, NULL);
 	if (q->timeout)
 		sqlite3_progress_handler(db, PROGRESS_OPCODES, is_late, &deadline);
@@ -152,7 +187,7 @@ static int run_sql(sqlite3 *db, const char *sql, const struct query_opts *q)
 	}
 	if (!err)
 		err = query_print(s, format, stdout);
-	if (err)
+	if (err && err != -EPIPE)
 		explain_error(db, sql, err, q->timeout);
 	return err;
 }
@@ -171,22 +206,26 @@ static char *read_sql(const char *operand)
 		return text;
 	}
 	err = fd_read_all(STDIN_FILENO, &b, MAX_SQL);
-	if (err < 0) {
+	if (err == -EFBIG)
+		log_error("the SQL on standard input is longer than %d bytes", MAX_SQL);
+	else if (err < 0)
 		log_error("cannot read SQL from standard input: %s", strerror(-err));
-		return NULL;
+	else if (b.len && memchr(b.data, 0, b.len)) {
+		log_error("the SQL on standard input has a NUL byte in it: that is no text");
+		err = -EINVAL;
 	}
+	if (err < 0)
+		return NULL;
 	text = buf_take_str(&b);
 	if (!text)
 		log_error("%s", strerror(ENOMEM));
 	return text;
 }
 
+/* Output that did not get out: main() says so. */
 static int flush_output(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	log_error("cannot write the output: %s", strerror(errno));
-	return -EIO;
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -EIO;
 }
 
 static int query_file(struct query_opts *q, const char *operand)
@@ -210,13 +249,45 @@ static int query_file(struct query_opts *q, const char *operand)
 	return err < 0 ? 1 : err;
 }
 
-static int print_schema(void)
+/* db NULL: of a database that any capture would have. */
+static int print_schema(sqlite3 *db)
 {
-	int err = query_schema_print(NULL, stdout);
+	int err = query_schema_print(db, stdout);
 
 	if (err)
 		log_error("cannot print the schema: %s", strerror(-err));
 	return err || flush_output() < 0 ? 1 : 0;
+}
+
+static int schema_of_file(const struct query_opts *q)
+{
+	struct capture_db *db;
+	int res;
+
+	if (capture_db_open(&q->capture, &db) < 0)
+		return 1;
+	res = print_schema(capture_db_handle(db));
+	capture_db_close(db);
+	return res;
+}
+
+/* Says what is wrong with what is asked for; 0 when nothing is. */
+static int check_usage(const struct query_opts *q, int n, char **operands)
+{
+	if ((q->csv || q->csv_exact) && q->json)
+		log_error("--csv or --json, not both");
+	else if (q->schema && n > 1)
+		log_error("--schema takes no SQL: ascope query --schema, or ascope query FILE --schema");
+	else if (q->schema)
+		return 0;
+	else if (n < 1 || n > 2)
+		log_error("%s (see ascope query --help)",
+			  n ? "too many arguments: put the SQL in quotes" : "which capture? ascope query FILE \"SQL\"");
+	else if (n == 1 && isatty(STDIN_FILENO))
+		log_error("no SQL: ascope query %s \"SELECT ...\"; --schema lists the tables", operands[0]);
+	else
+		return 0;
+	return -EINVAL;
 }
 
 int query_cmd(int argc, char **argv)
@@ -224,6 +295,8 @@ int query_cmd(int argc, char **argv)
 	struct query_opts q = {0};
 	const struct opt table[] = {
 		{0, "csv", OPT_FLAG, &q.csv, NULL, "comma-separated values (RFC 4180)", NULL},
+		{0, "csv-exact", OPT_FLAG, &q.csv_exact, NULL,
+		 "the same, and texts that a spreadsheet takes for formulas stay as they are", NULL},
 		{0, "json", OPT_FLAG, &q.json, NULL, "one array of objects", NULL},
 		{0, "schema", OPT_FLAG, &q.schema, NULL, "list tables, views and columns, and what they mean", NULL},
 		{0, "timeout", OPT_DURATION, &q.timeout, "TIME", "give up after this long (default: never)", NULL},
@@ -231,7 +304,7 @@ int query_cmd(int argc, char **argv)
 	};
 	const struct opts o = {
 		.command = "ascope query",
-		.synopsis = "FILE \"SQL\"\nFILE - < query.sql\n--schema",
+		.synopsis = "FILE \"SQL\"\nFILE - < query.sql\n[FILE] --schema",
 		.summary = "Runs one SQL statement on a capture, read-only, and prints its rows.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
@@ -243,21 +316,12 @@ int query_cmd(int argc, char **argv)
 
 	if (res)
 		return res == OPTS_HELP ? 0 : 2;
-	if (q.csv && q.json) {
-		log_error("--csv or --json, not both");
+	if (check_usage(&q, n, argv) < 0)
 		return 2;
-	}
-	if (q.schema)
-		return print_schema();
-	if (n < 1 || n > 2) {
-		log_error("%s (see ascope query --help)",
-			  n ? "too many arguments: put the SQL in quotes" : "which capture? ascope query FILE \"SQL\"");
-		return 2;
-	}
-	if (n == 1 && isatty(STDIN_FILENO)) {
-		log_error("no SQL: ascope query %s \"SELECT ...\"; --schema lists the tables", argv[0]);
-		return 2;
-	}
+	if (q.schema && n == 0)
+		return print_schema(NULL);
 	q.capture.capture = argv[0];
+	if (q.schema)
+		return schema_of_file(&q);
 	return query_file(&q, n == 2 ? argv[1] : NULL);
 }

@@ -9,11 +9,18 @@
 #include "base/buf.h"
 #include "base/human.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "report/db.h"
 
 /* A table's widths are those of its first rows; later ones only push their own line out of shape. */
 #define TABLE_AHEAD 1000
 #define TABLE_CELLS 100000
+
+/* The next row; an output that takes no more ends it. 1, 0 or negative errno. */
+static int next_row(sqlite3_stmt *s, FILE *out)
+{
+	return ferror(out) ? -EPIPE : db_step(s);
+}
 
 static void hex_of(struct buf *b, const u8 *p, size_t n)
 {
@@ -104,7 +111,7 @@ static int print_json(sqlite3_stmt *s, FILE *out)
 	}
 	json_init(&j, out, false);
 	json_array_begin(&j);
-	while (keys && n >= 0 && (n = db_step(s)) == 1) {
+	while (keys && n >= 0 && (n = next_row(s, out)) == 1) {
 		(void)fputc('\n', out);
 		json_object_begin(&j);
 		for (int c = 0; c < cols; c++) {
@@ -125,27 +132,48 @@ static int print_json(sqlite3_stmt *s, FILE *out)
 
 /* ---- CSV, RFC 4180 ---- */
 
-static void csv_field(FILE *out, const char *text, size_t n, bool is_text)
+/* Writes valid UTF-8 without NUL: anything else becomes U+FFFD, a quote two. */
+static void csv_text(FILE *out, const char *text, size_t n)
 {
-	bool is_formula = is_text && n && strchr("=+-@\t\r", text[0]);
+	for (size_t i = 0, len; i < n; i += len) {
+		u32 cp;
+
+		for (len = 0; i + len < n && (u8)text[i + len] < 0x80 && text[i + len] && text[i + len] != '"';)
+			len++;
+		if (len) {
+			(void)fwrite(text + i, 1, len, out);
+			continue;
+		}
+		len = utf8_decode((const u8 *)text + i, n - i, &cp);
+		if (!len || !cp) {
+			(void)fputs("\xef\xbf\xbd", out);
+			len = 1;
+		} else {
+			if (cp == '"')
+				(void)fputc('"', out);
+			(void)fwrite(text + i, 1, len, out);
+		}
+	}
+}
+
+/* may_be_formula: a text, for a spreadsheet, which runs what begins so. */
+static void csv_field(FILE *out, const char *text, size_t n, bool may_be_formula)
+{
+	bool is_formula = may_be_formula && n && text[0] && strchr("=+-@\t\r", text[0]);
 	bool quoted = is_formula;
 
 	for (size_t i = 0; i < n && !quoted; i++)
 		quoted = text[i] && strchr(",\"\r\n", text[i]);
 	if (quoted)
 		(void)fputc('"', out);
-	if (is_formula) /* spreadsheets run what begins so */
+	if (is_formula)
 		(void)fputc('\'', out);
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] == '"')
-			(void)fputc('"', out);
-		(void)fputc(text[i], out);
-	}
+	csv_text(out, text, n);
 	if (quoted)
 		(void)fputc('"', out);
 }
 
-static void csv_value(FILE *out, sqlite3_stmt *s, int col)
+static void csv_value(FILE *out, sqlite3_stmt *s, int col, bool exact)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
@@ -158,15 +186,21 @@ static void csv_value(FILE *out, sqlite3_stmt *s, int col)
 	case SQLITE_BLOB:
 		hex_of(&b, sqlite3_column_blob(s, col), (size_t)sqlite3_column_bytes(s, col));
 		break;
+	case SQLITE_TEXT:
+		if (!sqlite3_column_bytes(s, col)) { /* not NULL */
+			(void)fputs("\"\"", out);
+			return;
+		}
+		csv_field(out, (const char *)sqlite3_column_text(s, col), (size_t)sqlite3_column_bytes(s, col), !exact);
+		return;
 	default:
-		csv_field(out, (const char *)sqlite3_column_text(s, col), (size_t)sqlite3_column_bytes(s, col),
-			  sqlite3_column_type(s, col) == SQLITE_TEXT);
+		csv_field(out, (const char *)sqlite3_column_text(s, col), (size_t)sqlite3_column_bytes(s, col), false);
 		return;
 	}
 	csv_field(out, (const char *)b.data, b.len, false);
 }
 
-static int print_csv(sqlite3_stmt *s, FILE *out)
+static int print_csv(sqlite3_stmt *s, FILE *out, bool exact)
 {
 	int cols = sqlite3_column_count(s), n;
 
@@ -175,14 +209,14 @@ static int print_csv(sqlite3_stmt *s, FILE *out)
 
 		if (c)
 			(void)fputc(',', out);
-		csv_field(out, name ? name : "", name ? strlen(name) : 0, true);
+		csv_field(out, name ? name : "", name ? strlen(name) : 0, !exact);
 	}
 	(void)fputs("\r\n", out);
-	while ((n = db_step(s)) == 1) {
+	while ((n = next_row(s, out)) == 1) {
 		for (int c = 0; c < cols; c++) {
 			if (c)
 				(void)fputc(',', out);
-			csv_value(out, s, c);
+			csv_value(out, s, c, exact);
 		}
 		(void)fputs("\r\n", out);
 	}
@@ -194,6 +228,7 @@ static int print_csv(sqlite3_stmt *s, FILE *out)
 struct table {
 	int cols;
 	size_t rows;
+	char **names; /* cleaned */
 	char **cells; /* rows * cols, then the rest unused */
 	bool *right;  /* by cell: numbers */
 	size_t *width;
@@ -204,6 +239,9 @@ static void table_release(struct table *t)
 {
 	for (size_t i = 0; t->cells && i < t->rows * (size_t)t->cols; i++)
 		free(t->cells[i]);
+	for (int c = 0; t->names && c < t->cols; c++)
+		free(t->names[c]);
+	free(t->names);
 	free(t->cells);
 	free(t->right);
 	free(t->width);
@@ -219,6 +257,18 @@ static size_t text_width(const char *s)
 	return n;
 }
 
+/* Of n bytes, for a terminal; NULL on ENOMEM. */
+static char *clean_text(const char *text, size_t n)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *raw = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		buf_putc(&b, text[i] ? (u8)text[i] : 1); /* NUL becomes '?', too */
+	raw = buf_take_str(&b);
+	return raw ? human_sanitize(raw) : NULL;
+}
+
 static char *cell_text(sqlite3_stmt *s, int col, bool *ret_right)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
@@ -232,7 +282,7 @@ static char *cell_text(sqlite3_stmt *s, int col, bool *ret_right)
 	else if (type == SQLITE_BLOB)
 		hex_of(&b, sqlite3_column_blob(s, col), (size_t)sqlite3_column_bytes(s, col));
 	else
-		return human_sanitize((const char *)sqlite3_column_text(s, col));
+		return clean_text((const char *)sqlite3_column_text(s, col), (size_t)sqlite3_column_bytes(s, col));
 	return buf_take_str(&b);
 }
 
@@ -267,7 +317,7 @@ static int table_add(struct table *t, sqlite3_stmt *s)
 	return 0;
 }
 
-static void table_print(const struct table *t, sqlite3_stmt *s, FILE *out)
+static void table_print(const struct table *t, FILE *out)
 {
 	for (int c = 0; c < t->cols; c++) {
 		bool right = false;
@@ -275,7 +325,7 @@ static void table_print(const struct table *t, sqlite3_stmt *s, FILE *out)
 		/* The first rows of a column of numbers may be NULL. */
 		for (size_t r = 0; r < t->rows && !right; r++)
 			right = t->right[r * (size_t)t->cols + (size_t)c];
-		print_cell(out, sqlite3_column_name(s, c), t->width[c], right, c == t->cols - 1);
+		print_cell(out, t->names[c], t->width[c], right, c == t->cols - 1);
 	}
 	for (size_t r = 0; r < t->rows; r++)
 		for (int c = 0; c < t->cols; c++)
@@ -302,15 +352,19 @@ static int table_init(struct table *t, sqlite3_stmt *s)
 	size_t cols = (size_t)sqlite3_column_count(s);
 
 	*t = (struct table){.cols = (int)cols, .cap = TABLE_AHEAD * cols > TABLE_CELLS ? TABLE_CELLS / cols : TABLE_AHEAD};
+	t->names = calloc(cols, sizeof(*t->names));
 	t->cells = calloc(t->cap * cols, sizeof(*t->cells));
 	t->right = calloc(t->cap * cols, sizeof(*t->right));
 	t->width = calloc(cols, sizeof(*t->width));
-	if (!t->cells || !t->right || !t->width)
+	if (!t->names || !t->cells || !t->right || !t->width)
 		return -ENOMEM;
 	for (size_t c = 0; c < cols; c++) {
-		if (!sqlite3_column_name(s, (int)c))
+		const char *name = sqlite3_column_name(s, (int)c);
+
+		t->names[c] = name ? human_sanitize(name) : NULL;
+		if (!t->names[c])
 			return -ENOMEM;
-		t->width[c] = text_width(sqlite3_column_name(s, (int)c));
+		t->width[c] = text_width(t->names[c]);
 	}
 	return 0;
 }
@@ -320,11 +374,11 @@ static int print_table(sqlite3_stmt *s, FILE *out)
 	struct table t;
 	int n = table_init(&t, s);
 
-	while (!n && t.rows < t.cap && (n = db_step(s)) == 1)
+	while (!n && t.rows < t.cap && (n = next_row(s, out)) == 1)
 		n = table_add(&t, s);
 	if (t.width && n != -ENOMEM)
-		table_print(&t, s, out);
-	while (!n && t.rows == t.cap && (n = db_step(s)) == 1)
+		table_print(&t, out);
+	while (!n && t.rows == t.cap && (n = next_row(s, out)) == 1)
 		n = print_row(&t, s, out);
 	table_release(&t);
 	return n;
@@ -336,5 +390,7 @@ int query_print(sqlite3_stmt *s, enum query_format format, FILE *out)
 		return db_step(s);
 	if (format == QUERY_JSON)
 		return print_json(s, out);
-	return format == QUERY_CSV ? print_csv(s, out) : print_table(s, out);
+	if (format == QUERY_CSV || format == QUERY_CSV_EXACT)
+		return print_csv(s, out, format == QUERY_CSV_EXACT);
+	return print_table(s, out);
 }

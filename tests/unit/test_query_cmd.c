@@ -154,7 +154,7 @@ static void schema(void **state)
 	assert_int_equal(r.exit_code, 0);
 	assert_non_null(strstr(out, "view blocking\n    One row per blocked poll"));
 	assert_non_null(strstr(out, "table loss\n"));
-	assert_non_null(strstr(out, "\n      waker_tid   thread that woke it; null not seen, 0 an interrupt\n"));
+	assert_non_null(strstr(out, "\n    waker_tid      INTEGER  thread that woke it; null not seen, 0 an interrupt\n"));
 	assert_non_null(strstr(out, "\n    held                    off_cpu + on_cpu: what the poll itself took\n"));
 	ran_release(&r);
 }
