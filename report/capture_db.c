@@ -551,6 +551,7 @@ static int describe_source(struct opening *op, const struct fmt_reader *r)
 		.path = op->o->capture,
 		.size = (u64)st.st_size,
 		.mtime = (u64)st.st_mtim.tv_sec * NSEC_PER_SEC + (u64)st.st_mtim.tv_nsec,
+		.rows = CAPTURE_ROWS_ALL,
 	};
 	load_uuid_text(fmt_reader_info(r), op->uuid);
 	return 0;

@@ -146,6 +146,7 @@ static char *verdict_text(const struct verdict *v, const struct runtime_set *rs,
 /* Everything that one load needs; released as a whole. */
 struct loader {
 	const struct load_window *window;
+	enum capture_rows rows;
 	u64 ts_start, ts_end; /* of the recording; events.iv has those of the window */
 	struct load_dict dict;
 	struct runtime_set runtimes;
@@ -264,12 +265,14 @@ static int read_capture(struct loader *l, sqlite3 *db, struct fmt_reader *r, u64
 	if (err)
 		return err;
 	set_times(l);
+	l->events.rows_wanted = l->rows;
 	p = (struct load_progress){"loading events", size, UINT64_MAX};
 	if (l->window) {
 		want.dictionaries = false;
 		fmt_reader_want(r, &want);
 	}
-	return event_loader_read(&l->events, r, show_progress, &p);
+	err = event_loader_read(&l->events, r, show_progress, &p);
+	return err ? err : stack_store_write(&l->stacks);
 }
 
 /* Facts that tables cannot tell, for the head of reports. */
@@ -281,6 +284,9 @@ static int write_extent(const struct loader *l, sqlite3 *db, u64 events)
 		bool is_told;
 	} rows[] = {
 		{"ascope.events", events, true},
+		{"ascope.switches", l->events.offcpus, true},
+		{"ascope.samples", l->events.samples, true},
+		{"ascope.tasks", l->events.tasks.count, true},
 		{"ascope.window_from", l->events.iv.ts_start, l->window != NULL},
 		{"ascope.window_to", l->events.iv.ts_end, l->window != NULL},
 	};
@@ -294,6 +300,8 @@ static int write_extent(const struct loader *l, sqlite3 *db, u64 events)
 		if (rows[i].is_told)
 			err = db_run(ins, (struct db_val[]){db_text(rows[i].key), db_text(text)}, 2);
 	}
+	if (!err)
+		err = db_run(ins, (struct db_val[]){db_text("ascope.rows"), db_text(l->rows == CAPTURE_ROWS_ALL ? "all" : "polls")}, 2);
 	return err;
 }
 
@@ -333,6 +341,7 @@ int load_capture(sqlite3 *db, struct fmt_reader *r, const struct load_source *sr
 	if (!l)
 		return -ENOMEM;
 	l->window = src->window;
+	l->rows = src->rows;
 	(void)snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN",
 		       SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
 	err = db_exec(db, pragmas);

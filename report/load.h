@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "format/fmt_reader.h"
 #include "report/capture_scan.h"
+#include "report/load_events.h"
 
 /*
  * A part of a recording: events from `from` to `to` (ns of CLOCK_MONOTONIC) are loaded, from the blocks that overlap it, as if the
@@ -25,6 +26,7 @@ struct load_source {
 	u64 size;			  /* bytes */
 	u64 mtime;			  /* ns of CLOCK_REALTIME */
 	const struct load_window *window; /* NULL: all of it */
+	enum capture_rows rows;
 };
 
 /* Hex of a capture's uuid into buf (33 bytes). */

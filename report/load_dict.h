@@ -45,8 +45,12 @@ struct dict_stack {
 	u64 fp_from;  /* 1 + first frame found by a frame pointer; 0 none */
 	u64 off, len; /* in load_dict.addrs, elements */
 	/* of stack_store (load_stack.h) */
-	bool is_listed, is_stored;
-	u32 end;	  /* position of how it ended, once it is listed */
+	u64 ts;		    /* of its first use */
+	bool is_used;	    /* ts, top_is_return and end are known */
+	bool top_is_return; /* its innermost address is looked up like a return address */
+	bool is_counted;    /* told in stack_ends.stacks */
+	bool is_listed, is_kept;
+	u32 end, weight; /* position of how it ended; as stack.weight */
 	u32 kernel_marks; /* of a kernel stack: what its functions say */
 	bool has_marks;	  /* kernel_marks is known */
 };

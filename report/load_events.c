@@ -7,18 +7,65 @@
 
 #include "report/wait_detail.h"
 
+/* ---- rows ---- */
+
+static int put_sample(struct event_loader *el, u64 id, const struct sample_row *s, u32 weight)
+{
+	stack_store_keep(el->stacks, s->ustack, weight);
+	stack_store_keep(el->stacks, s->kstack, weight);
+	return row_writer_sample(&el->rows, id, s);
+}
+
+/* A poll has more than one record: the sample of it that was held, if any, is not alone. */
+static int release_held(struct event_loader *el, u64 poll_id)
+{
+	struct thread_load *t = el->at;
+	struct sample_row row = t->held;
+
+	if (!poll_id || row.poll_id != poll_id)
+		return 0;
+	t->held.poll_id = 0;
+	t->poll_with_rows = row.poll_id;
+	if (el->rows_wanted == CAPTURE_ROWS_POLLS)
+		return put_sample(el, t->held_id, &row, 1);
+	stack_store_keep(el->stacks, row.ustack, 1); /* the row is there already */
+	stack_store_keep(el->stacks, row.kstack, 1);
+	return 0;
+}
+
 static int write_offcpu(void *ctx, const struct offcpu_row *o)
 {
 	struct event_loader *el = ctx;
+	u64 id = ++el->offcpus;
+	int err;
 
-	return row_writer_offcpu(&el->rows, o);
+	if (!o->poll_id && el->rows_wanted == CAPTURE_ROWS_POLLS)
+		return 0;
+	err = release_held(el, o->poll_id);
+	if (err)
+		return err;
+	if (o->poll_id)
+		el->at->poll_with_rows = o->poll_id;
+	stack_store_keep(el->stacks, o->ustack, o->poll_id != 0);
+	stack_store_keep(el->stacks, o->kstack, o->poll_id != 0);
+	return row_writer_offcpu(&el->rows, id, o);
 }
 
 static int write_sample(void *ctx, const struct sample_row *s)
 {
 	struct event_loader *el = ctx;
+	struct thread_load *t = el->at;
+	bool is_next = s->poll_id && (t->held.poll_id == s->poll_id || t->poll_with_rows == s->poll_id);
+	u64 id = ++el->samples;
+	int err = release_held(el, s->poll_id);
 
-	return row_writer_sample(&el->rows, s);
+	if (err)
+		return err;
+	if (!is_next) {
+		t->held = *s;
+		t->held_id = id;
+	}
+	return is_next || el->rows_wanted == CAPTURE_ROWS_ALL ? put_sample(el, id, s, is_next) : 0;
 }
 
 /* The process of a thread's image; 0 unknown. */
@@ -29,9 +76,8 @@ static u64 process_of(const struct event_loader *el, u64 thread)
 	return t ? t->f.process : 0;
 }
 
-static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
+static int put_poll(struct event_loader *el, u64 thread_id, const struct poll_row *p)
 {
-	struct event_loader *el = ctx;
 	struct db_val v[] = {
 		DB_INT(p->id),
 		DB_INT(p->ts),
@@ -64,9 +110,29 @@ static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
 		DB_INT(throttle_set_overlaps(&el->throttles, process_of(el, thread_id), p->ts, p->ts + p->dur + p->stopped)),
 	};
 
+	stack_store_keep(el->stacks, p->ustack, 0);
+	stack_store_keep(el->stacks, p->kstack, 0);
+	return db_run(el->ins_poll, v, ARRAY_SIZE(v));
+}
+
+static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
+{
+	struct event_loader *el = ctx;
+	bool is_told = p->waits || p->dur;
+	int err = 0;
+
 	if (!p->classified && p->runtime_id && p->dur)
 		el->runtimes->runtimes[p->runtime_id - 1].unclassified++;
-	return db_run(el->ins_poll, v, ARRAY_SIZE(v));
+	if (p->task)
+		err = task_set_add(&el->tasks, p->runtime_id, p->task);
+	if (!err && is_told)
+		err = release_held(el, p->id);
+	if (err)
+		return err;
+	/* a single sample is no row of a report, but where ticks are not proven it may be part of more */
+	if (el->rows_wanted == CAPTURE_ROWS_POLLS && !is_told && p->classified && el->at->poll_with_rows != p->id)
+		return 0;
+	return put_poll(el, thread_id, p);
 }
 
 int event_loader_init(struct event_loader *el, struct load_dict *d, struct runtime_set *rs, struct stack_store *st, sqlite3 *db)
@@ -79,9 +145,10 @@ int event_loader_init(struct event_loader *el, struct load_dict *d, struct runti
 	el->iv.gaps = d->spans;
 	el->iv.n_gaps = d->n_spans;
 	err = throttle_set_init(&el->throttles, d);
-	if (err)
-		return err;
-	err = row_writer_init(&el->rows, db);
+	if (!err)
+		err = task_set_init(&el->tasks, rs->n_runtimes);
+	if (!err)
+		err = row_writer_init(&el->rows, db);
 	if (!err)
 		err = db_prepare(
 			db,
@@ -99,29 +166,30 @@ void event_loader_release(struct event_loader *el)
 		free(el->runs[i]);
 	free(el->runs);
 	throttle_set_release(&el->throttles);
+	task_set_release(&el->tasks);
 	*el = (struct event_loader){0};
 }
 
 static int grow_runs(struct event_loader *el, u32 slot)
 {
 	u32 cap = el->cap_runs;
-	struct thread_run **runs;
+	struct thread_load **runs;
 
 	if (slot < cap)
 		return 0;
 	while (cap <= slot)
 		cap = cap ? cap * 2 : 64;
-	runs = reallocarray(el->runs, cap, sizeof(struct thread_run *));
+	runs = reallocarray(el->runs, cap, sizeof(struct thread_load *));
 	if (!runs)
 		return -ENOMEM;
-	memset(runs + el->cap_runs, 0, (cap - el->cap_runs) * sizeof(struct thread_run *));
+	memset(runs + el->cap_runs, 0, (cap - el->cap_runs) * sizeof(struct thread_load *));
 	el->runs = runs;
 	el->cap_runs = cap;
 	return 0;
 }
 
 /* The state of the thread an event names; *ret is NULL for an impossible index. A thread whose entry was lost gets an empty one. */
-static int run_of(struct event_loader *el, u64 idx, struct thread_run **ret)
+static int run_of(struct event_loader *el, u64 idx, struct thread_load **ret)
 {
 	struct dict_thread *t;
 	bool is_new;
@@ -148,7 +216,7 @@ static int run_of(struct event_loader *el, u64 idx, struct thread_run **ret)
 		el->runs[slot] = calloc(1, sizeof(**el->runs));
 		if (!el->runs[slot])
 			return -ENOMEM;
-		el->runs[slot]->thread_id = idx;
+		el->runs[slot]->run.thread_id = idx;
 	}
 	*ret = el->runs[slot];
 	return 0;
@@ -217,6 +285,7 @@ static int on_marker(struct event_loader *el, struct fmt_marker *e)
 	struct user_stack_ref u = {.ustack = e->ustack, .ts = e->ts, .behind_call = true};
 	int err = stack_store_use_user(el->stacks, &u, &e->ustack);
 
+	stack_store_keep(el->stacks, e->ustack, 1);
 	return err ? err : marker_loader_event(&el->markers, e, process_of(el, e->thread));
 }
 
@@ -246,9 +315,10 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 	}
 	if (el->is_window && (e->cols[0] < el->iv.ts_start || e->cols[0] > el->iv.ts_end))
 		return 0;
-	err = run_of(el, e->cols[1], &t); /* column 2 of all these kinds is the thread */
-	if (err || !t)
+	err = run_of(el, e->cols[1], &el->at); /* column 2 of all these kinds is the thread */
+	if (err || !el->at)
 		return err;
+	t = &el->at->run;
 	switch (kind) {
 	case FMT_SWITCH_OUT:
 		return on_switch_out(el, t, &e->out);
@@ -279,9 +349,12 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 /* The recording is over: what the thread did last goes to its entry, which becomes its row. */
 static int finish_thread(struct event_loader *el, u32 slot)
 {
-	struct thread_run *run = el->runs[slot];
+	struct thread_run *run = &el->runs[slot]->run;
 	struct dict_thread *t = dict_table_at(&el->d->threads, slot);
-	int err = intervals_finish(&el->iv, run);
+	int err;
+
+	el->at = el->runs[slot];
+	err = intervals_finish(&el->iv, run);
 
 	t->ts_last_in = run->last_in;
 	t->ts_last_out = run->last_out;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * load_events.h: the second pass over a capture: every event to its thread (intervals.h), what comes out to the tables
- * offcpu, sample and poll.
+ * _offcpu, _sample and poll.
  */
 #pragma once
 
@@ -13,6 +13,21 @@
 #include "report/load_runtime.h"
 #include "report/load_stack.h"
 #include "report/load_throttle.h"
+#include "report/task_set.h"
+
+/* Which rows are written; all are counted. */
+enum capture_rows {
+	CAPTURE_ROWS_POLLS, /* of polls that waited or have a length, what reports of blocking tell of: they, their off-CPU intervals and samples */
+	CAPTURE_ROWS_ALL,
+};
+
+/* One thread, and what is not decided of its rows. */
+struct thread_load {
+	struct thread_run run;
+	u64 poll_with_rows;	/* the poll that the latest row in a poll belongs to */
+	struct sample_row held; /* first record of its poll, which may stay the only one; poll_id 0: none */
+	u64 held_id;
+};
 
 struct event_loader {
 	struct load_dict *d; /* borrowed, as the next three */
@@ -22,10 +37,14 @@ struct event_loader {
 	struct throttle_set throttles;
 	struct intervals iv;
 	struct marker_loader markers;
-	struct thread_run **runs; /* by slot of d->threads; entries appear with a thread's first event */
+	enum capture_rows rows_wanted;
+	struct thread_load **runs; /* by slot of d->threads; entries appear with a thread's first event */
 	u32 cap_runs;
 	struct row_writer rows;
 	sqlite3_stmt *ins_poll;
+	struct thread_load *at;	  /* the thread whose event is being read */
+	u64 offcpus, samples;	  /* rows so far, written or not */
+	struct task_set tasks;	  /* of all polls, written or not */
 	bool is_window;	     /* only events from iv.ts_start to iv.ts_end are taken: blocks hold more */
 	u64 contexts;	     /* records whose context was to be read */
 	u64 contexts_unread; /* of these, that could not be read */

@@ -20,7 +20,7 @@ int row_writer_init(struct row_writer *w, sqlite3 *db)
 {
 	int err;
 
-	*w = (struct row_writer){.db = db, .next_offcpu_id = 1, .next_sample_id = 1};
+	*w = (struct row_writer){.db = db};
 	err = db_prepare(db, "INSERT INTO _offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &w->ins_offcpu);
 	if (!err)
 		err = db_prepare(db, "INSERT INTO _sample VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &w->ins_sample);
@@ -101,7 +101,7 @@ static int run(sqlite3_stmt *s)
 	return rc == SQLITE_DONE ? 0 : db_errno(rc);
 }
 
-int row_writer_offcpu(struct row_writer *w, const struct offcpu_row *o)
+int row_writer_offcpu(struct row_writer *w, u64 id, const struct offcpu_row *o)
 {
 	sqlite3_stmt *s = w->ins_offcpu;
 	u64 wait;
@@ -111,7 +111,7 @@ int row_writer_offcpu(struct row_writer *w, const struct offcpu_row *o)
 		return err;
 	bind_or_null(s, 1, o->thread_id, true);
 	bind_or_null(s, 2, o->ts, true);
-	bind_or_null(s, 3, w->next_offcpu_id++, true);
+	bind_or_null(s, 3, id, true);
 	bind_or_null(s, 4, o->dur, o->has_end);
 	bind_or_null(s, 5, o->ts_waking - o->ts, o->ts_waking != 0);
 	bind_or_null(s, 6, o->cpu, o->has_cpu);
@@ -125,7 +125,7 @@ int row_writer_offcpu(struct row_writer *w, const struct offcpu_row *o)
 	return run(s);
 }
 
-int row_writer_sample(struct row_writer *w, const struct sample_row *r)
+int row_writer_sample(struct row_writer *w, u64 id, const struct sample_row *r)
 {
 	sqlite3_stmt *s = w->ins_sample;
 	u64 kind;
@@ -135,7 +135,7 @@ int row_writer_sample(struct row_writer *w, const struct sample_row *r)
 		return err;
 	bind_or_null(s, 1, r->thread_id, true);
 	bind_or_null(s, 2, r->ts, true);
-	bind_or_null(s, 3, w->next_sample_id++, true);
+	bind_or_null(s, 3, id, true);
 	bind_or_null(s, 4, r->cpu, true);
 	bind_or_null(s, 5, kind, true);
 	bind_or_null(s, 6, r->poll_id, r->poll_id != 0);

@@ -13,12 +13,12 @@ struct row_writer {
 	sqlite3 *db; /* borrowed */
 	sqlite3_stmt *ins_offcpu, *ins_sample, *ins_wait, *ins_kind;
 	struct u64map waits, kinds;	    /* what makes a row of _wait, _sample_kind -> its id */
-	u64 next_offcpu_id, next_sample_id; /* of the next row, whether or not it is written */
 };
 
 /* Release in any case. 0 or negative errno. */
 int row_writer_init(struct row_writer *w, sqlite3 *db) __must_check;
 void row_writer_release(struct row_writer *w);
 
-int row_writer_offcpu(struct row_writer *w, const struct offcpu_row *row) __must_check;
-int row_writer_sample(struct row_writer *w, const struct sample_row *row) __must_check;
+/* Ids count all rows, whether or not they are written. */
+int row_writer_offcpu(struct row_writer *w, u64 id, const struct offcpu_row *row) __must_check;
+int row_writer_sample(struct row_writer *w, u64 id, const struct sample_row *row) __must_check;

@@ -12,15 +12,19 @@
 struct leaf_stack {
 	u64 pc; /* twice the address, plus 1 when it is looked up like a return address */
 	u64 ustack, process;
-	u64 id; /* 0: the slot is free */
+	u64 ts; /* of its first use */
 	u32 end;
-	bool guessed;
+	u32 weight;
+	bool guessed, is_kept;
 };
 
-/* Where an address was found. */
-struct place_of {
-	u64 frame;
-	u64 module; /* 0 none */
+/* What lies at an address of a process. */
+struct code_at {
+	const struct fmt_mapping *mapping;
+	const struct fmt_module *module; /* NULL: in no file */
+	u32 slot;			 /* of the module */
+	int map;			 /* of st->maps, when a JIT compiler's name is there; else -1 */
+	struct jitmap_text name;
 };
 
 static int compare_mappings(const void *a, const void *b)
@@ -76,7 +80,7 @@ static int prepare_all(struct stack_store *st)
 		sqlite3_stmt **stmt;
 		const char *sql;
 	} all[] = {
-		{&st->ins_stack, "INSERT INTO stack VALUES (?, ?, ?, ?, ?, ?)"},
+		{&st->ins_stack, "INSERT INTO stack VALUES (?, ?, ?, ?, ?, ?, ?)"},
 		{&st->ins_part, "INSERT INTO stack_part VALUES (?, ?, ?)"},
 		{&st->ins_list, "INSERT INTO frame_list VALUES (?, ?, ?)"},
 		{&st->ins_frame, "INSERT INTO frame VALUES (?, ?, ?, ?)"},
@@ -118,6 +122,7 @@ void stack_store_release(struct stack_store *st)
 	free(st->frames);
 	free(st->max_end);
 	free(st->leaves);
+	free(st->leaf_slots);
 	u64map_release(&st->first_of);
 	u64map_release(&st->leaf_lists);
 	perfmap_set_release(&st->maps);
@@ -223,42 +228,48 @@ static bool is_anonymous(const char *path)
 	return !path || !*path;
 }
 
-/* A frame with a name of the process's perf map: 1, or 0 when there is none. */
-static int jit_frame(struct stack_store *st, u64 process, u64 addr, bool is_return, struct place_of *ret)
-{
-	int map = perfmap_set_index(&st->maps, process), err;
-	struct jitmap_text name;
-	bool is_new;
-
-	if (map < 0 || !perfmap_set_find(&st->maps, map, is_return && addr ? addr - 1 : addr, &name))
-		return 0;
-	*ret = (struct place_of){0};
-	err = frame_id(st, st->d->modules.n + 2 + (u32)map, 0, addr, is_return, &ret->frame, &is_new);
-	if (!err && is_new)
-		err = write_jit_name(st, ret->frame, name);
-	return err ? err : 1;
-}
-
-static int user_frame(struct stack_store *st, u64 process, u64 addr, u64 ts, bool is_return, struct place_of *ret)
+static struct code_at find_code(const struct stack_store *st, u64 process, u64 addr, u64 ts, bool is_return)
 {
 	u64 lookup = is_return && addr ? addr - 1 : addr; /* a call at the very end of a mapping returns behind it */
-	const struct fmt_mapping *m = find_mapping(st, process, lookup, ts);
-	const struct fmt_module *module = NULL;
-	u32 slot = 0;
-	bool is_new;
-	int found;
+	struct code_at c = {.mapping = find_mapping(st, process, lookup, ts), .map = -1};
+	int map;
 
-	if (m)
-		module = dict_table_find(&st->d->modules, m->module, &slot);
-	if (!module || is_anonymous(load_dict_str(st->d, module->path))) {
-		found = jit_frame(st, process, addr, is_return, ret);
-		if (found)
-			return found < 0 ? found : 0;
+	if (c.mapping)
+		c.module = dict_table_find(&st->d->modules, c.mapping->module, &c.slot);
+	if (c.module && !is_anonymous(load_dict_str(st->d, c.module->path)))
+		return c;
+	map = perfmap_set_index(&st->maps, process);
+	if (map >= 0 && perfmap_set_find(&st->maps, map, lookup, &c.name)) {
+		c.module = NULL;
+		c.map = map;
 	}
-	*ret = (struct place_of){.module = module ? m->module : 0};
-	if (!module)
-		return frame_id(st, st->d->modules.n, 0, addr, is_return, &ret->frame, &is_new);
-	return frame_id(st, slot, m->module, addr - m->start + m->file_off, is_return, &ret->frame, &is_new);
+	return c;
+}
+
+static int user_frame(struct stack_store *st, u64 process, u64 addr, u64 ts, bool is_return, u64 *ret)
+{
+	struct code_at c = find_code(st, process, addr, ts, is_return);
+	bool is_new;
+	int err;
+
+	if (c.map >= 0) {
+		err = frame_id(st, st->d->modules.n + 2 + (u32)c.map, 0, addr, is_return, ret, &is_new);
+		return err || !is_new ? err : write_jit_name(st, *ret, c.name);
+	}
+	if (!c.module)
+		return frame_id(st, st->d->modules.n, 0, addr, is_return, ret, &is_new);
+	return frame_id(st, c.slot, c.mapping->module, addr - c.mapping->start + c.mapping->file_off, is_return, ret, &is_new);
+}
+
+/* The module at an address, 0 none, for a status that blames one. */
+static u64 culprit_at(const struct stack_store *st, u64 status, u64 process, u64 addr, u64 ts, bool is_return)
+{
+	struct code_at c;
+
+	if (!stack_status_has_culprit(status))
+		return 0;
+	c = find_code(st, process, addr, ts, is_return);
+	return c.module ? c.mapping->module : 0;
 }
 
 /* ---- stacks of one list ---- */
@@ -271,34 +282,48 @@ static u64 address_at(const struct stack_store *st, const struct dict_stack *s, 
 	return addr;
 }
 
-/* Writes the list of a stack entry's frames, once. */
-static int list_entry(struct stack_store *st, struct dict_stack *s, u64 ts, bool top_is_return)
+/* An entry is used for the first time, alone or as the callers of an address: what is at its addresses is looked up as of then. */
+static int begin_use(struct stack_store *st, struct dict_stack *s, u64 ts, bool top_is_return)
 {
-	bool is_user = s->kind == FMT_STACK_USER;
-	struct place_of at = {0};
+	u64 status = stack_status_of_entry(s->status), culprit = 0;
+
+	if (s->is_used)
+		return 0;
+	s->is_used = true;
+	s->ts = ts;
+	s->top_is_return = top_is_return;
+	if (s->kind != FMT_STACK_USER)
+		return 0;
+	if (s->len)
+		culprit = culprit_at(st, status, s->process, address_at(st, s, (u32)s->len - 1), ts, s->len > 1 || top_is_return);
+	return stack_ends_find(&st->ends, status, culprit, &s->end);
+}
+
+/* Writes the list of a stack entry's frames, once. */
+static int write_list(struct stack_store *st, struct dict_stack *s)
+{
 	int err = 0;
 
 	if (s->is_listed)
 		return 0;
 	s->is_listed = true;
 	for (u32 i = 0; i < s->len && !err; i++) {
-		u64 addr = address_at(st, s, i);
+		u64 addr = address_at(st, s, i), frame;
 
-		if (is_user)
-			err = user_frame(st, s->process, addr, ts, i > 0 || top_is_return, &at);
+		if (s->kind == FMT_STACK_USER)
+			err = user_frame(st, s->process, addr, s->ts, i > 0 || s->top_is_return, &frame);
 		else
-			err = kernel_frame(st, addr, i > 0, &at.frame);
+			err = kernel_frame(st, addr, i > 0, &frame);
 		if (!err)
-			err = db_run(st->ins_list, (struct db_val[]){DB_INT(s->idx), DB_INT(i), DB_INT(at.frame)}, 3);
+			err = db_run(st->ins_list, (struct db_val[]){DB_INT(s->idx), DB_INT(i), DB_INT(frame)}, 3);
 	}
-	if (!err && is_user)
-		err = stack_ends_find(&st->ends, stack_status_of_entry(s->status), at.module, &s->end);
 	return err;
 }
 
 struct stack_row {
 	u64 id, process, status, depth;
 	u64 fp_from; /* 1 + depth */
+	u64 weight;
 	bool is_user;
 };
 
@@ -309,8 +334,8 @@ static int write_stack(struct stack_store *st, const struct stack_row *r)
 	return db_run(st->ins_stack,
 		      (struct db_val[]){DB_INT(r->id), db_opt(process), db_text(r->is_user ? "user" : "kernel"),
 					db_text(stack_status_name(r->status)), DB_INT(r->depth),
-					r->fp_from ? DB_INT(r->fp_from - 1) : DB_NULL},
-		      6);
+					r->fp_from ? DB_INT(r->fp_from - 1) : DB_NULL, DB_INT(r->weight)},
+		      7);
 }
 
 static int write_part(struct stack_store *st, u64 stack_id, u64 depth, u64 list_id)
@@ -318,23 +343,20 @@ static int write_part(struct stack_store *st, u64 stack_id, u64 depth, u64 list_
 	return db_run(st->ins_part, (struct db_val[]){DB_INT(stack_id), DB_INT(depth), DB_INT(list_id)}, 3);
 }
 
-/* Writes a stack that is one list, once. */
-static int store_entry(struct stack_store *st, struct dict_stack *s, u64 ts, bool top_is_return)
+/* Writes a stack that is one list. */
+static int write_entry(struct stack_store *st, struct dict_stack *s)
 {
 	struct stack_row row = {.id = s->idx,
 				.process = s->process,
 				.status = stack_status_of_entry(s->status),
 				.depth = s->len,
 				.fp_from = s->fp_from,
+				.weight = s->weight,
 				.is_user = s->kind == FMT_STACK_USER};
-	int err = list_entry(st, s, ts, top_is_return);
+	int err = write_list(st, s);
 
-	if (err || s->is_stored)
-		return err;
-	s->is_stored = true;
-	if (row.is_user)
-		st->ends.rows[s->end].stacks++;
-	err = write_stack(st, &row);
+	if (!err)
+		err = write_stack(st, &row);
 	return err || !s->len ? err : write_part(st, s->idx, 0, s->idx);
 }
 
@@ -350,7 +372,7 @@ int stack_store_use_kernel(struct stack_store *st, u64 idx, u64 *ret_id)
 	struct dict_stack *s = find_entry(st, idx, FMT_STACK_KERNEL);
 
 	*ret_id = s ? idx : 0;
-	return s ? store_entry(st, s, 0, false) : 0;
+	return s ? begin_use(st, s, 0, false) : 0;
 }
 
 /* ---- stacks of an interrupted address and its callers ---- */
@@ -364,32 +386,40 @@ static u64 leaf_hash(const struct leaf_stack *l)
 	return h ^ h >> 32;
 }
 
-/* The slot of a pair, or the free one where it goes. The table is never full. */
-static struct leaf_stack *leaf_slot(struct leaf_stack *table, u32 cap, const struct leaf_stack *l)
+/* The slot of a pair, or the free one where it goes: 1 + its position in leaves. The table is never full. */
+static u32 *leaf_slot(const struct stack_store *st, u32 *slots, u32 cap, const struct leaf_stack *l)
 {
 	for (u64 i = leaf_hash(l);; i++) {
-		struct leaf_stack *at = &table[i & (cap - 1)];
+		u32 *slot = &slots[i & (cap - 1)];
+		const struct leaf_stack *at = &st->leaves[*slot ? *slot - 1 : 0];
 
-		if (!at->id || (at->pc == l->pc && at->ustack == l->ustack && at->process == l->process))
-			return at;
+		if (!*slot || (at->pc == l->pc && at->ustack == l->ustack && at->process == l->process))
+			return slot;
 	}
 }
 
+/* Room for one more: the table of slots is twice as long as the one of leaves, so that half of it is free. */
 static int grow_leaves(struct stack_store *st)
 {
 	u32 cap = st->cap_leaves ? st->cap_leaves * 2 : 1024;
-	struct leaf_stack *table;
+	struct leaf_stack *leaves;
+	u32 *slots;
 
-	if (st->n_leaves < st->cap_leaves / 2)
+	if (st->n_leaves < st->cap_leaves)
 		return 0;
-	table = cap < st->cap_leaves ? NULL : calloc(cap, sizeof(*table));
-	if (!table)
+	if (cap > 1U << 30)
 		return -ENOMEM;
-	for (u32 i = 0; i < st->cap_leaves; i++)
-		if (st->leaves[i].id)
-			*leaf_slot(table, cap, &st->leaves[i]) = st->leaves[i];
-	free(st->leaves);
-	st->leaves = table;
+	leaves = reallocarray(st->leaves, cap, sizeof(*leaves));
+	if (!leaves)
+		return -ENOMEM;
+	st->leaves = leaves;
+	slots = calloc((size_t)cap * 2, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (u32 i = 0; i < st->n_leaves; i++)
+		*leaf_slot(st, slots, cap * 2, &leaves[i]) = i + 1;
+	free(st->leaf_slots);
+	st->leaf_slots = slots;
 	st->cap_leaves = cap;
 	return 0;
 }
@@ -407,78 +437,150 @@ static int leaf_list(struct stack_store *st, u64 frame, u64 *ret)
 	return db_run(st->ins_list, (struct db_val[]){DB_INT(*ret), DB_INT(0), DB_INT(frame)}, 3);
 }
 
-static int store_leaf(struct stack_store *st, struct leaf_stack *l, struct dict_stack *callers, u64 ts)
+static u64 leaf_status(const struct dict_stack *callers)
 {
-	struct stack_row row = {.id = l->id, .process = l->process, .status = STACK_LEAF_ONLY, .depth = 1, .is_user = true};
-	struct place_of at;
-	u64 list;
-	int err = user_frame(st, l->process, l->pc >> 1, ts, l->pc & 1, &at);
+	return callers ? stack_status_of_entry(callers->status) : STACK_LEAF_ONLY;
+}
+
+static int write_leaf(struct stack_store *st, u32 at)
+{
+	const struct leaf_stack *l = &st->leaves[at];
+	struct dict_stack *callers = find_entry(st, l->ustack, FMT_STACK_USER);
+	struct stack_row row = {.id = st->first_id + at,
+				.process = l->process,
+				.status = leaf_status(callers),
+				.depth = 1 + (callers ? callers->len : 0),
+				.fp_from = callers && callers->fp_from ? callers->fp_from + 1 : 0,
+				.weight = l->weight,
+				.is_user = true};
+	u64 frame, list;
+	int err = user_frame(st, l->process, l->pc >> 1, l->ts, l->pc & 1, &frame);
 
 	if (!err)
-		err = leaf_list(st, at.frame, &list);
+		err = leaf_list(st, frame, &list);
 	if (!err && callers)
-		err = list_entry(st, callers, ts, true);
-	if (err)
-		return err;
-	if (callers) {
-		row.status = stack_status_of_entry(callers->status);
-		row.depth = 1 + callers->len;
-		row.fp_from = callers->fp_from ? callers->fp_from + 1 : 0;
-		l->end = callers->end;
-		l->guessed = callers->fp_from != 0;
-	}
-	if (row.depth == 1) /* it ended at the interrupted address itself */
-		err = stack_ends_find(&st->ends, row.status, at.module, &l->end);
+		err = write_list(st, callers);
 	if (!err)
 		err = write_stack(st, &row);
 	if (!err)
-		err = write_part(st, l->id, 0, list);
+		err = write_part(st, row.id, 0, list);
 	if (!err && row.depth > 1)
-		err = write_part(st, l->id, 1, callers->idx);
-	if (!err)
-		st->ends.rows[l->end].stacks++;
+		err = write_part(st, row.id, 1, callers->idx);
 	return err;
 }
 
-static int use_leaf(struct stack_store *st, const struct user_stack_ref *u, struct leaf_stack **ret)
+/* A pair that was not there before. */
+static int add_leaf(struct stack_store *st, struct leaf_stack *l, struct dict_stack *callers)
+{
+	u64 status = leaf_status(callers), culprit;
+	int err = callers ? begin_use(st, callers, l->ts, true) : 0;
+
+	if (err)
+		return err;
+	if (callers && callers->len) {
+		l->end = callers->end;
+	} else { /* it ended at the interrupted address itself */
+		culprit = culprit_at(st, status, l->process, l->pc >> 1, l->ts, l->pc & 1);
+		err = stack_ends_find(&st->ends, status, culprit, &l->end);
+	}
+	l->guessed = callers && callers->fp_from;
+	return err;
+}
+
+static int use_leaf(struct stack_store *st, const struct user_stack_ref *u, u32 *ret)
 {
 	struct dict_stack *callers = find_entry(st, u->ustack, FMT_STACK_USER);
 	struct leaf_stack want = {.pc = u->pc * 2 + u->behind_call,
 				  .ustack = callers ? callers->idx : 0,
-				  .process = callers ? callers->process : u->process};
+				  .process = callers ? callers->process : u->process,
+				  .ts = u->ts};
 	int err = grow_leaves(st);
+	u32 *slot;
 
 	if (err)
 		return err;
-	*ret = leaf_slot(st->leaves, st->cap_leaves, &want);
-	if ((*ret)->id)
-		return 0;
-	want.id = st->first_id + st->n_leaves++;
-	**ret = want;
-	return store_leaf(st, *ret, callers, u->ts);
+	slot = leaf_slot(st, st->leaf_slots, st->cap_leaves * 2, &want);
+	if (!*slot) {
+		err = add_leaf(st, &want, callers);
+		if (err)
+			return err;
+		st->leaves[st->n_leaves++] = want;
+		st->ends.rows[want.end].stacks++;
+		*slot = st->n_leaves;
+	}
+	*ret = *slot - 1;
+	return 0;
+}
+
+static void count_end(struct stack_store *st, u32 end, bool guessed)
+{
+	st->ends.rows[end].events++;
+	st->ends.rows[end].guessed += guessed;
+}
+
+static int use_entry(struct stack_store *st, const struct user_stack_ref *u, u64 *ret_id)
+{
+	struct dict_stack *s = find_entry(st, u->ustack, FMT_STACK_USER);
+	int err = s ? begin_use(st, s, u->ts, u->behind_call) : 0;
+
+	if (err || !s)
+		return err;
+	st->ends.rows[s->end].stacks += !s->is_counted;
+	s->is_counted = true;
+	*ret_id = s->idx;
+	if (u->counts)
+		count_end(st, s->end, s->fp_from != 0);
+	return 0;
 }
 
 int stack_store_use_user(struct stack_store *st, const struct user_stack_ref *u, u64 *ret_id)
 {
-	struct dict_stack *s = u->pc ? NULL : find_entry(st, u->ustack, FMT_STACK_USER);
-	struct leaf_stack *l = NULL;
-	int err = 0;
+	u32 at;
+	int err;
 
 	*ret_id = 0;
-	if (u->pc)
-		err = use_leaf(st, u, &l);
-	else if (s)
-		err = store_entry(st, s, u->ts, u->behind_call);
-	if (err || (!l && !s))
+	if (!u->pc)
+		return use_entry(st, u, ret_id);
+	err = use_leaf(st, u, &at);
+	if (err)
 		return err;
-	*ret_id = l ? l->id : s->idx;
-	if (u->counts) {
-		struct stack_end *end = &st->ends.rows[l ? l->end : s->end];
-
-		end->events++;
-		end->guessed += l ? l->guessed : s->fp_from != 0;
-	}
+	*ret_id = st->first_id + at;
+	if (u->counts)
+		count_end(st, st->leaves[at].end, st->leaves[at].guessed);
 	return 0;
+}
+
+void stack_store_keep(struct stack_store *st, u64 id, u32 weight)
+{
+	if (id >= st->first_id && id - st->first_id < st->n_leaves) {
+		struct leaf_stack *l = &st->leaves[id - st->first_id];
+
+		l->is_kept = true;
+		l->weight += weight;
+	} else {
+		struct dict_stack *s = dict_table_find(&st->d->stacks, id, NULL);
+
+		if (!s)
+			return;
+		s->is_kept = true;
+		s->weight += weight;
+	}
+}
+
+int stack_store_write(struct stack_store *st)
+{
+	int err = 0;
+
+	for (u32 slot = 0; slot < st->d->stacks.n && !err; slot++) {
+		struct dict_stack *s = dict_table_at(&st->d->stacks, slot);
+
+		if (s->is_kept && s->is_used)
+			err = write_entry(st, s);
+	}
+	for (u32 at = 0; at < st->n_leaves && !err; at++)
+		if (st->leaves[at].is_kept)
+			err = write_leaf(st, at);
+	return err;
 }
 
 /* ---- what kernel stacks say ---- */

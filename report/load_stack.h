@@ -5,7 +5,8 @@
  * from the process's perf map.
  *
  * A stack's database id is its index in the capture. A sample's stack, which the capture has as (interrupted address, callers), is
- * one stack a distinct pair, with an id behind those; it costs three short rows, as its frames are in two shared lists.
+ * one stack a distinct pair, with an id behind those; it costs three short rows, as its frames are in two shared lists. Ids do not depend on
+ * which stacks are kept.
  */
 #pragma once
 
@@ -27,7 +28,8 @@ struct stack_store {
 	u64 kernel_module_id;
 	u64 next_frame_id;
 	u64 first_id; /* behind all indices of the capture: of lists of one interrupted address, and of stacks made of two lists */
-	struct leaf_stack *leaves; /* distinct pairs, a hash table */
+	struct leaf_stack *leaves; /* distinct pairs: the stack of leaves[i] has id first_id + i */
+	u32 *leaf_slots;	   /* hash table of them, 2 * cap_leaves long */
 	u32 n_leaves, cap_leaves;
 	struct u64map leaf_lists; /* frames that have a list of their own */
 	struct stack_ends ends;
@@ -47,9 +49,15 @@ struct user_stack_ref {
 	bool counts;	  /* the event weighs: it is told in table stack_end */
 };
 
-/* Stores the stack when it is not yet; *ret_id is its database id, 0 when there is none. */
+/* *ret_id is the stack's database id, 0 when there is none; how it ends is counted. It gets a row when stack_store_keep() asks for it. */
 int stack_store_use_user(struct stack_store *st, const struct user_stack_ref *u, u64 *ret_id) __must_check;
 int stack_store_use_kernel(struct stack_store *st, u64 idx, u64 *ret_id) __must_check;
+
+/* The stack with this id (0 and unknown ones: none) gets a row; `weight` is added to its weight. */
+void stack_store_keep(struct stack_store *st, u64 id, u32 weight);
+
+/* After the events: the rows of all that was kept. */
+int stack_store_write(struct stack_store *st) __must_check;
 
 /* What the functions of a kernel stack say of the thread. */
 enum kernel_mark {

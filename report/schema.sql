@@ -151,7 +151,8 @@ CREATE TABLE stack (
     kind        TEXT NOT NULL CHECK (kind IN ('user', 'kernel')),
     status      TEXT NOT NULL CHECK (status IN ('whole', 'truncated', 'no_table', 'fault', 'frame_pointers', 'no_mapping', 'bad_rule', 'broken', 'starting', 'leaf_only')),
     depth       INTEGER NOT NULL,         -- frames; 0 when not even the first is known
-    fp_from     INTEGER                   -- depth of the first frame that was found by a frame pointer: it and all further out are a guess; null none
+    fp_from     INTEGER,                  -- depth of the first frame that was found by a frame pointer: it and all further out are a guess; null none
+    weight      INTEGER NOT NULL DEFAULT 0 -- switch-outs and samples of reported polls, and markers, that have it
 ) STRICT;
 
 -- What stacks are made of: a stack is one list of frames, or the list of its interrupted address and the list of its callers, which many share.

@@ -152,6 +152,10 @@ int view_stack_ends(sqlite3 *db, const struct report_opts *o, const struct captu
 	return 0;
 }
 
+/* Lists of what reports tell of: the others may not have been loaded. */
+#define WEIGHED                                                                                                                  \
+	"sf.list_id IN (SELECT p.list_id FROM stack AS st CROSS JOIN stack_part AS p ON p.stack_id = st.id WHERE st.weight > 0)"
+
 /*
  * Frames without a symbol, by module, each list of frames counted once (callers that many samples share, too); module 0 is "in no
  * known mapping".
@@ -159,7 +163,7 @@ int view_stack_ends(sqlite3 *db, const struct report_opts *o, const struct captu
 #define UNNAMED_SQL                                                                                                              \
 	"SELECT m.path, m.note, count(*) FROM frame_list AS sf JOIN frame AS f ON f.id = sf.frame_id "                           \
 	"LEFT JOIN module AS m ON m.id = f.module_id "                                                                           \
-	"WHERE NOT EXISTS (SELECT 1 FROM symbol AS s WHERE s.frame_id = f.id) "                                                  \
+	"WHERE " WEIGHED " AND NOT EXISTS (SELECT 1 FROM symbol AS s WHERE s.frame_id = f.id) "                                  \
 	"GROUP BY m.id ORDER BY 3 DESC, 1 LIMIT 8"
 
 int view_unnamed(sqlite3 *db, const struct report_opts *o, FILE *out)
@@ -169,7 +173,7 @@ int view_unnamed(sqlite3 *db, const struct report_opts *o, FILE *out)
 	u64 total;
 	int r;
 
-	r = sql_one_u64(db, "SELECT count(*) FROM frame_list", NULL, 0, &total);
+	r = sql_one_u64(db, "SELECT count(*) FROM frame_list AS sf WHERE " WEIGHED, NULL, 0, &total);
 	if (r < 0)
 		return r;
 	r = sql_prepare(db, &st, UNNAMED_SQL, NULL, 0);
@@ -212,11 +216,11 @@ int view_unnamed_note(sqlite3 *db, const struct report_opts *o, FILE *out)
 	u64 total, missing;
 	int r;
 
-	r = sql_one_u64(db, "SELECT count(*) FROM frame_list", NULL, 0, &total);
+	r = sql_one_u64(db, "SELECT count(*) FROM frame_list AS sf WHERE " WEIGHED, NULL, 0, &total);
 	if (r == 0)
 		r = sql_one_u64(db,
 				"SELECT count(*) FROM frame_list AS sf JOIN frame AS f ON f.id = sf.frame_id "
-				"JOIN module AS m ON m.id = f.module_id WHERE m.note IS NOT NULL "
+				"JOIN module AS m ON m.id = f.module_id WHERE " WEIGHED " AND m.note IS NOT NULL "
 				"AND NOT EXISTS (SELECT 1 FROM symbol AS s WHERE s.frame_id = f.id)",
 				NULL, 0, &missing);
 	if (r < 0 || missing < (total * UNNAMED_NOTE_PERCENT + 99) / 100 || !missing)

@@ -98,14 +98,10 @@ static int load_counts(sqlite3 *db, struct capture_facts *f)
 		const char *sql;
 	} counts[] = {
 		{&f->lost, "SELECT CAST(total(count) AS INTEGER) FROM loss WHERE cause NOT IN " NOT_EVENTS},
-		{&f->switches, "SELECT count(*) FROM offcpu"},
-		{&f->samples, "SELECT count(*) FROM sample"},
-		{&f->tasks, "SELECT count(*) FROM (SELECT DISTINCT runtime_id, task_id FROM poll WHERE task_id IS NOT NULL)"},
 		{&f->processes, "SELECT count(*) FROM process"},
 		{&f->threads, "SELECT count(*) FROM thread"},
 		{&f->runtimes, "SELECT count(*) FROM runtime"},
 		{&f->mt_runtimes, "SELECT count(*) FROM runtime WHERE flavor <> 'current_thread'"},
-		{&f->events, "SELECT count(*) + count(dur) + count(ts_waking) + (SELECT count(*) FROM sample) FROM offcpu"},
 		{&f->mt_workers, "SELECT CAST(total(workers) AS INTEGER) FROM runtime WHERE flavor <> 'current_thread'"},
 		{&f->ct_runtimes, "SELECT count(*) FROM runtime WHERE flavor = 'current_thread'"},
 		{&f->tick_unproven, "SELECT count(*) FROM runtime WHERE tick_valid = 0"},
@@ -124,28 +120,27 @@ static int load_counts(sqlite3 *db, struct capture_facts *f)
 	return 0;
 }
 
-/* What tables cannot tell of a capture that was loaded in part; databases of an earlier ascope have none of it. */
+/* What only a reading of all events tells; tables may have a part of them. */
 static int load_extent(sqlite3 *db, struct capture_facts *f)
 {
 	const struct {
 		u64 *dest;
-		const char *sql;
+		const char *key;
 	} values[] = {
-		{&f->events, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'ascope.events'"},
-		{&f->read_lo, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'ascope.window_from'"},
-		{&f->read_hi, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'ascope.window_to'"},
+		{&f->events, "ascope.events"},	       {&f->switches, "ascope.switches"},   {&f->samples, "ascope.samples"},
+		{&f->tasks, "ascope.tasks"},	       {&f->read_lo, "ascope.window_from"}, {&f->read_hi, "ascope.window_to"},
 	};
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	int r = db_prepare(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?", &st);
 
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
-		u64 v;
-		int r = sql_one_u64(db, values[i].sql, NULL, 0, &v);
-
-		if (r < 0)
-			return r;
-		if (v)
-			*values[i].dest = v;
+	for (size_t i = 0; i < ARRAY_SIZE(values) && r >= 0; i++) {
+		r = db_bind(st, (struct db_val[]){db_text(values[i].key)}, 1);
+		if (r == 0)
+			r = db_step(st);
+		if (r > 0)
+			*values[i].dest = sql_u64(st, 0);
 	}
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 int capture_facts_load(sqlite3 *db, const struct report_opts *o, struct capture_facts *ret)

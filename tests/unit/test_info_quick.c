@@ -152,7 +152,7 @@ static void expect_same_output(const char *path)
 
 static void expect_same_verdict(const char *path, const struct capture_scan *s)
 {
-	const struct load_source src = {.path = path, .size = 1};
+	const struct load_source src = {.path = path, .size = 1, .rows = CAPTURE_ROWS_ALL};
 	_cleanup_free_ char *why = verdict_reasons(&s->verdict);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	struct fmt_reader *r = NULL;

@@ -43,7 +43,7 @@ static const char names_sql[] =
 	"(3, 0, 1), (3, 1, 2), (3, 2, 7), (3, 3, 5), (3, 4, 4), (4, 0, 1), (4, 1, 8), (4, 2, 4), (5, 0, 1), (5, 1, 4), (5, 2, 5),"
 	"(6, 0, 7), (6, 1, 5), (6, 2, 6), (6, 3, 2), (7, 0, 9), (8, 0, 5), (9, 0, 7), (9, 1, 4),"
 	"(10, 0, 50), (11, 0, 50), (11, 1, 51), (12, 0, 52);"
-	"INSERT INTO stack SELECT value, iif(value >= 10 AND value < 20, NULL, 1), iif(value >= 10 AND value < 20, 'kernel', 'user'), "
+	"INSERT INTO stack (id, process_id, kind, status, depth, fp_from) SELECT value, iif(value >= 10 AND value < 20, NULL, 1), iif(value >= 10 AND value < 20, 'kernel', 'user'), "
 	"'whole', 1, NULL FROM generate WHERE value < 30;"
 	"INSERT INTO stack_part SELECT value, 0, value FROM generate WHERE value < 13;"
 	/* a sample: interrupted in rusqlite, called by std::fs::read, called by the user */

@@ -82,7 +82,7 @@ INSERT INTO symbol VALUES
     (50, 0, '__x64_sys_read', NULL, NULL, 0, 'kernel'), (51, 0, 'futex_wait_queue', NULL, NULL, 0, 'kernel'),
     (52, 0, '__x64_sys_futex', NULL, NULL, 0, 'kernel'), (53, 0, 'do_epoll_wait', NULL, NULL, 0, 'kernel');
 
-INSERT INTO stack VALUES
+INSERT INTO stack (id, process_id, kind, status, depth, fp_from) VALUES
     (1, 1, 'user', 'whole', 6, NULL), (2, 1, 'user', 'whole', 7, NULL), (3, 1, 'user', 'whole', 7, NULL), (4, 1, 'user', 'whole', 7, NULL), (5, 1, 'user', 'whole', 4, NULL),
     (6, 1, 'user', 'no_table', 4, 2), (7, 1, 'user', 'whole', 2, NULL), (8, 1, 'user', 'whole', 4, NULL), (9, 1, 'user', 'whole', 5, NULL), (10, 1, 'user', 'truncated', 2, NULL),
     (11, 1, 'user', 'frame_pointers', 2, NULL), (12, 1, 'user', 'whole', 4, NULL), (13, 1, 'user', 'whole', 0, NULL),
