@@ -57,6 +57,22 @@ int capture_opt_target(void *ctx, const char *value)
 	return 0;
 }
 
+int capture_opt_debug_dir(void *ctx, const char *value)
+{
+	struct capture_opts *o = ctx;
+
+	if (o->n_debug_dirs == CAPTURE_MAX_DEBUG_DIRS) {
+		log_error("more than %d --debug-dir options", CAPTURE_MAX_DEBUG_DIRS);
+		return -EINVAL;
+	}
+	if (!*value) {
+		log_error("--debug-dir needs a directory");
+		return -EINVAL;
+	}
+	o->debug_dirs[o->n_debug_dirs++] = value;
+	return 0;
+}
+
 int capture_opt_libraries(void *ctx, const char *value)
 {
 	struct capture_opts *o = ctx;
@@ -71,8 +87,13 @@ int capture_opt_libraries(void *ctx, const char *value)
 
 static struct symbolize_opts symbolize_opts_of(const struct opening *op)
 {
-	return (struct symbolize_opts){
-		.capture = op->o->capture, .targets = op->o->targets, .n_targets = op->o->n_targets, .libraries = op->libraries};
+	return (struct symbolize_opts){.find = {.capture = op->o->capture,
+						.targets = op->o->targets,
+						.n_targets = op->o->n_targets,
+						.debug_dirs = op->o->debug_dirs,
+						.n_debug_dirs = op->o->n_debug_dirs,
+						.debuginfod = op->o->debuginfod},
+				       .libraries = op->libraries};
 }
 
 /* What every -ENOMEM of this file but make_db()'s has been said by. */
@@ -430,7 +451,7 @@ static int update_names(const struct opening *op, const struct capture_db *ro)
 	if (!err)
 		err = db_exec(db, "COMMIT");
 	log_status_end();
-	if (!err || (!op->o->n_targets && !op->o->n_libraries)) /* nobody asked for it: the names are as good as they were */
+	if (!err || (!op->o->n_targets && !op->o->n_debug_dirs && !op->o->n_libraries)) /* nobody asked for it: the names are as good as they were */
 		return 0;
 	log_error("cannot add names to %s: %s; use --db FILE or --no-cache", op->path, strerror(-err));
 	return err;

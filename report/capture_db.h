@@ -12,7 +12,8 @@
 #include "base/opts.h"
 #include "report/library_table.h"
 
-#define CAPTURE_MAX_TARGETS 16
+#define CAPTURE_MAX_TARGETS	16
+#define CAPTURE_MAX_DEBUG_DIRS 16
 
 struct capture_opts {
 	const char *capture; /* path of the capture file */
@@ -21,6 +22,9 @@ struct capture_opts {
 	const char *targets
 		[CAPTURE_MAX_TARGETS]; /* --target: binaries to take names from; refused when their build-id is in no module */
 	u32 n_targets;
+	const char *debug_dirs[CAPTURE_MAX_DEBUG_DIRS]; /* --debug-dir: where else files with names are looked for */
+	u32 n_debug_dirs;
+	bool debuginfod; /* --debuginfod: ask the servers in $DEBUGINFOD_URLS for what is not on this machine */
 	const char
 		*libraries[LIBRARY_MAX_FILES]; /* --libraries: files of rules, before the configuration's and the built-in ones */
 	u32 n_libraries;
@@ -36,6 +40,7 @@ struct capture_opts {
 
 /* The rows of --db, --no-cache, --target, --libraries for a command's option table: macro, so that the four commands share one wording. */
 int capture_opt_target(void *ctx, const char *value); /* an opt_fn; ctx is the struct capture_opts */
+int capture_opt_debug_dir(void *ctx, const char *value);
 int capture_opt_libraries(void *ctx, const char *value);
 #define CAPTURE_OPT_ROWS(o)                                                                                                      \
 	{0,                                                                                                                      \
@@ -45,6 +50,13 @@ int capture_opt_libraries(void *ctx, const char *value);
 	 "BIN",                                                                                                                  \
 	 "take names from this binary (its build-id must be in the capture); may be repeated",                                   \
 	 capture_opt_target},                                                                                                    \
+		{0,                                                                                                              \
+		 "debug-dir",                                                                                                    \
+		 OPT_CALLBACK,                                                                                                   \
+		 (o),                                                                                                            \
+		 "DIR",                                                                                                          \
+		 "look here for programs and debug files (taken by build-id); may be repeated",                                  \
+		 capture_opt_debug_dir},                                                                                         \
 		{0,                                                                                                              \
 		 "libraries",                                                                                                    \
 		 OPT_CALLBACK,                                                                                                   \

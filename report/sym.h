@@ -41,6 +41,33 @@ struct sym_module;
 int sym_module_open(const char *path, struct sym_module **ret, const char **reterr_why) __must_check;
 struct sym_module *sym_module_close(struct sym_module *m); /* accepts NULL, returns NULL */
 
+/* A file of split DWARF: the package of a program (.dwp), or the file of one unit (.dwo). */
+struct sym_split_want {
+	const char *comp_dir; /* directory the compiler ran in, as the unit has it; NULL none */
+	const char *name;     /* of the .dwo, as the unit has it; NULL: the package is wanted */
+	u64 dwo_id;	      /* which the unit in it must have; the reader checks it */
+	u32 nth;	      /* how many candidates were opened before and were not it */
+};
+
+/* What a module is read from. File descriptors: -1 none; they stay the caller's, who may close them once this is open. */
+struct sym_input {
+	int fd;	      /* ELF file with the code, or one of debug information alone */
+	int debug_fd; /* separate debug information */
+	int alt_fd;   /* what dwz moved out of the file with DWARF */
+	/*
+	 * Gives a file descriptor that the module then owns, or -errno (-ENOENT: no further candidate). NULL: there is no split
+	 * DWARF to be had. Called at any time until sym_module_close().
+	 */
+	int (*open_split)(void *ctx, const struct sym_split_want *want);
+	void *ctx;
+};
+
+/* As sym_module_open(), but opens nothing by name: whatever is read comes out of the input. */
+int sym_module_open_fd(const struct sym_input *in, struct sym_module **ret, const char **reterr_why) __must_check;
+
+/* Units of split DWARF that were needed for a lookup and could not be had. */
+u32 sym_module_split_missing(const struct sym_module *m);
+
 /* Hex of the GNU build-id into buf (2 * SYM_BUILD_ID_MAX + 1 bytes); -ENODATA when the file has none. */
 int sym_module_build_id(const struct sym_module *m, char *buf) __must_check;
 

@@ -50,7 +50,8 @@ struct sym_elf {
 	u32 build_id_len; /* 0 none */
 };
 
-int sym_elf_open(struct sym_elf *e, const char *path, const char **reterr_why) __must_check;
+/* Duplicates fd. A file of debug information alone gets the segments that the file had whose code was taken out. */
+int sym_elf_open(struct sym_elf *e, int fd, const char **reterr_why) __must_check;
 void sym_elf_release(struct sym_elf *e);
 
 /* The section of this name, or NULL. */
@@ -75,6 +76,7 @@ struct sym_symbol {
 struct sym_symtab {
 	struct sym_symbol *symbols; /* by address, one each */
 	u32 n;
+	Elf *elf;	/* whose these are; borrowed */
 	size_t strings; /* section index of the names */
 };
 
@@ -83,7 +85,7 @@ int sym_symtab_read(struct sym_symtab *t, const struct sym_elf *e) __must_check;
 void sym_symtab_release(struct sym_symtab *t);
 
 /* Linker name of the function at an address, or NULL. Owned by the ELF file. */
-const char *sym_symtab_name(const struct sym_symtab *t, const struct sym_elf *e, u64 addr);
+const char *sym_symtab_name(const struct sym_symtab *t, u64 addr);
 
 /* ---- sym_abbrev ---- */
 
@@ -199,7 +201,12 @@ struct sym_dwarf {
 };
 
 struct sym_module {
-	struct sym_elf elf;
+	struct sym_elf elf;    /* the code */
+	struct sym_elf *debug; /* separate debug information, with the segments of the code; NULL none */
+	Dwarf *alt;	       /* what dwz moved out; NULL none */
+	int alt_fd;
+	struct sym_input from; /* of it only open_split and ctx are used */
+	u32 split_missing;
 	struct sym_symtab symtab;
 	struct sym_dwarf dwarf;
 	struct strtab *strings; /* every string handed out */

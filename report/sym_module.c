@@ -4,16 +4,54 @@
  * Invariant: every string in a struct sym_frame is in m->strings.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "format/fmt_file_id.h"
 #include "report/sym_impl.h"
 
-static int module_read(struct sym_module *m, const char *path, const char **reterr_why)
+/* The functions of .symtab are all of them, those of .dynsym only what others may call: what was stripped is in the other file. */
+static int read_symtab(struct sym_module *m)
 {
-	int err = sym_elf_open(&m->elf, path, reterr_why);
+	int err = m->debug ? sym_symtab_read(&m->symtab, m->debug) : 0;
 
+	return err || m->symtab.n ? err : sym_symtab_read(&m->symtab, &m->elf);
+}
+
+static int open_debug(struct sym_module *m, int fd, const char **reterr_why)
+{
+	int err;
+
+	m->debug = calloc(1, sizeof(*m->debug));
+	if (!m->debug)
+		return -ENOMEM;
+	err = sym_elf_open(m->debug, fd, reterr_why);
+	if (err)
+		return err;
+	memcpy(m->debug->segments, m->elf.segments, sizeof(m->debug->segments));
+	m->debug->n_segments = m->elf.n_segments;
+	return 0;
+}
+
+/* A supplementary file that cannot be read costs the names that are in it. */
+static int open_alt(struct sym_module *m, int fd)
+{
+	m->alt_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (m->alt_fd < 0)
+		return -errno;
+	m->alt = dwarf_begin(m->alt_fd, DWARF_C_READ);
+	if (m->alt && m->dwarf.dbg)
+		dwarf_setalt(m->dwarf.dbg, m->alt);
+	return 0;
+}
+
+static int module_read(struct sym_module *m, const struct sym_input *in, const char **reterr_why)
+{
+	int err = sym_elf_open(&m->elf, in->fd, reterr_why);
+
+	if (!err && in->debug_fd >= 0)
+		err = open_debug(m, in->debug_fd, reterr_why);
 	if (err)
 		return err;
 	if (reterr_why)
@@ -21,13 +59,26 @@ static int module_read(struct sym_module *m, const char *path, const char **rete
 	m->strings = strtab_new();
 	if (!m->strings)
 		return -ENOMEM;
-	err = sym_symtab_read(&m->symtab, &m->elf);
-	if (err)
-		return err;
-	return sym_dwarf_open(&m->dwarf, &m->elf);
+	err = read_symtab(m);
+	if (!err)
+		err = sym_dwarf_open(&m->dwarf, m->debug ? m->debug : &m->elf);
+	if (!err && in->alt_fd >= 0)
+		err = open_alt(m, in->alt_fd);
+	return err;
 }
 
 int sym_module_open(const char *path, struct sym_module **ret, const char **reterr_why)
+{
+	/* O_NONBLOCK: a fifo of that name must not hang the report. */
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct sym_input in = {.fd = fd, .debug_fd = -1, .alt_fd = -1};
+
+	if (fd < 0 && reterr_why)
+		*reterr_why = "cannot be opened";
+	return fd < 0 ? -errno : sym_module_open_fd(&in, ret, reterr_why);
+}
+
+int sym_module_open_fd(const struct sym_input *in, struct sym_module **ret, const char **reterr_why)
 {
 	struct sym_module *m = calloc(1, sizeof(*m));
 	int err;
@@ -37,8 +88,9 @@ int sym_module_open(const char *path, struct sym_module **ret, const char **rete
 			*reterr_why = "out of memory";
 		return -ENOMEM;
 	}
-	m->elf.fd = -1;
-	err = module_read(m, path, reterr_why);
+	m->elf.fd = m->alt_fd = -1;
+	m->from = *in;
+	err = module_read(m, in, reterr_why);
 	if (err) {
 		(void)sym_module_close(m);
 		return err;
@@ -53,6 +105,13 @@ struct sym_module *sym_module_close(struct sym_module *m)
 		return NULL;
 	sym_dwarf_release(&m->dwarf);
 	sym_symtab_release(&m->symtab);
+	if (m->alt)
+		(void)dwarf_end(m->alt);
+	if (m->alt_fd >= 0)
+		(void)close(m->alt_fd);
+	if (m->debug)
+		sym_elf_release(m->debug);
+	free(m->debug);
 	sym_elf_release(&m->elf);
 	(void)strtab_free(m->strings);
 	free(m->dependencies);
@@ -67,6 +126,11 @@ int sym_module_build_id(const struct sym_module *m, char *buf)
 	for (u32 i = 0; i < m->elf.build_id_len; i++)
 		(void)snprintf(buf + 2 * (size_t)i, 3, "%02x", m->elf.build_id[i]);
 	return 0;
+}
+
+u32 sym_module_split_missing(const struct sym_module *m)
+{
+	return m->split_missing;
 }
 
 int sym_module_file_id(const struct sym_module *m, char *buf)

@@ -79,7 +79,7 @@ const char *sym_linker_name(struct sym_module *m, const char *linker, const char
 
 const char *sym_symtab_function(struct sym_module *m, u64 addr, int *ret_err)
 {
-	const char *linker = sym_symtab_name(&m->symtab, &m->elf, addr);
+	const char *linker = sym_symtab_name(&m->symtab, addr);
 	_cleanup_free_ char *text = NULL;
 	const char *s;
 

@@ -119,6 +119,7 @@ static int read_table(struct sym_symtab *t, const struct sym_elf *e, Elf_Scn *sc
 	if (!n || n > SYMBOLS_MAX)
 		return 0;
 	t->strings = sh.sh_link;
+	t->elf = e->elf;
 	t->symbols = calloc(n, sizeof(*t->symbols));
 	if (!t->symbols)
 		return -ENOMEM;
@@ -161,7 +162,7 @@ void sym_symtab_release(struct sym_symtab *t)
 	*t = (struct sym_symtab){0};
 }
 
-const char *sym_symtab_name(const struct sym_symtab *t, const struct sym_elf *e, u64 addr)
+const char *sym_symtab_name(const struct sym_symtab *t, u64 addr)
 {
 	u32 lo = 0, hi = t->n;
 
@@ -175,6 +176,6 @@ const char *sym_symtab_name(const struct sym_symtab *t, const struct sym_elf *e,
 	}
 	for (u32 i = lo; i > 0 && lo - i < BACKTRACK_MAX && t->symbols[i - 1].max_end > addr; i--)
 		if (t->symbols[i - 1].end > addr)
-			return elf_strptr(e->elf, t->strings, t->symbols[i - 1].name);
+			return elf_strptr(t->elf, t->strings, t->symbols[i - 1].name);
 	return NULL;
 }

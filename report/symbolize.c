@@ -3,14 +3,11 @@
 #include "report/symbolize.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/log.h"
-#include "format/fmt_file_id.h"
 #include "report/db.h"
 #include "report/frame_kind.h"
 #include "report/sym.h"
@@ -19,14 +16,14 @@
 #define DWARF_ENOUGH_PERCENT 50
 
 /* One module that has frames. */
-struct sym_want {
+struct module {
 	u64 id;
 	char *path, *build_id, *file_id, *from; /* from: where its names came from; all but path may be NULL */
 	bool has_names;
 	bool is_good; /* nothing better to look for */
 };
 
-static void want_release(struct sym_want *w)
+static void module_release(struct module *w)
 {
 	free(w->path);
 	free(w->build_id);
@@ -39,31 +36,6 @@ static void cleanup_module_p(struct sym_module **m)
 	*m = sym_module_close(*m);
 }
 #define _cleanup_module_ _cleanup_(cleanup_module_p)
-
-/* The file's id as the capture would have it: build-id, else content id; "" when neither can be had. */
-struct file_id {
-	char build_id[2 * SYM_BUILD_ID_MAX + 1];
-	char file_id[FMT_FILE_ID_LEN];
-};
-
-static int read_file_id(const char *path, const struct sym_module *m, struct file_id *ret)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	*ret = (struct file_id){0};
-	if (fd < 0)
-		return -errno;
-	if (sym_module_build_id(m, ret->build_id) < 0)
-		ret->build_id[0] = 0;
-	return fmt_file_id(fd, ret->file_id);
-}
-
-static bool id_matches(const struct file_id *f, const char *build_id, const char *file_id)
-{
-	if (build_id && *build_id)
-		return f->build_id[0] && strcasecmp(f->build_id, build_id) == 0;
-	return file_id && *file_id && strcasecmp(f->file_id, file_id) == 0;
-}
 
 /* Text of a column, "" copied as NULL; *err is set on ENOMEM. */
 static char *copy_text(sqlite3_stmt *s, int col, int *err)
@@ -79,105 +51,11 @@ static char *copy_text(sqlite3_stmt *s, int col, int *err)
 	return copy;
 }
 
-/* Opens path when it is the module's file: 1 and *ret, 0 when it is not there or not that file. why (a buffer) then says which. */
-static int open_if_same(const char *path, const struct sym_want *w, struct sym_module **ret, struct buf *why)
-{
-	_cleanup_module_ struct sym_module *m = NULL;
-	struct file_id id;
-	int err = sym_module_open(path, &m, NULL);
-
-	if (err == -ENOMEM)
-		return err;
-	if (!err)
-		err = read_file_id(path, m, &id);
-	if (err)
-		return 0;
-	if (!id_matches(&id, w->build_id, w->file_id)) {
-		if (!why->len)
-			buf_printf(why, "%s is another build (its build-id is %s)", path,
-				   id.build_id[0] ? id.build_id : "missing");
-		return 0;
-	}
-	*ret = TAKE_PTR(m);
-	return 1;
-}
-
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
-}
-
-/* DIR/NAME; NULL on ENOMEM. dir NULL is the current directory. */
-static char *join_path(const char *dir, const char *name)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	if (dir)
-		buf_printf(&b, "%s/", dir);
-	buf_puts(&b, name);
-	return buf_take_str(&b);
-}
-
-/* The module's path without what the kernel appends to a deleted file's. */
-static char *plain_path(const char *path)
-{
-	static const char deleted[] = " (deleted)";
-	size_t n = strlen(path), d = sizeof(deleted) - 1;
-
-	if (n > d && strcmp(path + n - d, deleted) == 0)
-		n -= d;
-	return strndup(path, n);
-}
-
-/* Tries the module's own path, then its name beside the capture and in the current directory. 1 and *ret, *ret_path; 0 none. */
-static int find_by_name(const struct sym_want *w, const struct symbolize_opts *o, struct sym_module **ret, char **ret_path,
-			struct buf *why)
-{
-	_cleanup_free_ char *own = plain_path(w->path), *dir_buf = strdup(o->capture);
-	char *paths[3] = {0};
-	int found = 0;
-
-	if (!own || !dir_buf)
-		return -ENOMEM;
-	paths[0] = TAKE_PTR(own);
-	paths[1] = join_path(dirname(dir_buf), base_name(paths[0]));
-	paths[2] = join_path(NULL, base_name(paths[0]));
-	for (u32 i = 0; i < ARRAY_SIZE(paths); i++) {
-		if (!paths[i])
-			found = -ENOMEM;
-		if (found)
-			break;
-		found = open_if_same(paths[i], w, ret, why);
-		if (found == 1)
-			*ret_path = TAKE_PTR(paths[i]);
-	}
-	for (u32 i = 0; i < ARRAY_SIZE(paths); i++)
-		free(paths[i]);
-	return found;
-}
-
-/* The best file there is for a module: a --target that is the same build, else by name. */
-static int find_file(const struct sym_want *w, const struct symbolize_opts *o, struct sym_module **ret, char **ret_path,
-		     struct buf *why)
-{
-	if (w->path[0] == '[') /* [vdso]: code without a file */
-		return 0;
-	for (u32 i = 0; i < o->n_targets; i++) {
-		_cleanup_buf_ struct buf ignored = BUF_INIT;
-		int found = 0;
-
-		if (!w->from || strcmp(w->from, o->targets[i]) != 0) /* it has been asked already */
-			found = open_if_same(o->targets[i], w, ret, &ignored);
-		if (found < 0)
-			return found;
-		if (found) {
-			*ret_path = strdup(o->targets[i]);
-			return *ret_path ? 1 : -ENOMEM;
-		}
-	}
-	return w->has_names ? 0 : find_by_name(w, o, ret, ret_path, why);
 }
 
 static int write_frame(sqlite3_stmt *ins, u64 frame_id, const struct sym_frame *f, int n, const char *module_path,
@@ -201,7 +79,7 @@ static int write_frame(sqlite3_stmt *ins, u64 frame_id, const struct sym_frame *
 	return err;
 }
 
-static int write_frames(sqlite3 *db, const struct sym_want *w, struct sym_module *m, const struct library_table *libraries)
+static int write_frames(sqlite3 *db, const struct module *w, struct sym_module *m, const struct library_table *libraries)
 {
 	_cleanup_stmt_ sqlite3_stmt *sel = NULL, *ins = NULL, *del = NULL;
 	struct sym_frame frames[SYM_MAX_INLINE];
@@ -250,7 +128,7 @@ static bool is_system_library(const char *path)
 	return strncmp(path, "/lib", 4) == 0 || strncmp(path, "/usr/lib", 8) == 0;
 }
 
-static int write_module(sqlite3 *db, const struct sym_want *w, const char *from, const char *symbols, const char *note)
+static int write_module(sqlite3 *db, const struct module *w, const char *from, const char *symbols, const char *note)
 {
 	_cleanup_stmt_ sqlite3_stmt *upd = NULL;
 	int err = db_prepare(db, "UPDATE module SET symbols_from = ?2, symbols = ?3, note = ?4 WHERE id = ?1", &upd);
@@ -258,7 +136,7 @@ static int write_module(sqlite3 *db, const struct sym_want *w, const char *from,
 	return err ? err : db_run(upd, (struct db_val[]){DB_INT(w->id), db_text(from), db_text(symbols), db_text(note)}, 4);
 }
 
-static int write_missing(sqlite3 *db, const struct sym_want *w, const struct buf *why)
+static int write_missing(sqlite3 *db, const struct module *w, const char *why)
 {
 	_cleanup_buf_ struct buf note = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
@@ -266,56 +144,102 @@ static int write_missing(sqlite3 *db, const struct sym_want *w, const struct buf
 	if (w->has_names || w->path[0] == '[')
 		return 0;
 	buf_puts(&note, "no names: ");
-	if (why->len)
-		buf_put(&note, why->data, why->len);
+	if (why)
+		buf_puts(&note, why);
 	else
 		buf_printf(&note, "%s is not on this machine", w->path);
 	if (w->build_id)
-		buf_printf(&note, "; pass the file with build-id %s with --target", w->build_id);
+		buf_printf(&note, "; pass the file with build-id %s with --target, or its directory with --debug-dir", w->build_id);
 	else
 		buf_puts(&note, "; pass the file that ran with --target");
 	text = buf_take_str(&note);
 	return text ? write_module(db, w, NULL, NULL, text) : -ENOMEM;
 }
 
-static int symbolize_module(sqlite3 *db, const struct sym_want *w, const struct symbolize_opts *o)
+/* Where names come from, as table module has it: the file they are in, not the one with the code. */
+static const char *found_in(const struct sym_found *found)
+{
+	return found->debug_path ? found->debug_path : found->path;
+}
+
+/* Finds the files of a module: 1, 0 none or those that were asked already, negative errno. */
+static int find_files(const struct module *w, const struct symbolize_opts *o, struct sym_found *ret)
+{
+	const struct sym_want want = {.path = w->path, .build_id = w->build_id, .file_id = w->file_id};
+	int n = sym_find(&o->find, &want, ret);
+
+	return n == 1 && w->from && strcmp(w->from, found_in(ret)) == 0 ? 0 : n;
+}
+
+/* What sym_module calls back for split DWARF. */
+struct split_source {
+	const struct symbolize_opts *o;
+	const struct module *w;
+	const struct sym_found *found;
+};
+
+static int open_split(void *ctx, const struct sym_split_want *split)
+{
+	const struct split_source *s = ctx;
+	const struct sym_want want = {.path = s->w->path, .build_id = s->w->build_id, .file_id = s->w->file_id};
+
+	return sym_find_split(&s->o->find, &want, s->found, split);
+}
+
+static int name_module(sqlite3 *db, const struct module *w, const struct symbolize_opts *o, const struct sym_found *found)
 {
 	_cleanup_module_ struct sym_module *m = NULL;
-	_cleanup_free_ char *path = NULL;
-	_cleanup_buf_ struct buf why = BUF_INIT;
+	struct split_source split = {.o = o, .w = w, .found = found};
+	struct sym_input in = {.fd = found->fd,
+			       .debug_fd = found->debug_fd,
+			       .alt_fd = found->alt_fd,
+			       .open_split = open_split,
+			       .ctx = &split};
+	const char *note, *why = NULL;
 	enum sym_source source;
-	const char *note;
-	int err = find_file(w, o, &m, &path, &why);
+	int err = sym_module_open_fd(&in, &m, &why);
 
-	if (err < 0)
+	if (err == -ENOMEM)
 		return err;
-	if (!err)
-		return write_missing(db, w, &why);
+	if (err)
+		return write_missing(db, w, why);
 	source = sym_module_source(m);
 	note = note_of(source, sym_module_dwarf_percent(m));
 	if (source != SYM_NONE && note && is_system_library(w->path))
 		note = NULL;
 	if (source == SYM_NONE)
-		return w->has_names ? 0 : write_module(db, w, NULL, NULL, note);
+		return w->has_names ? 0 : write_module(db, w, found_in(found), NULL, note);
 	err = write_frames(db, w, m, o->libraries);
-	return err ? err : write_module(db, w, path, source == SYM_DWARF ? "dwarf" : "symtab", note);
+	return err ? err : write_module(db, w, found_in(found), source == SYM_DWARF ? "dwarf" : "symtab", note);
 }
 
-typedef int (*want_fn)(sqlite3 *db, const struct sym_want *w, const struct symbolize_opts *o);
+static int symbolize_module(sqlite3 *db, const struct module *w, const struct symbolize_opts *o)
+{
+	_cleanup_(sym_found_release) struct sym_found found;
+	int n = find_files(w, o, &found);
+
+	if (n < 0)
+		return n;
+	if (n && w->has_names && !found.facts.has_dwarf) /* no better than what there is */
+		return 0;
+	return n ? name_module(db, w, o, &found) : write_missing(db, w, found.why);
+}
+
+typedef int (*module_fn)(sqlite3 *db, const struct module *w, const struct symbolize_opts *o);
 
 /* Calls fn for each module with frames for which better names may exist, until it returns other than 0. */
-static int for_each_want(sqlite3 *db, const struct symbolize_opts *o, want_fn fn)
+static int for_each_module(sqlite3 *db, const struct symbolize_opts *o, module_fn fn)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 	int err = db_prepare(
 		db,
-		"SELECT id, path, build_id, file_id, symbols IS NOT NULL, symbols IS NOT NULL AND note IS NULL, symbols_from "
+		"SELECT id, path, build_id, file_id, symbols IS NOT NULL, symbols = 'dwarf' AND note IS NULL, symbols_from "
 		"FROM module AS m "
 		"WHERE path <> '[kernel]' AND EXISTS (SELECT 1 FROM frame WHERE module_id = m.id) ORDER BY id",
 		&s);
 
 	while (!err) {
-		struct sym_want w = {0};
+		struct module w = {0};
 		int n = db_step(s);
 
 		if (n <= 0)
@@ -327,35 +251,34 @@ static int for_each_want(sqlite3 *db, const struct symbolize_opts *o, want_fn fn
 		w.from = copy_text(s, 6, &err);
 		w.has_names = sqlite3_column_int(s, 4) != 0;
 		w.is_good = sqlite3_column_int(s, 5) != 0;
-		if (!err && w.path && !w.is_good && (!w.has_names || o->n_targets))
+		if (!err && w.path && !w.is_good)
 			err = fn(db, &w, o);
-		want_release(&w);
+		module_release(&w);
 	}
 	return err;
 }
 
 int symbolize_run(sqlite3 *db, const struct symbolize_opts *o)
 {
-	int err = for_each_want(db, o, symbolize_module);
+	int err = for_each_module(db, o, symbolize_module);
 
 	log_status_end();
 	return err;
 }
 
-static int is_better(sqlite3 *db, const struct sym_want *w, const struct symbolize_opts *o)
+/* Whether it can give names is seen by its headers: only the child reads more. */
+static int is_better(sqlite3 *db, const struct module *w, const struct symbolize_opts *o)
 {
-	_cleanup_module_ struct sym_module *m = NULL;
-	_cleanup_free_ char *path = NULL;
-	_cleanup_buf_ struct buf why = BUF_INIT;
-	int err = find_file(w, o, &m, &path, &why);
+	_cleanup_(sym_found_release) struct sym_found found;
+	int n = find_files(w, o, &found);
 
 	(void)db;
-	return err == 1 ? sym_module_source(m) != SYM_NONE : err;
+	return n == 1 ? found.facts.has_dwarf || !w->has_names : n;
 }
 
 int symbolize_is_needed(sqlite3 *db, const struct symbolize_opts *o)
 {
-	return for_each_want(db, o, is_better);
+	return for_each_module(db, o, is_better);
 }
 
 /* The programs of the capture, for the message about a --target that is none of them: those first whose name is the same. */
@@ -381,7 +304,7 @@ static int list_programs(sqlite3 *db, const char *target, struct buf *ret)
 	return err;
 }
 
-static int refuse_target(sqlite3 *db, const char *target, const struct file_id *id)
+static int refuse_target(sqlite3 *db, const char *target, const struct sym_file *file)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *list = NULL;
@@ -395,23 +318,21 @@ static int refuse_target(sqlite3 *db, const char *target, const struct file_id *
 	log_error(
 		"--target %s was not recorded: its build-id is %s, the capture has%s\n"
 		"Pass the file that ran (same build; an unstripped copy has the same build-id), or leave --target out to see addresses.",
-		target, id->build_id[0] ? id->build_id : "missing", *list ? list : " no modules");
+		target, file->build_id[0] ? file->build_id : "missing", *list ? list : " no modules");
 	return -EINVAL;
 }
 
 static int check_target(sqlite3 *db, const char *target)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
-	_cleanup_module_ struct sym_module *m = NULL;
 	const char *why = NULL;
-	struct file_id id;
-	int err = sym_module_open(target, &m, &why);
+	struct sym_file file;
+	_cleanup_close_ int fd = sym_file_open(target, &file, &why);
+	int err;
 
-	if (!err)
-		err = read_file_id(target, m, &id);
-	if (err) {
-		log_error("--target %s: %s", target, err == -ENOEXEC && why ? why : strerror(-err));
-		return err;
+	if (fd < 0) {
+		log_error("--target %s: %s", target, fd == -ENOEXEC && why ? why : strerror(-fd));
+		return fd;
 	}
 	err = db_prepare(db, "SELECT build_id, file_id FROM module", &s);
 	while (!err) {
@@ -420,8 +341,8 @@ static int check_target(sqlite3 *db, const char *target)
 		if (n < 0)
 			return n;
 		if (!n)
-			return refuse_target(db, target, &id);
-		if (id_matches(&id, (const char *)sqlite3_column_text(s, 0), (const char *)sqlite3_column_text(s, 1)))
+			return refuse_target(db, target, &file);
+		if (sym_file_is(&file, (const char *)sqlite3_column_text(s, 0), (const char *)sqlite3_column_text(s, 1)))
 			return 0;
 	}
 	return err;
@@ -431,7 +352,7 @@ int symbolize_check_targets(sqlite3 *db, const struct symbolize_opts *o)
 {
 	int err = 0;
 
-	for (u32 i = 0; i < o->n_targets && !err; i++)
-		err = check_target(db, o->targets[i]);
+	for (u32 i = 0; i < o->find.n_targets && !err; i++)
+		err = check_target(db, o->find.targets[i]);
 	return err;
 }

@@ -8,13 +8,12 @@
 #include <sqlite3.h>
 
 #include "base/base.h"
+#include "report/sym_find.h"
 
 struct library_table;
 
 struct symbolize_opts {
-	const char *capture; /* its directory is searched */
-	const char *const *targets;
-	u32 n_targets;
+	struct sym_finder find; /* where to look */
 	const struct library_table *libraries; /* tells whose code a frame is; NULL: by its source file alone */
 };
 
