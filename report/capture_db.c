@@ -451,7 +451,8 @@ static int update_names(const struct opening *op, const struct capture_db *ro)
 	if (!err)
 		err = db_exec(db, "COMMIT");
 	log_status_end();
-	if (!err || (!op->o->n_targets && !op->o->n_debug_dirs && !op->o->n_libraries)) /* nobody asked for it: the names are as good as they were */
+	if (!err || (!op->o->n_targets && !op->o->n_debug_dirs &&
+		     !op->o->n_libraries)) /* nobody asked for it: the names are as good as they were */
 		return 0;
 	log_error("cannot add names to %s: %s; use --db FILE or --no-cache", op->path, strerror(-err));
 	return err;

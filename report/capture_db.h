@@ -12,7 +12,7 @@
 #include "base/opts.h"
 #include "report/library_table.h"
 
-#define CAPTURE_MAX_TARGETS	16
+#define CAPTURE_MAX_TARGETS    16
 #define CAPTURE_MAX_DEBUG_DIRS 16
 
 struct capture_opts {

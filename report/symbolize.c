@@ -149,7 +149,8 @@ static int write_missing(sqlite3 *db, const struct module *w, const char *why)
 	else
 		buf_printf(&note, "%s is not on this machine", w->path);
 	if (w->build_id)
-		buf_printf(&note, "; pass the file with build-id %s with --target, or its directory with --debug-dir", w->build_id);
+		buf_printf(&note, "; pass the file with build-id %s with --target, or its directory with --debug-dir",
+			   w->build_id);
 	else
 		buf_puts(&note, "; pass the file that ran with --target");
 	text = buf_take_str(&note);
@@ -190,11 +191,8 @@ static int name_module(sqlite3 *db, const struct module *w, const struct symboli
 {
 	_cleanup_module_ struct sym_module *m = NULL;
 	struct split_source split = {.o = o, .w = w, .found = found};
-	struct sym_input in = {.fd = found->fd,
-			       .debug_fd = found->debug_fd,
-			       .alt_fd = found->alt_fd,
-			       .open_split = open_split,
-			       .ctx = &split};
+	struct sym_input in = {
+		.fd = found->fd, .debug_fd = found->debug_fd, .alt_fd = found->alt_fd, .open_split = open_split, .ctx = &split};
 	const char *note, *why = NULL;
 	enum sym_source source;
 	int err = sym_module_open_fd(&in, &m, &why);

@@ -13,7 +13,7 @@
 struct library_table;
 
 struct symbolize_opts {
-	struct sym_finder find; /* where to look */
+	struct sym_finder find;		       /* where to look */
 	const struct library_table *libraries; /* tells whose code a frame is; NULL: by its source file alone */
 };
 
