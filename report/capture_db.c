@@ -628,5 +628,6 @@ sqlite3 *capture_db_handle(const struct capture_db *db)
 
 bool capture_db_is_partial(const struct capture_db *db)
 {
-	return db->is_partial;
+	/* Asked now, not when it was opened: names may have been added since. */
+	return db->is_partial || symbolize_has_failed(db->handle) > 0;
 }

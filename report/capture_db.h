@@ -82,5 +82,8 @@ struct capture_db *capture_db_close(struct capture_db *db); /* accepts NULL, ret
 
 sqlite3 *capture_db_handle(const struct capture_db *db); /* read-only connection; borrowed */
 
-/* True when the capture was damaged, truncated or lost events: the command's exit code is then 3. */
+/*
+ * True when the capture was damaged, truncated or lost events, or when the reader of a module's debug information failed: the
+ * command's exit code is then 3.
+ */
 bool capture_db_is_partial(const struct capture_db *db);

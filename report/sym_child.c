@@ -69,7 +69,8 @@ static void child_main(const struct sym_child *c, int sock, int files, pid_t par
 {
 	const int in[3] = {c->in.fd, c->in.debug_fd, c->in.alt_fd};
 	struct sym_serve s = {.sock = 3, .files = 4, .in = {.fd = -1, .debug_fd = -1, .alt_fd = -1}};
-	struct sym_sandbox_limits l = {.memory = c->opts.memory, .cpu_s = c->opts.seconds, .files = MAX_FILES};
+	struct sym_sandbox_limits l = {
+		.memory = c->opts.memory, .cpu_s = c->opts.seconds, .files = MAX_FILES, .without = c->opts.without};
 	int *const out[3] = {&s.in.fd, &s.in.debug_fd, &s.in.alt_fd};
 	int keep[5] = {sock, files};
 	u32 n = 2;
@@ -455,6 +456,11 @@ enum sym_outcome sym_child_outcome(const struct sym_child *c)
 const char *sym_child_why(const struct sym_child *c)
 {
 	return c->why;
+}
+
+pid_t sym_child_pid(const struct sym_child *c)
+{
+	return c->pid;
 }
 
 const struct sym_answers *sym_child_answers(const struct sym_child *c)

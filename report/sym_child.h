@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/base.h"
 #include "report/sym.h"
 #include "report/sym_sandbox.h"
@@ -25,6 +27,7 @@ struct sym_serve;
 struct sym_child_opts {
 	u64 memory;  /* bytes, the files themselves not counted; 0: 2 GiB */
 	u32 seconds; /* of cpu time, and of being waited for; 0: 60 */
+	u32 without; /* layers of the sandbox to leave out (enum sym_layer); for tests */
 	/* What runs in the child, already in the sandbox, and gives its exit code; NULL: sym_serve_run(). For tests. */
 	int (*body)(const struct sym_serve *s);
 };
@@ -48,6 +51,9 @@ enum sym_outcome sym_child_outcome(const struct sym_child *c);
 
 /* What to say of it: "the reader crashed (Segmentation fault)", "took longer than 60 s", ...; "" when RUNNING or OK. */
 const char *sym_child_why(const struct sym_child *c);
+
+/* Its process; 0 when it is over. */
+pid_t sym_child_pid(const struct sym_child *c);
 
 /* What it has said; only when it is OK is that all. */
 const struct sym_answers *sym_child_answers(const struct sym_child *c);

@@ -309,8 +309,11 @@ static u32 enter_seccomp(void)
 
 u32 sym_sandbox_enter(const struct sym_sandbox_limits *l)
 {
-	u32 layers = enter_limits(l);
+	u32 layers = l->without & SYM_LAYER_LIMITS ? 0 : enter_limits(l);
 
-	layers |= enter_landlock();
-	return layers | enter_seccomp();
+	if (!(l->without & SYM_LAYER_LANDLOCK))
+		layers |= enter_landlock();
+	if (!(l->without & SYM_LAYER_SECCOMP))
+		layers |= enter_seccomp();
+	return layers;
 }

@@ -16,9 +16,10 @@ enum sym_layer {
 };
 
 struct sym_sandbox_limits {
-	u64 memory; /* bytes of address space that may be mapped on top of what is mapped already */
-	u32 cpu_s;  /* seconds of cpu time; then SIGXCPU ends the process */
-	u32 files;  /* file descriptors below this number */
+	u64 memory;  /* bytes of address space that may be mapped on top of what is mapped already */
+	u32 cpu_s;   /* seconds of cpu time; then SIGXCPU ends the process */
+	u32 files;   /* file descriptors below this number */
+	u32 without; /* layers to leave out (enum sym_layer), as if the kernel refused them; for tests */
 };
 
 /*

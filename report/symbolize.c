@@ -9,18 +9,33 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "report/db.h"
-#include "report/frame_kind.h"
-#include "report/sym.h"
+#include "report/sym_child.h"
+#include "report/sym_store.h"
 
 /* Below this share of code with DWARF a program was built without debug info, and only brings the standard library's. */
 #define DWARF_ENOUGH_PERCENT 50
+
+#define JOBS_AT_ONCE	2
+#define STATUS_EVERY_MS 100
+
+/* In table meta, of a module (?1) whose reader failed: why. */
+#define UNREADABLE_KEY "'ascope.unreadable.' || ?1"
 
 /* One module that has frames. */
 struct module {
 	u64 id;
 	char *path, *build_id, *file_id, *from; /* from: where its names came from; all but path may be NULL */
 	bool has_names;
-	bool is_good; /* nothing better to look for */
+};
+
+/* A module whose names are being read. */
+struct job {
+	struct module module;
+	struct sym_found found;
+	struct sym_frames frames;
+	struct sym_input in;
+	const struct symbolize_opts *o;
+	struct sym_child *child; /* NULL: not started, or over */
 };
 
 static void module_release(struct module *w)
@@ -31,11 +46,10 @@ static void module_release(struct module *w)
 	free(w->from);
 }
 
-static void cleanup_module_p(struct sym_module **m)
-{
-	*m = sym_module_close(*m);
-}
-#define _cleanup_module_ _cleanup_(cleanup_module_p)
+#define JOB_NONE                                                                                                                 \
+	{                                                                                                                        \
+		.found = {.fd = -1, .debug_fd = -1, .alt_fd = -1 }                                                               \
+	}
 
 /* Text of a column, "" copied as NULL; *err is set on ENOMEM. */
 static char *copy_text(sqlite3_stmt *s, int col, int *err)
@@ -56,59 +70,6 @@ static const char *base_name(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
-}
-
-static int write_frame(sqlite3_stmt *ins, u64 frame_id, const struct sym_frame *f, int n, const char *module_path,
-		       const struct library_table *libraries)
-{
-	int err = 0;
-
-	for (int i = 0; i < n && !err; i++) {
-		struct db_val v[] = {
-			DB_INT(frame_id),
-			DB_INT(i),
-			db_text(f[i].function ? f[i].function : "?"),
-			db_text(f[i].file),
-			db_opt(f[i].line),
-			DB_INT(f[i].inlined),
-			db_text(frame_kind_name(frame_kind_of(libraries, f[i].function, f[i].file, module_path))),
-		};
-
-		err = db_run(ins, v, ARRAY_SIZE(v));
-	}
-	return err;
-}
-
-static int write_frames(sqlite3 *db, const struct module *w, struct sym_module *m, const struct library_table *libraries)
-{
-	_cleanup_stmt_ sqlite3_stmt *sel = NULL, *ins = NULL, *del = NULL;
-	struct sym_frame frames[SYM_MAX_INLINE];
-	u64 done = 0;
-	int err = db_prepare(db, "SELECT id, file_off, is_return FROM frame WHERE module_id = ? ORDER BY file_off", &sel);
-
-	if (!err)
-		err = db_prepare(db, "INSERT INTO symbol VALUES (?, ?, ?, ?, ?, ?, ?)", &ins);
-	if (!err)
-		err = db_prepare(db, "DELETE FROM symbol WHERE frame_id IN (SELECT id FROM frame WHERE module_id = ?)", &del);
-	if (!err)
-		err = db_run(del, (struct db_val[]){DB_INT(w->id)}, 1);
-	if (!err)
-		err = db_bind(sel, (struct db_val[]){DB_INT(w->id)}, 1);
-	while (!err) {
-		int n = db_step(sel);
-
-		if (n <= 0)
-			return n;
-		if (++done % 64 == 0)
-			log_status("symbolizing %s: %llu frames", base_name(w->path), (unsigned long long)done);
-		n = sym_module_lookup(m, (u64)sqlite3_column_int64(sel, 1), sqlite3_column_int(sel, 2) != 0, frames,
-				      SYM_MAX_INLINE);
-		if (n == -ENOMEM)
-			return n;
-		if (n > 0) /* a lookup that fails leaves this frame without a name */
-			err = write_frame(ins, (u64)sqlite3_column_int64(sel, 0), frames, n, w->path, libraries);
-	}
-	return err;
 }
 
 /* What a reader should know about the names of a module; NULL when all is well. */
@@ -172,61 +133,174 @@ static int find_files(const struct module *w, const struct symbolize_opts *o, st
 	return n == 1 && w->from && strcmp(w->from, found_in(ret)) == 0 ? 0 : n;
 }
 
-/* What sym_module calls back for split DWARF. */
-struct split_source {
-	const struct symbolize_opts *o;
-	const struct module *w;
-	const struct sym_found *found;
-};
-
+/* What the child asks for: files of split DWARF. */
 static int open_split(void *ctx, const struct sym_split_want *split)
 {
-	const struct split_source *s = ctx;
-	const struct sym_want want = {.path = s->w->path, .build_id = s->w->build_id, .file_id = s->w->file_id};
+	const struct job *j = ctx;
+	const struct sym_want want = {.path = j->module.path, .build_id = j->module.build_id, .file_id = j->module.file_id};
 
-	return sym_find_split(&s->o->find, &want, s->found, split);
+	return sym_find_split(&j->o->find, &want, &j->found, split);
 }
 
-static int name_module(sqlite3 *db, const struct module *w, const struct symbolize_opts *o, const struct sym_found *found)
+/*
+ * The reader failed. What is written is not tried again while the same file is found (find_files()), so that a report that is
+ * opened often does not wait each time.
+ */
+static int write_failed(sqlite3 *db, const struct job *j, const char *why)
 {
-	_cleanup_module_ struct sym_module *m = NULL;
-	struct split_source split = {.o = o, .w = w, .found = found};
-	struct sym_input in = {
-		.fd = found->fd, .debug_fd = found->debug_fd, .alt_fd = found->alt_fd, .open_split = open_split, .ctx = &split};
-	const char *note, *why = NULL;
-	enum sym_source source;
-	int err = sym_module_open_fd(&in, &m, &why);
+	_cleanup_buf_ struct buf note = BUF_INIT;
+	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
+	_cleanup_free_ char *text = NULL;
+	const struct module *m = &j->module;
+	int err;
 
-	if (err == -ENOMEM)
-		return err;
+	buf_printf(&note, "%s: the debug info of %s could not be read (%s)", m->has_names ? "no line numbers" : "no names",
+		   found_in(&j->found), why);
+	if (!m->has_names)
+		buf_puts(&note, "; pass another file of the same build with --target");
+	text = buf_take_str(&note);
+	err = text ? db_prepare(db, "INSERT OR REPLACE INTO meta VALUES (" UNREADABLE_KEY ", ?2)", &ins) : -ENOMEM;
+	if (!err)
+		err = db_run(ins, (struct db_val[]){DB_INT(m->id), db_text(why)}, 2);
+	return err ? err : write_module(db, m, found_in(&j->found), m->has_names ? "symtab" : NULL, text);
+}
+
+static int write_named(sqlite3 *db, const struct job *j, const struct sym_answers *a)
+{
+	const struct module *m = &j->module;
+	enum sym_source source = (enum sym_source)a->opened.source;
+	const char *note = note_of(source, a->opened.dwarf_percent);
+	_cleanup_stmt_ sqlite3_stmt *del = NULL;
+	int err = db_prepare(db, "DELETE FROM meta WHERE key = " UNREADABLE_KEY, &del);
+
+	if (!err)
+		err = db_run(del, (struct db_val[]){DB_INT(m->id)}, 1);
 	if (err)
-		return write_missing(db, w, why);
-	source = sym_module_source(m);
-	note = note_of(source, sym_module_dwarf_percent(m));
-	if (source != SYM_NONE && note && is_system_library(w->path))
+		return err;
+	if (source != SYM_NONE && note && is_system_library(m->path))
 		note = NULL;
 	if (source == SYM_NONE)
-		return w->has_names ? 0 : write_module(db, w, found_in(found), NULL, note);
-	err = write_frames(db, w, m, o->libraries);
-	return err ? err : write_module(db, w, found_in(found), source == SYM_DWARF ? "dwarf" : "symtab", note);
+		return m->has_names ? 0 : write_module(db, m, found_in(&j->found), NULL, note);
+	err = sym_store_names(db, &j->frames, a, m->path, j->o->libraries);
+	return err ? err : write_module(db, m, found_in(&j->found), source == SYM_DWARF ? "dwarf" : "symtab", note);
 }
 
-static int symbolize_module(sqlite3 *db, const struct module *w, const struct symbolize_opts *o)
-{
-	_cleanup_(sym_found_release) struct sym_found found;
-	int n = find_files(w, o, &found);
+/* ---- jobs ---- */
 
+static void job_release(struct job *j)
+{
+	j->child = sym_child_close(j->child);
+	sym_frames_release(&j->frames);
+	sym_found_release(&j->found);
+	module_release(&j->module);
+	*j = (struct job)JOB_NONE;
+}
+
+/* Starts what is to be read for a module: 1, 0 there is nothing (which is written), negative errno. */
+static int job_start(sqlite3 *db, struct job *j, const struct symbolize_opts *o)
+{
+	struct module *m = &j->module;
+	int n, err;
+
+	j->o = o;
+	n = find_files(m, o, &j->found);
 	if (n < 0)
 		return n;
-	if (n && w->has_names && !found.facts.has_dwarf) /* no better than what there is */
+	if (n && m->has_names && !j->found.facts.has_dwarf) /* no better than what there is */
 		return 0;
-	return n ? name_module(db, w, o, &found) : write_missing(db, w, found.why);
+	if (!n)
+		return write_missing(db, m, j->found.why);
+	err = sym_frames_load(&j->frames, db, m->id, !m->has_names);
+	if (err)
+		return err;
+	j->in = (struct sym_input){
+		.fd = j->found.fd, .debug_fd = j->found.debug_fd, .alt_fd = j->found.alt_fd, .open_split = open_split, .ctx = j};
+	err = sym_child_start(o->child, &j->in, j->frames.lookups, j->frames.n, &j->child);
+	if (err == -ENOMEM)
+		return err;
+	return err ? write_failed(db, j, strerror(-err)) : 1;
 }
 
-typedef int (*module_fn)(sqlite3 *db, const struct module *w, const struct symbolize_opts *o);
+static int job_finish(sqlite3 *db, const struct job *j)
+{
+	const struct sym_child *c = j->child;
 
-/* Calls fn for each module with frames for which better names may exist, until it returns other than 0. */
-static int for_each_module(sqlite3 *db, const struct symbolize_opts *o, module_fn fn)
+	log_debug("%s: sandbox layers %x, %s", found_in(&j->found), sym_child_answers(c)->opened.layers,
+		  sym_child_outcome(c) == SYM_CHILD_OK ? "read" : sym_child_why(c));
+	switch (sym_child_outcome(c)) {
+	case SYM_CHILD_OK:
+		return write_named(db, j, sym_child_answers(c));
+	case SYM_CHILD_REFUSED:
+	case SYM_CHILD_CRASHED:
+	case SYM_CHILD_TIME:
+	case SYM_CHILD_MEMORY:
+	case SYM_CHILD_BROKEN:
+		return write_failed(db, j, sym_child_why(c));
+	case SYM_CHILD_RUNNING:
+		break;
+	}
+	return -EINVAL;
+}
+
+/* The jobs that run; those that are over are finished and taken out. */
+struct jobs {
+	struct job *v[JOBS_AT_ONCE];
+	u32 n;
+};
+
+static int jobs_step(sqlite3 *db, struct jobs *jobs)
+{
+	struct sym_child *children[JOBS_AT_ONCE];
+	int err;
+
+	for (u32 i = 0; i < jobs->n; i++)
+		children[i] = jobs->v[i]->child;
+	err = sym_child_step(children, jobs->n, STATUS_EVERY_MS);
+	if (!err && jobs->n)
+		log_status("symbolizing %s: %llu of %llu frames", base_name(jobs->v[0]->module.path),
+			   (unsigned long long)sym_child_answers(children[0])->n_lookups_done,
+			   (unsigned long long)jobs->v[0]->frames.n);
+	for (u32 i = 0; i < jobs->n && !err;) {
+		struct job *j = jobs->v[i];
+
+		if (sym_child_outcome(j->child) == SYM_CHILD_RUNNING) {
+			i++;
+			continue;
+		}
+		err = job_finish(db, j);
+		job_release(j);
+		jobs->v[i] = jobs->v[--jobs->n];
+	}
+	return err;
+}
+
+static int run_jobs(sqlite3 *db, const struct symbolize_opts *o, struct job *all, u32 n)
+{
+	struct jobs jobs = {.n = 0};
+	u32 next = 0;
+	int err = 0;
+
+	while (!err && (next < n || jobs.n)) {
+		if (next == n || jobs.n == JOBS_AT_ONCE) {
+			err = jobs_step(db, &jobs);
+			continue;
+		}
+		err = job_start(db, &all[next], o);
+		if (err > 0) {
+			jobs.v[jobs.n++] = &all[next];
+			err = 0;
+		} else {
+			job_release(&all[next]);
+		}
+		next++;
+	}
+	return err;
+}
+
+/* ---- modules ---- */
+
+/* Modules with frames for which better names may exist; owned by the caller, each as the module of a job. */
+static int list_modules(sqlite3 *db, struct job **ret, u32 *ret_n)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 	int err = db_prepare(
@@ -235,48 +309,87 @@ static int for_each_module(sqlite3 *db, const struct symbolize_opts *o, module_f
 		"FROM module AS m "
 		"WHERE path <> '[kernel]' AND EXISTS (SELECT 1 FROM frame WHERE module_id = m.id) ORDER BY id",
 		&s);
+	u32 cap = 0;
 
 	while (!err) {
+		struct job *v = *ret;
 		struct module w = {0};
 		int n = db_step(s);
 
 		if (n <= 0)
 			return n;
+		if (sqlite3_column_int(s, 5))
+			continue;
+		if (*ret_n == cap) {
+			cap = cap ? cap * 2 : 16;
+			v = reallocarray(v, cap, sizeof(*v));
+			if (!v)
+				return -ENOMEM;
+			*ret = v;
+		}
 		w.id = (u64)sqlite3_column_int64(s, 0);
 		w.path = copy_text(s, 1, &err);
 		w.build_id = copy_text(s, 2, &err);
 		w.file_id = copy_text(s, 3, &err);
 		w.from = copy_text(s, 6, &err);
 		w.has_names = sqlite3_column_int(s, 4) != 0;
-		w.is_good = sqlite3_column_int(s, 5) != 0;
-		if (!err && w.path && !w.is_good)
-			err = fn(db, &w, o);
-		module_release(&w);
+		if (err || !w.path) {
+			module_release(&w);
+			continue;
+		}
+		v[*ret_n] = (struct job)JOB_NONE;
+		v[(*ret_n)++].module = w;
 	}
 	return err;
 }
 
+static void jobs_free(struct job *v, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		job_release(&v[i]);
+	free(v);
+}
+
 int symbolize_run(sqlite3 *db, const struct symbolize_opts *o)
 {
-	int err = for_each_module(db, o, symbolize_module);
+	struct job *all = NULL;
+	u32 n = 0;
+	int err = list_modules(db, &all, &n);
 
+	if (!err)
+		err = run_jobs(db, o, all, n);
+	jobs_free(all, n);
 	log_status_end();
 	return err;
 }
 
 /* Whether it can give names is seen by its headers: only the child reads more. */
-static int is_better(sqlite3 *db, const struct module *w, const struct symbolize_opts *o)
+static int is_better(const struct module *w, const struct symbolize_opts *o)
 {
 	_cleanup_(sym_found_release) struct sym_found found;
 	int n = find_files(w, o, &found);
 
-	(void)db;
 	return n == 1 ? found.facts.has_dwarf || !w->has_names : n;
 }
 
 int symbolize_is_needed(sqlite3 *db, const struct symbolize_opts *o)
 {
-	return for_each_module(db, o, is_better);
+	struct job *all = NULL;
+	u32 n = 0;
+	int is = list_modules(db, &all, &n);
+
+	for (u32 i = 0; i < n && !is; i++)
+		is = is_better(&all[i].module, o);
+	jobs_free(all, n);
+	return is;
+}
+
+int symbolize_has_failed(sqlite3 *db)
+{
+	s64 n = 0;
+	int err = db_get_s64(db, "SELECT count(*) FROM meta WHERE key GLOB 'ascope.unreadable.*'", &n);
+
+	return err ? err : n > 0;
 }
 
 /* The programs of the capture, for the message about a --target that is none of them: those first whose name is the same. */
