@@ -184,6 +184,24 @@ enum fmt_payload {
 	X(chunk, DELTA,                                                                                                          \
 	  "number of this piece, from 0; the payload is its bytes, pieces joined are /tmp/perf-PID.map as it was after the last event")
 
+#define FMT_SYMBOL_COLS(X)                                                                                                       \
+	X(idx, DELTA, "symbol index")                                                                                            \
+	X(caller, DELTA, "symbol that this one is inlined into, in front of it; 0 none")                                         \
+	X(function, VARINT, "string: demangled name")                                                                            \
+	X(file, VARINT, "string: source file as the compiler was given it; 0 unknown")                                           \
+	X(line, VARINT, "line of it; 0 unknown")
+
+#define FMT_FRAME_COLS(X)                                                                                                        \
+	X(module, DICT, "module index")                                                                                          \
+	X(file_off, DELTA, "where the code is in that file, bytes")                                                              \
+	X(is_return, DICT, "1: names the call in front of file_off, as of a return; 0: the instruction there")                   \
+	X(symbol, DELTA, "innermost symbol there; a later row of the same place replaces the earlier")
+
+#define FMT_MODULE_NAMES_COLS(X)                                                                                                 \
+	X(module, DELTA, "module index; a later row of the same module replaces the earlier")                                    \
+	X(source, DICT, "1 the symbol table, 2 debug info")                                                                      \
+	X(lines, DICT, "1: source files and lines are known of most of its code")
+
 /* events; ts is always CLOCK_MONOTONIC ns */
 #define FMT_SWITCH_OUT_COLS(X)                                                                                                   \
 	X(ts, SPLIT_DELTA, "when the thread left the cpu")                                                                       \
@@ -324,6 +342,9 @@ enum fmt_payload {
 	X(KSYM, ksym, 10, NONE, 0)                                                                                               \
 	X(TOTAL, total, 11, NONE, 0)                                                                                             \
 	X(PERFMAP, perfmap, 12, BYTES, 0)                                                                                        \
+	X(SYMBOL, symbol, 13, NONE, 0)                                                                                           \
+	X(FRAME, frame, 14, NONE, 0)                                                                                             \
+	X(MODULE_NAMES, module_names, 15, NONE, 0)                                                                               \
 	X(SWITCH_OUT, switch_out, 32, NONE, 1)                                                                                   \
 	X(SWITCH_IN, switch_in, 33, NONE, 1)                                                                                     \
 	X(WAKING, waking, 34, NONE, 1)                                                                                           \

@@ -574,6 +574,7 @@ static int describe_source(struct opening *op, const struct fmt_reader *r)
 		.size = (u64)st.st_size,
 		.mtime = (u64)st.st_mtim.tv_sec * NSEC_PER_SEC + (u64)st.st_mtim.tv_nsec,
 		.rows = CAPTURE_ROWS_ALL,
+		.libraries = op->libraries,
 	};
 	load_uuid_text(fmt_reader_info(r), op->uuid);
 	return 0;

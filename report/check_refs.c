@@ -21,6 +21,7 @@ const char *check_dict_name(enum check_dict d, bool plural)
 		[CHECK_STACK] = {"stack", "stacks"},
 		[CHECK_LAYOUT] = {"layout", "layouts"},
 		[CHECK_CONTEXT] = {"context", "contexts"},
+		[CHECK_SYMBOL] = {"symbol", "symbols"},
 	};
 
 	return names[d][plural];
@@ -34,7 +35,7 @@ enum check_dict check_dict_of(const struct fmt_kind *k, u32 column)
 	} names[] = {
 		{"thread", CHECK_THREAD}, {"waker", CHECK_THREAD},  {"parent", CHECK_THREAD},	{"process", CHECK_PROCESS},
 		{"module", CHECK_MODULE}, {"layout", CHECK_LAYOUT}, {"context", CHECK_CONTEXT}, {"waker_context", CHECK_CONTEXT},
-		{"ustack", CHECK_STACK},  {"kstack", CHECK_STACK},
+		{"ustack", CHECK_STACK},  {"kstack", CHECK_STACK},  {"symbol", CHECK_SYMBOL},	{"caller", CHECK_SYMBOL},
 	};
 	const struct fmt_column *c = &k->cols[column];
 
@@ -64,6 +65,8 @@ static enum check_dict dict_defined_by(u32 kind_id)
 		return CHECK_LAYOUT;
 	case FMT_CONTEXT:
 		return CHECK_CONTEXT;
+	case FMT_SYMBOL:
+		return CHECK_SYMBOL;
 	default:
 		return CHECK_NONE;
 	}
@@ -236,7 +239,8 @@ static int check_section(struct check_refs *c, const struct fmt_block *b, const 
 	enum check_dict own = dict_defined_by(s->kind_id);
 	int err = 0;
 
-	/* an entry may name one of its own kind only behind it: none does today */
+	if (own != CHECK_NONE) /* first: a symbol names others of its block */
+		err = define(c, own, b, s);
 	for (u32 i = 0; i < s->kind->n_cols && !err; i++) {
 		enum check_dict d = check_dict_of(s->kind, i);
 
@@ -245,8 +249,6 @@ static int check_section(struct check_refs *c, const struct fmt_block *b, const 
 		if (!err && d == CHECK_THREAD && i == 1 && s->kind->is_event && s->kind_id < ARRAY_SIZE(c->last))
 			err = follow_time(c, b, s, i);
 	}
-	if (!err && own != CHECK_NONE)
-		err = define(c, own, b, s);
 	return err;
 }
 

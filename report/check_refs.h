@@ -19,6 +19,7 @@ enum check_dict {
 	CHECK_STACK,
 	CHECK_LAYOUT,
 	CHECK_CONTEXT,
+	CHECK_SYMBOL,
 	CHECK_DICTS,
 };
 

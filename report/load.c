@@ -15,6 +15,7 @@
 #include "base/parse.h"
 #include "report/callsite.h"
 #include "report/load_events.h"
+#include "report/load_symbol.h"
 #include "report/load_write.h"
 #include "report/schema.h"
 #include "report/verdict.h"
@@ -329,6 +330,8 @@ static int write_rest(struct loader *l, sqlite3 *db, struct fmt_reader *r, const
 		err = load_write_perfmaps(db, &l->stacks.maps);
 	if (!err)
 		err = write_extent(l, db, facts.events);
+	if (!err)
+		err = load_symbols_write(&l->dict, db, src->libraries);
 	return err ? err : write_capture(db, src, r, l, &facts);
 }
 

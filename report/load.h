@@ -12,6 +12,8 @@
 #include "report/capture_scan.h"
 #include "report/load_events.h"
 
+struct library_table;
+
 /*
  * A part of a recording: events from `from` to `to` (ns of CLOCK_MONOTONIC) are loaded, from the blocks that overlap it, as if the
  * recording had begun and ended there. Names are all loaded; what the capture is as a whole is taken from `whole`.
@@ -27,6 +29,8 @@ struct load_source {
 	u64 mtime;			  /* ns of CLOCK_REALTIME */
 	const struct load_window *window; /* NULL: all of it */
 	enum capture_rows rows;
+	const struct library_table
+		*libraries; /* whose code the frames are that the capture names itself; NULL: by source files alone */
 };
 
 /* Hex of a capture's uuid into buf (33 bytes). */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "report/load_symbol.h"
+
 void *dict_table_at(const struct dict_table *t, u32 slot)
 {
 	return t->rows + (size_t)slot * t->row_size;
@@ -61,6 +63,8 @@ void load_dict_release(struct load_dict *d)
 	dict_table_release(&d->layouts);
 	dict_table_release(&d->contexts);
 	dict_table_release(&d->ksyms);
+	dict_table_release(&d->symbols);
+	dict_table_release(&d->module_names);
 	buf_release(&d->text);
 	buf_release(&d->addrs);
 	buf_release(&d->map_text);
@@ -72,6 +76,7 @@ void load_dict_release(struct load_dict *d)
 	free(d->spans);
 	free(d->members);
 	free(d->throttles);
+	free(d->symbol_frames);
 	*d = (struct load_dict){0};
 }
 
@@ -388,6 +393,10 @@ static int read_row(struct load_dict *d, const struct fmt_section *s, u32 i)
 		return add_ksym(d, s, i);
 	case FMT_PERFMAP:
 		return add_piece(d, s, i);
+	case FMT_SYMBOL:
+	case FMT_FRAME:
+	case FMT_MODULE_NAMES:
+		return load_symbols_add(d, s, i);
 	case FMT_GAP:
 		return add_gap(d, s->cols[0][i], s->cols[1][i], s->cols[2][i], s->cols[3][i]);
 	case FMT_THROTTLE:
@@ -529,11 +538,14 @@ int load_dict_read(struct load_dict *d, struct fmt_reader *r, load_progress_fn p
 	d->layouts.row_size = sizeof(struct fmt_layout);
 	d->contexts.row_size = sizeof(struct fmt_context);
 	d->ksyms.row_size = sizeof(struct fmt_ksym);
+	d->symbols.row_size = sizeof(struct fmt_symbol);
+	d->module_names.row_size = sizeof(struct fmt_module_names);
 	d->text.max = d->addrs.max = (size_t)4 << 30;
 	d->map_text.max = (size_t)1 << 30;
 	err = read_all(d, r, progress, ctx);
 	if (err)
 		return err;
 	d->health = *fmt_reader_health(r);
+	load_symbols_sort(d);
 	return merge_gaps(d);
 }

@@ -70,9 +70,14 @@ struct dict_member {
 	u64 process, cgroup; /* cgroup: string */
 };
 
+struct load_frame_row; /* load_symbol.h */
+
 struct load_dict {
 	struct dict_table strings, processes, threads, modules, stacks, layouts, contexts,
-		ksyms;	  /* ksyms by address, the others by idx */
+		ksyms;				 /* ksyms by address, the others by idx */
+	struct dict_table symbols, module_names; /* names that the capture carries (load_symbol.h); module_names by module */
+	struct load_frame_row *symbol_frames;	 /* sorted after load_dict_read() */
+	size_t n_symbol_frames, cap_symbol_frames;
 	struct buf text;  /* strings, each NUL-terminated */
 	struct buf addrs; /* u64s of all stacks */
 	struct fmt_mapping *mappings;
