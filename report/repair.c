@@ -1,68 +1,29 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * repair.c: see repair.h. The file is read a second time as check.c does; each intact block is fetched again as it lies in the file
- * and its checksum compared once more, so that what is written is what was verified.
- */
+/* repair.c: see repair.h. The file is read a second time as check.c does. */
 #include "report/repair.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <xxhash.h>
 
-#include "base/buf.h"
-#include "base/fdio.h"
 #include "base/log.h"
-#include "format/fmt_block.h"
 #include "format/fmt_writer.h"
+#include "report/block_pass.h"
 
 #define LEVEL 3 /* zstd: of what is new */
 
 struct repair {
 	const struct check *found;
-	int in;
 	struct fmt_writer *w;
-	struct buf payload;
+	struct block_pass pass;
 };
 
-/* The payload of a block as it lies in the file, verified again. */
-static int fetch(struct repair *p, const struct fmt_block *b, struct fmt_block_header *h)
-{
-	struct fmt_cursor c;
-	u8 bytes[FMT_BLOCK_HEADER], *to;
-	ssize_t n = fd_pread_full(p->in, bytes, sizeof(bytes), b->offset);
-
-	if (n < 0)
-		return (int)n;
-	c = cur_init(bytes, (size_t)n);
-	if (fmt_block_header_decode(&c, h) < 0 || FMT_BLOCK_HEADER + (u64)h->payload_size != b->stored_size)
-		return -ESTALE;
-	buf_reset(&p->payload);
-	to = buf_reserve(&p->payload, h->payload_size + 1);
-	if (!to)
-		return -ENOMEM;
-	n = fd_pread_full(p->in, to, h->payload_size, b->offset + FMT_BLOCK_HEADER);
-	if (n < 0)
-		return (int)n;
-	if ((size_t)n != h->payload_size || XXH3_64bits(to, h->payload_size) != h->payload_sum)
-		return -ESTALE;
-	p->payload.len = h->payload_size;
-	return 0;
-}
-
-/* Footer and copies are made anew: numbers and places are others. */
 static int pass_block(void *ctx, const struct fmt_block *b)
 {
 	struct repair *p = ctx;
-	struct fmt_block_header h;
-	int err;
 
-	if (b->type == FMT_BLOCK_FOOTER || b->type == FMT_BLOCK_COPY)
-		return 0;
-	err = fetch(p, b, &h);
-	h.type = (u16)b->type; /* of a recovered block it is the copy that is there */
-	return err ? err : fmt_writer_pass(p->w, &h, b->sections, b->n_sections, p->payload.data);
+	return block_pass(&p->pass, b);
 }
 
 /* Where the blocks were: cause 0 (FORMAT.md, gap). */
@@ -131,6 +92,7 @@ static int write_all(struct repair *p, const char *path, int out, struct repair_
 
 	if (!err)
 		err = fmt_writer_new(out, fmt_reader_info(r)->uuid, LEVEL, &p->w);
+	p->pass.w = p->w;
 	if (!err)
 		err = check_run(again, r, &hooks, show_progress, &progress);
 	log_status_end();
@@ -182,7 +144,7 @@ static int open_out(const char *path, int in, const char *out, bool force)
 int repair_file(const char *path, const struct check *found, const char *out, bool force, struct repair_result *ret)
 {
 	_cleanup_close_ int in = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), fd = -1;
-	struct repair p = {.found = found, .in = in};
+	struct repair p = {.found = found, .pass = {.in = in}};
 	int err;
 
 	if (in < 0) {
@@ -196,7 +158,7 @@ int repair_file(const char *path, const struct check *found, const char *out, bo
 	ret->facts = facts_of(found);
 	err = write_all(&p, path, fd, ret);
 	fmt_writer_free(p.w);
-	buf_release(&p.payload);
+	buf_release(&p.pass.payload);
 	if (!err)
 		return 0;
 	(void)unlink(out);
