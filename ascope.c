@@ -36,6 +36,7 @@ static const struct command commands[] = {
 	{"report", report_cmd, "say which task blocked which worker, for how long, where and why"},
 	{"export", export_cmd, "write a capture as a Chrome trace or as collapsed stacks"},
 	{"query", query_cmd, "run SQL over a capture"},
+	{"bundle", bundle_cmd, "put the names that a capture needs into it, on a host that has the binaries"},
 	{"info", info_cmd, "what a capture holds, and whether it is complete"},
 	{"check", check_cmd, "verify every byte of a capture; write what is intact of a damaged one"},
 	{"dump", dump_cmd, "every record of a capture, raw"},

@@ -206,12 +206,15 @@ static int compare_places(const void *a, const void *b)
 	return x->key < y->key ? -1 : x->key > y->key;
 }
 
-/* A file that cannot be compared with the one that ran is never used: no names for those. */
+/* A file that cannot be compared with the one that ran is never used, and [vdso] is none. */
 static bool has_id(const struct load_dict *d, u64 module)
 {
 	const struct fmt_module *m = dict_table_find(&d->modules, module, NULL);
+	const char *path = m ? load_dict_str(d, m->path) : NULL;
 	const char *build_id = m ? load_dict_str(d, m->build_id) : NULL, *file_id = m ? load_dict_str(d, m->file_id) : NULL;
 
+	if (path && path[0] == '[')
+		return false;
 	return (build_id && *build_id) || (file_id && *file_id);
 }
 

@@ -11,3 +11,4 @@ int export_cmd(int argc, char **argv);
 int info_cmd(int argc, char **argv);
 int check_cmd(int argc, char **argv);
 int dump_cmd(int argc, char **argv);
+int bundle_cmd(int argc, char **argv);
