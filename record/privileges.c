@@ -47,6 +47,13 @@ int privileges_drop(void)
 	return 0;
 }
 
+int privileges_become_invoker(void)
+{
+	if (id_from("SUDO_UID") != OVERFLOW_ID && id_from("SUDO_GID") != OVERFLOW_ID)
+		return privileges_drop();
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
 bool privileges_bpf_works_without(int array_map_fd, size_t value_size)
 {
 	pid_t pid = fork();

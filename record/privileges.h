@@ -13,6 +13,12 @@
 int privileges_drop(void) __must_check;
 
 /*
+ * Under sudo becomes the user who called it, without capabilities (the groups beside his own are lost); otherwise stays who it is. no_new_privs is set in any
+ * case. 0 or negative errno; after an error the process may be neither.
+ */
+int privileges_become_invoker(void) __must_check;
+
+/*
  * Whether a BPF map can be used without privileges through a descriptor that is open: kernels before 5.19 refuse every bpf(2) command then
  * (c8644cd0efe7 "bpf: refine kernel.unprivileged_bpf_disabled behaviour"). Tried in a child process on an array map with key 0.
  */

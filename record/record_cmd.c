@@ -39,6 +39,20 @@ static int opt_stacks(void *ctx, const char *value)
 	return 0;
 }
 
+static int opt_embed(void *ctx, const char *value)
+{
+	static const char *const names[] = {[EMBED_NONE] = "none", [EMBED_LIBS] = "libs", [EMBED_ALL] = "all"};
+	enum embed *embed = ctx;
+
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(value, names[i])) {
+			*embed = (enum embed)i;
+			return 0;
+		}
+	log_error("--embed is none, libs or all, not '%s'", value);
+	return -EINVAL;
+}
+
 static const char epilog[] = "Ends after --duration, at --max-size, when the target exits, or on SIGINT, SIGTERM\n"
 			     "or SIGHUP; what was recorded is then complete.\n"
 			     "\n"
@@ -98,6 +112,8 @@ static int check(const struct session_opts *o, bool has_pids, char **operands, i
 		log_error("--compress is 1 to 19");
 		return -EINVAL;
 	}
+	if (o->embed != EMBED_NONE && embed_check(o->output) < 0)
+		return -EINVAL;
 	if (o->max_size && o->max_size < MIN_MAX_SIZE) {
 		log_error("--max-size is at least 128k");
 		return -EINVAL;
@@ -135,6 +151,10 @@ int record_cmd(int argc, char **argv)
 		 opt_marker},
 		{0, "store-cmdline", OPT_FLAG, &o.store_cmdline, NULL, "store the targets' command lines, which may hold secrets",
 		 NULL},
+		{0, "embed", OPT_CALLBACK, &o.embed, "WHICH",
+		 "put the names that reports need into FILE when it is closed: none (default), libs: of all but the recorded programs' own "
+		 "executables, all",
+		 opt_embed},
 		{0, "max-size", OPT_SIZE, &o.max_size, "SIZE",
 		 "stop before FILE is larger than this, e.g. 500M, 2G (default: no limit)", NULL},
 		{0, "compress", OPT_U64, &level, "LEVEL", "zstd level, 1 to 19 (default 1)", NULL},

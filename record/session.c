@@ -79,6 +79,7 @@ struct session {
 	struct facts facts;
 	struct tally tally;
 	struct target_child child;
+	struct embedder embedder;
 	struct marker_places markers;
 	int timer_fd, epoll_fd;
 	struct stop stop;
@@ -741,6 +742,7 @@ static void release(struct session *s)
 	fmt_writer_free(s->w);
 	marker_places_release(&s->markers);
 	target_child_release(&s->child);
+	embed_stop(&s->embedder);
 	stop_release(&s->stop);
 	if (s->timer_fd >= 0)
 		(void)close(s->timer_fd);
@@ -760,6 +762,7 @@ int session_run(const struct session_opts *o)
 {
 	struct session s = {.o = o,
 			    .helper = HELPER_INIT,
+			    .embedder = EMBEDDER_INIT,
 			    .stop = STOP_INIT,
 			    .timer_fd = -1,
 			    .epoll_fd = -1,
@@ -771,6 +774,7 @@ int session_run(const struct session_opts *o)
 		log_error("cannot watch signals: %s", strerror(-err));
 		return 1;
 	}
+	embed_start(&s.embedder, o->embed, o->output, &o->targets, o->quiet);
 	if (marker_resolve(&o->markers, &o->targets, o->command, &s.markers) < 0) /* says why itself */
 		return give_up(&s);
 	if (o->command && target_spawn(o->command, &s.child) < 0)
@@ -788,6 +792,8 @@ int session_run(const struct session_opts *o)
 	err = output_close(s.out, true);
 	if (err)
 		log_error("%s: %s; it may not be whole", o->output, output_advice(err));
+	else if (code != 1)
+		embed_run(&s.embedder, o->output);
 	release(&s);
 	return err ? 3 : code;
 }

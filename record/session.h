@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "record/embed.h"
 #include "record/marker.h"
 #include "record/target.h"
 
@@ -11,6 +12,7 @@ struct session_opts {
 	char **command;	    /* -- CMD ARGS, NULL-terminated; NULL = none */
 	const char *output; /* path; "-" is standard output */
 	bool force;	    /* overwrite output */
+	enum embed embed;   /* names put into it when it is closed */
 	u64 max_size;	    /* bytes of it; 0 = no limit */
 	struct marker_list markers;
 	u64 duration_ns; /* 0 = until stopped */

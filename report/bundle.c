@@ -148,8 +148,13 @@ static int put_frames(struct bundle *u)
 
 static int find_names(struct bundle *u)
 {
-	const struct symbolize_opts so = {
-		.capture = u->path, .targets = u->o->names->targets, .n_targets = u->o->names->n_targets};
+	const struct capture_opts *n = u->o->names;
+	const struct symbolize_opts so = {.find = {.capture = u->path,
+						   .targets = n->targets,
+						   .n_targets = n->n_targets,
+						   .debug_dirs = n->debug_dirs,
+						   .n_debug_dirs = n->n_debug_dirs,
+						   .debuginfod = n->debuginfod}};
 	int err =
 		sqlite3_open_v2(":memory:", &u->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK ? 0 : -ENOMEM;
 
@@ -183,7 +188,7 @@ static int find_names(struct bundle *u)
 
 /* ---- telling ---- */
 
-static int tell_missing(const struct bundle *u, void (*told)(void *ctx, const char *path, const char *why), void *ctx)
+static int tell_missing(const struct bundle *u, bundle_told_fn told, void *ctx)
 {
 	_cleanup_stmt_ sqlite3_stmt *rows = NULL;
 	int err = db_prepare(u->db,
@@ -244,8 +249,7 @@ static int write_names(void *ctx, struct fmt_writer *w)
 	return bundle_names_write(&u->names, w);
 }
 
-static int bundle_all(struct bundle *u, void (*told)(void *ctx, const char *path, const char *why), void *ctx,
-		      struct bundle_result *ret)
+static int bundle_all(struct bundle *u, bundle_told_fn told, void *ctx, struct bundle_result *ret)
 {
 	const struct bundle_file_opts fo = {
 		.path = u->path, .in = u->fd, .out = u->o->out, .force = u->o->force, .write_more = write_names, .ctx = u};
@@ -283,8 +287,7 @@ static void bundle_release(struct bundle *u)
 		(void)close(u->fd);
 }
 
-int bundle_run(const struct bundle_opts *o, void (*told)(void *ctx, const char *path, const char *why), void *ctx,
-	       struct bundle_result *ret)
+int bundle_run(const struct bundle_opts *o, bundle_told_fn told, void *ctx, struct bundle_result *ret)
 {
 	struct bundle u = {
 		.o = o, .path = o->names->capture, .fd = open(o->names->capture, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};

@@ -26,9 +26,11 @@ struct bundle_result {
 	u64 modules, modules_named; /* with such places; of them, those with names in the file */
 };
 
+/* A module without names, and why. */
+typedef void (*bundle_told_fn)(void *ctx, const char *path, const char *why);
+
 /*
  * told is called for each module without names with the reason and what to pass (a sentence). 0, or a negative errno after the reason was said on
  * stderr; the capture is then as it was, and no new file is left.
  */
-int bundle_run(const struct bundle_opts *o, void (*told)(void *ctx, const char *path, const char *why), void *ctx,
-	       struct bundle_result *ret) __must_check;
+int bundle_run(const struct bundle_opts *o, bundle_told_fn told, void *ctx, struct bundle_result *ret) __must_check;

@@ -73,6 +73,8 @@ int bundle_cmd(int argc, char **argv)
 		 "all: names of every file (default); libs: of all but the recorded programs' own executables", opt_modules},
 		{0, "target", OPT_CALLBACK, &names, "BIN",
 		 "take names from this binary (its build-id must be in the capture); may be repeated", capture_opt_target},
+		{0, "debug-dir", OPT_CALLBACK, &names, "DIR",
+		 "look here for programs and debug files (taken by build-id); may be repeated", capture_opt_debug_dir},
 		{'q', "quiet", OPT_FLAG, &quiet, NULL, "say only what went wrong", NULL},
 	};
 	const struct opts o = {
