@@ -125,6 +125,7 @@ union scan_row {
 	struct fmt_total total;
 	struct fmt_process process;
 	struct fmt_module module;
+	struct fmt_module_names names;
 	struct fmt_stack stack;
 	struct fmt_layout layout;
 	struct fmt_clock clock;
@@ -144,6 +145,8 @@ static int note_row(struct capture_scan *s, u32 kind_id, const union scan_row *r
 		return table_set(&s->processes, row->process.idx, row->process.pid);
 	case FMT_MODULE:
 		return table_set(&s->modules, row->module.idx, row->module.path);
+	case FMT_MODULE_NAMES:
+		return table_set(&s->names, row->names.module, 2 * (row->names.source == 2 ? 2 : 1) + (row->names.lines == 1));
 	case FMT_STACK:
 		return note_stack(s, &row->stack);
 	case FMT_LAYOUT:
@@ -165,6 +168,7 @@ static bool rows_matter(u32 kind_id)
 	case FMT_TOTAL:
 	case FMT_PROCESS:
 	case FMT_MODULE:
+	case FMT_MODULE_NAMES:
 	case FMT_STACK:
 	case FMT_LAYOUT:
 	case FMT_GAP:
@@ -461,6 +465,7 @@ void capture_scan_release(struct capture_scan *s)
 	table_release(&s->totals);
 	table_release(&s->gaps);
 	table_release(&s->modules);
+	table_release(&s->names);
 	table_release(&s->processes);
 	table_release(&s->stacks);
 	table_release(&s->stack_uses);

@@ -65,6 +65,7 @@ struct capture_scan {
 	struct scan_table totals;     /* key string -> latest value */
 	struct scan_table gaps;	      /* cause string -> sum of counts */
 	struct scan_table modules;    /* module index -> path string */
+	struct scan_table names;      /* module index -> 2 * source + lines, of modules whose names the file carries */
 	struct scan_table processes;  /* process index -> pid */
 	struct scan_table stacks;     /* stack index -> status + 1, and SCAN_GUESSED; repeated entries count once */
 	struct scan_table stack_uses; /* user stack index of switch-outs and samples without a pc -> how many */

@@ -169,6 +169,33 @@ static void print_layouts(const struct capture_scan *s)
 	}
 }
 
+/* Path of a module; 0 when the file has no entry of it. */
+static u64 module_path(const struct capture_scan *s, u64 module)
+{
+	u64 at;
+
+	return u64map_get(&s->modules.by_key, module, &at) ? s->modules.entries[at].value : 0;
+}
+
+/* What reports need no other file for. */
+static void print_names(const struct capture_scan *s)
+{
+	if (s->names.n || s->kinds[FMT_KSYM].rows)
+		printf("\nNAMES IN THE FILE\n");
+	if (s->kinds[FMT_KSYM].rows)
+		printf("  %-22s the kernel, of the recording host\n", "symbols");
+	for (size_t i = 0; i < s->names.n; i++) {
+		struct human_clean path;
+		u64 v = s->names.entries[i].value;
+
+		printf("  %-22s %s\n",
+		       v >> 1 != 2 ? "symbols"
+		       : v & 1	   ? "functions and lines"
+				   : "functions",
+		       clean(s, module_path(s, s->names.entries[i].key), &path));
+	}
+}
+
 static void print_facts(const struct capture_scan *s)
 {
 	if (s->meta.n)
@@ -355,6 +382,23 @@ static void json_layouts(struct json *j, const struct capture_scan *s)
 	json_array_end(j);
 }
 
+static void json_names(struct json *j, const struct capture_scan *s)
+{
+	json_kv_bool(j, "kernel_names", s->kinds[FMT_KSYM].rows != 0);
+	json_key(j, "names");
+	json_array_begin(j);
+	for (size_t i = 0; i < s->names.n; i++) {
+		u64 v = s->names.entries[i].value;
+
+		json_object_begin(j);
+		json_string_of(j, s, "module", module_path(s, s->names.entries[i].key));
+		json_kv_string(j, "source", v >> 1 == 2 ? "dwarf" : "symtab");
+		json_kv_bool(j, "lines", v & 1);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static void print_json(const struct capture_scan *s)
 {
 	struct json j;
@@ -373,6 +417,7 @@ static void print_json(const struct capture_scan *s)
 	json_counts(&j, s);
 	json_blocks(&j, s);
 	json_layouts(&j, s);
+	json_names(&j, s);
 	json_facts(&j, s);
 	json_object_end(&j);
 	(void)putchar('\n');
@@ -385,6 +430,7 @@ static void print_text(const struct capture_scan *s, const char *path)
 	print_stacks(s);
 	print_lost(s);
 	print_layouts(s);
+	print_names(s);
 	print_facts(s);
 }
 
