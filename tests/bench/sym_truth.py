@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The symbolizer beside llvm-symbolizer: every frame's function, file and line, address by address, and what the differences are.
+
+    sym_truth.py SYMBOLIZE FILE [N] [--seed N] [--return] [--show CATEGORY] [--examples N]
+
+SYMBOLIZE is out/symbolize. Prints a line for each kind of difference: how many addresses, whether it is one that is meant, an example. Exit status 1 when
+more than 0.1 % of the addresses differ in a way that is not.
+
+Names are brought to one form before they are compared: llvm-symbolizer gives linker names (legacy Rust ones are decoded here, v0 and C++ ones by
+llvm-cxxfilt), both lose what the symbolizer takes away on purpose (hashes, suffixes of compilers, parameters of C++ functions).
+"""
+import argparse
+import collections
+import itertools
+import re
+import subprocess
+import sys
+
+Frame = collections.namedtuple("Frame", "function file line")
+
+# What may differ, and why that is no fault. Everything else counts.
+MEANT = {
+    "line 0": "code that the compiler moved or merged has no line; ascope says the nearest one of the same piece of the same function",
+    "which closure": "legacy linker names call each closure and async body {{closure}}; ascope takes the debug info's name, which tells them apart",
+    "path of a body": "line tables alone name an inlined async body without its path; ascope takes the path from its caller's type arguments",
+    "alias": "one address, several symbols (code folded together, aliases of C libraries): both names are the symbol table's, of that address",
+}
+LIMIT = 0.001
+
+SUFFIX = re.compile(r"(\.(cold|isra|part|constprop|lto_priv|localalias)|\.(llvm|cold|isra|part|constprop|lto_priv|localalias|clone|__uniq|warm)\.\d+)$")
+ESCAPES = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
+
+
+class Failed(Exception):
+    """A tool did not do its part, and why."""
+
+
+def run(argv, text=""):
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        raise Failed(f"{' '.join(argv)}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
+# ---- names ----
+
+
+def legacy_part(part):
+    """One component of a legacy Rust name: rustc's own escapes (compiler/rustc_symbol_mangling/src/legacy.rs)."""
+    if part.startswith("_$"):
+        part = part[1:]
+    part = re.sub(r"\$(?:u([0-9a-f]+)|([A-Z]+))\$", lambda m: chr(int(m[1], 16)) if m[1] else ESCAPES.get(m[2], m[0]), part)
+    return part.replace("..", "::")
+
+
+def legacy_rust(name):
+    """Readable form of a legacy Rust name, its hash left out; None when it is none."""
+    if not name.startswith("_ZN"):
+        return None
+    parts, at = [], 3
+    while at < len(name) and name[at].isdigit():
+        n = re.match(r"\d+", name[at:])[0]
+        at += len(n)
+        parts.append(name[at:at + int(n)])
+        at += int(n)
+    if name[at:] != "E" or len(parts) < 2 or not re.fullmatch(r"h[0-9a-f]{16}", parts[-1]):
+        return None
+    return "::".join(legacy_part(p) for p in parts[:-1])
+
+
+def without_parameters(name):
+    """A C++ function's name without its parameters and what follows them, and without the type it returns (templates have one)."""
+    name = re.sub(r"> >", ">>", re.sub(r"> >", ">>", name)).replace("(anonymous namespace)", "{anonymous}").replace("'lambda", "{lambda")
+    depth, end, start = 0, len(name), 0
+    for i, c in enumerate(name):
+        if c in "<{[":
+            depth += not name[:i].endswith("operator") and not name[:i].endswith("operator<")
+        elif c in ">}]":
+            depth -= 1 if depth and name[i - 1] != "-" else 0
+        elif c == "(" and not depth and not name[:i].endswith("operator"):
+            end = i
+            break
+        elif c == " " and not depth and not re.search(r"operator\b[^ ]*$", name[:i]):
+            start = i + 1
+    return name[start:end]
+
+
+def plain_names(names):
+    """Linker names to readable ones, in the form that both sides are compared in."""
+    cut, made = {}, {}
+    for name in names:
+        short = name
+        while SUFFIX.search(short) and not short.startswith("."):
+            short = SUFFIX.sub("", short)
+        cut[name] = short.split("@")[0] or short
+    mangled = sorted({c for c in cut.values() if c.startswith(("_R", "_Z")) and legacy_rust(c) is None})
+    if mangled:
+        made = dict(zip(mangled, run(["llvm-cxxfilt"], "\n".join(mangled) + "\n").splitlines()))
+    out = {}
+    for name, c in cut.items():
+        text = legacy_rust(c) or made.get(c, c)
+        out[name] = without_parameters(text) if c.startswith("_Z") and c in made else text
+    return out
+
+
+def one_closure(name):
+    """The name with all closures and bodies called alike."""
+    return re.sub(r"\{\{closure\}\}|\{(closure|async_fn|async_block|async_closure|coroutine|gen_fn|gen_block)#\d+\}(<.*>$)?", "{closure}", name)
+
+
+# ---- both sides ----
+
+
+def frames_of(text):
+    """{address: [frames]} of llvm-symbolizer's output."""
+    found = {}
+    for block in text.split("\n\n"):
+        lines = block.strip("\n").split("\n")
+        if len(lines) < 3:
+            continue
+        frames = []
+        for function, place in zip(lines[1::2], lines[2::2]):
+            file, line, _ = place.rsplit(":", 2)
+            frames.append(Frame(function, file, int(line)))
+        found[int(lines[0], 16)] = frames
+    return found
+
+
+def ask_llvm(file, pcs, *options):
+    return frames_of(run(["llvm-symbolizer", "-i", "--no-demangle", "--print-address", *options, "-e", file], pcs))
+
+
+def same_file(ours, theirs):
+    """ascope says src/a.rs relative to the compiler's directory, llvm-symbolizer the whole path; neither cleans up x/../y."""
+    if ours == "??" or theirs == "??":
+        return ours == theirs
+    return theirs == ours or theirs.endswith("/" + ours.removeprefix("./")) or theirs.endswith("/" + ours)
+
+
+class Comparison:
+    """Of one file: `kinds`: {kind: [addresses]}, n addresses, how many have inlined frames."""
+
+    def __init__(self, tool, file, n=2000, seed=1, is_return=False, debug_file=None):
+        pcs = run([tool, "pcs", debug_file or file, str(n), str(seed)])
+        self.ours = frames_of(run([tool, "names", file] + ["-r"] * is_return, pcs))
+        self.theirs = ask_llvm(file, pcs)
+        self.short = ask_llvm(file, pcs, "--functions=short")
+        self.plain = plain_names({f.function for frames in self.theirs.values() for f in frames})
+        self.symbols = self.read_symbols(file)
+        self.kinds = collections.defaultdict(list)
+        self.n, self.inlined = len(self.theirs), 0
+        if set(self.ours) != set(self.theirs):
+            raise Failed(f"{file}: not the same addresses answered")
+        for addr in self.theirs:
+            self.inlined += len(self.theirs[addr]) > 1
+            for kind in self.differences(addr):
+                self.kinds[kind].append(addr)
+
+    @staticmethod
+    def read_symbols(file):
+        """{readable name: [(first, last)]} of the symbol table's functions."""
+        raw = collections.defaultdict(list)
+        for line in run(["llvm-readelf", "--symbols", "--wide", file]).splitlines():
+            p = line.split()
+            if len(p) >= 8 and p[3] in ("FUNC", "IFUNC", "GNU_IFUNC") and re.fullmatch(r"[0-9a-f]+", p[1]):
+                start = int(p[1], 16)
+                raw[p[7].split("@")[0]].append((start, start + max(int(p[2], 0), 1) - 1))
+        found = collections.defaultdict(list)
+        for name, text in plain_names(raw).items():
+            found[one_closure(text)] += raw[name]
+        return found
+
+    def is_alias(self, addr, *names):
+        """Are both names symbols that hold the address?"""
+        return all(any(lo <= addr <= hi for lo, hi in self.symbols.get(one_closure(name), ())) for name in names)
+
+    def name_kind(self, addr, ours, theirs, short):
+        """How two names differ; None when they do not."""
+        plain = self.plain[theirs]
+        if ours == plain:
+            return None
+        if one_closure(ours) == one_closure(plain):
+            part = ours[ours.rfind("{"):]
+            return "which closure" if short.startswith(part) or "{{closure}}" not in plain else "function"
+        if ours.endswith("::" + plain) and plain.startswith("{"):
+            return "path of a body"
+        if self.is_alias(addr, ours, plain):
+            return "alias"
+        return "function"
+
+    def differences(self, addr):
+        ours, theirs, short = self.ours[addr], self.theirs[addr], self.short[addr]
+        if len(ours) != len(theirs):
+            return {"no frames" if ours[0].function == "??" else "not in llvm-symbolizer's" if theirs[0].function == "??" else "number of frames"}
+        kinds = set()
+        for i, (o, t) in enumerate(zip(ours, theirs)):
+            kinds.add(self.name_kind(addr, o.function, t.function, short[i].function if i < len(short) else ""))
+            if t.line == 0 and i == 0 and o[1:] != t[1:] and (o.line or o.file == "??"):
+                kinds.add("line 0")
+            elif o.line != t.line or not same_file(o.file, t.file):
+                kinds.add("line" if o.line != t.line else "file")
+        return kinds - {None}
+
+    def faults(self):
+        """Addresses that differ in a way that is not meant."""
+        return {a for kind, addrs in self.kinds.items() if kind not in MEANT for a in addrs}
+
+    def example(self, addr):
+        """The frames that differ; all where their numbers do."""
+        ours, theirs = self.ours[addr], self.theirs[addr]
+        pairs = list(itertools.zip_longest(ours, [f._replace(function=self.plain[f.function]) for f in theirs]))
+        lines = [f"    0x{addr:x}"]
+        for i, (o, t) in enumerate(pairs):
+            if len(ours) != len(theirs) or (o.function, o.line) != (t.function, t.line) or not same_file(o.file, t.file):
+                lines += [f"      {i} {who:15} " + (f"{f.function}  {f.file}:{f.line}" if f else "nothing") for who, f in (("ascope", o), ("llvm-symbolizer", t))]
+        return "\n".join(lines)
+
+
+def main():
+    p = argparse.ArgumentParser(description="The symbolizer beside llvm-symbolizer.", usage=__doc__.split("\n\n")[1].strip())
+    p.add_argument("tool")
+    p.add_argument("file")
+    p.add_argument("n", nargs="?", type=int, default=2000)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--return", dest="is_return", action="store_true")
+    p.add_argument("--show")
+    p.add_argument("--examples", type=int, default=1)
+    o = p.parse_args()
+    try:
+        c = Comparison(o.tool, o.file, o.n, o.seed, o.is_return)
+    except Failed as e:
+        print(e, file=sys.stderr)
+        return 1
+    faults = c.faults()
+    print(f"{o.file}: {c.n} addresses, {c.inlined} of them in inlined code; {len(faults)} differ in a way that is not meant")
+    for kind, addrs in sorted(c.kinds.items(), key=lambda x: -len(x[1])):
+        print(f"  {kind}: {len(addrs)}" + (f" (meant: {MEANT[kind]})" if kind in MEANT else ""))
+        if o.show in (None, kind):
+            print("\n".join(c.example(a) for a in addrs[:o.examples]))
+    return 1 if len(faults) > LIMIT * c.n else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
