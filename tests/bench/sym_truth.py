@@ -25,6 +25,8 @@ MEANT = {
     "which closure": "legacy linker names call each closure and async body {{closure}}; ascope takes the debug info's name, which tells them apart",
     "path of a body": "line tables alone name an inlined async body without its path; ascope takes the path from its caller's type arguments",
     "alias": "one address, several symbols (code folded together, aliases of C libraries): both names are the symbol table's, of that address",
+    "inherited constructor": "called by the name of the class that it comes from, by llvm-symbolizer by that of the class that has it",
+    "beyond its section": "llvm-symbolizer lets a symbol without a size name all up to the next one, such as the linker's stubs behind _init",
 }
 LIMIT = 0.001
 
@@ -69,21 +71,52 @@ def legacy_rust(name):
     return "::".join(legacy_part(p) for p in parts[:-1])
 
 
+def closing(text, at):
+    """Index of the bracket that closes the one at `at`."""
+    depth = 0
+    for i in range(at, len(text)):
+        depth += (text[i] in "([{") - (text[i] in ")]}")
+        if not depth:
+            return i
+    return len(text) - 1
+
+
+def same_spelling(name):
+    """Demanglers differ in blanks, and in how they call what has no name: one spelling for all."""
+    name = name.replace("(anonymous namespace)", "{anonymous}").replace("auto:1", "auto")
+    for begin in (r"\{lambda\(", r"'lambda\d*'\("):
+        while m := re.search(begin, name):
+            end = closing(name, m.start() if name[m.start()] == "{" else m.end() - 1)
+            name = name[:m.start()] + "{LAMBDA}" + name[end + 1:]
+    name = re.sub(r"\{unnamed type#\d+\}|'unnamed\d*'", "{UNNAMED}", name)
+    return re.sub(r" ?([<>,&*()]) ?", r"\1", re.sub(r"\[abi:[^]]*\]", "", name))
+
+
 def without_parameters(name):
-    """A C++ function's name without its parameters and what follows them, and without the type it returns (templates have one)."""
-    name = re.sub(r"> >", ">>", re.sub(r"> >", ">>", name)).replace("(anonymous namespace)", "{anonymous}").replace("'lambda", "{lambda")
-    depth, end, start = 0, len(name), 0
-    for i, c in enumerate(name):
-        if c in "<{[":
-            depth += not name[:i].endswith("operator") and not name[:i].endswith("operator<")
-        elif c in ">}]":
-            depth -= 1 if depth and name[i - 1] != "-" else 0
-        elif c == "(" and not depth and not name[:i].endswith("operator"):
-            end = i
+    """A C++ function's name without its parameters and what follows them."""
+    name = re.sub(r"( const| volatile|&&?)+$", "", name)
+    depth = 0
+    for i in range(len(name) - 1, -1, -1):
+        depth += (name[i] == ")") - (name[i] == "(")
+        if not depth:
             break
-        elif c == " " and not depth and not re.search(r"operator\b[^ ]*$", name[:i]):
-            start = i + 1
-    return name[start:end]
+    return name[:i] if name.endswith(")") and not name[:i].endswith("operator") else name
+
+
+def same_cxx(ours, theirs):
+    """Is it one C++ name? llvm-symbolizer's has the type that a template returns before it."""
+    ours, theirs = same_spelling(ours), same_spelling(theirs)
+    return ours == theirs or theirs.endswith(ours) and theirs[-len(ours) - 1] in " *&>"
+
+
+def scope_of(name):
+    """What stands before the last "::" that is in no brackets."""
+    depth, end = 0, 0
+    for i, c in enumerate(name):
+        depth += (c in "<({[") - (c in ">)}]")
+        if not depth and name[i:i + 2] == "::":
+            end = i
+    return name[:end]
 
 
 def plain_names(names):
@@ -147,7 +180,8 @@ class Comparison:
         self.theirs = ask_llvm(file, pcs)
         self.short = ask_llvm(file, pcs, "--functions=short")
         self.plain = plain_names({f.function for frames in self.theirs.values() for f in frames})
-        self.symbols = self.read_symbols(file)
+        self.symbols, self.unsized = self.read_symbols(file)
+        self.sections = self.read_sections(file)
         self.kinds = collections.defaultdict(list)
         self.n, self.inlined = len(self.theirs), 0
         if set(self.ours) != set(self.theirs):
@@ -159,17 +193,34 @@ class Comparison:
 
     @staticmethod
     def read_symbols(file):
-        """{readable name: [(first, last)]} of the symbol table's functions."""
-        raw = collections.defaultdict(list)
+        """{readable name: [(first, last)]} of the symbol table's functions; {name: section} of those without a size."""
+        raw, unsized = collections.defaultdict(list), {}
         for line in run(["llvm-readelf", "--symbols", "--wide", file]).splitlines():
             p = line.split()
             if len(p) >= 8 and p[3] in ("FUNC", "IFUNC", "GNU_IFUNC") and re.fullmatch(r"[0-9a-f]+", p[1]):
                 start = int(p[1], 16)
                 raw[p[7].split("@")[0]].append((start, start + max(int(p[2], 0), 1) - 1))
+                if p[2] == "0":
+                    unsized[p[7]] = p[6]
         found = collections.defaultdict(list)
         for name, text in plain_names(raw).items():
             found[one_closure(text)] += raw[name]
+        return found, unsized
+
+    @staticmethod
+    def read_sections(file):
+        """{number: (first address, last)}"""
+        found = {}
+        for line in run(["llvm-readelf", "--sections", "--wide", file]).splitlines():
+            m = re.match(r" *\[ *(\d+)\] \S+ +\S+ +([0-9a-f]+) [0-9a-f]+ ([0-9a-f]+) ", line)
+            if m:
+                found[m[1]] = int(m[2], 16), int(m[2], 16) + int(m[3], 16) - 1
         return found
+
+    def is_beyond(self, addr, name):
+        """Is it a symbol without a size in a section that does not hold the address?"""
+        lo, hi = self.sections.get(self.unsized.get(name), (0, addr))
+        return not lo <= addr <= hi
 
     def is_alias(self, addr, *names):
         """Are both names symbols that hold the address?"""
@@ -178,13 +229,17 @@ class Comparison:
     def name_kind(self, addr, ours, theirs, short):
         """How two names differ; None when they do not."""
         plain = self.plain[theirs]
-        if ours == plain:
+        if ours == plain or theirs.startswith("_Z") and same_cxx(ours, plain):
             return None
         if one_closure(ours) == one_closure(plain):
             part = ours[ours.rfind("{"):]
             return "which closure" if short.startswith(part) or "{{closure}}" not in plain else "function"
-        if ours.endswith("::" + plain) and plain.startswith("{"):
+        if re.search(r"CI[1-5]", theirs) and scope_of(ours) == scope_of(plain):
+            return "inherited constructor"
+        if plain.startswith("{") and ours.endswith("::" + re.sub(r"(?<=\})<.*", "", plain)):
             return "path of a body"
+        if ours == "??" and self.is_beyond(addr, theirs):
+            return "beyond its section"
         if self.is_alias(addr, ours, plain):
             return "alias"
         return "function"

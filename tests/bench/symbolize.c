@@ -2,7 +2,7 @@
 /*
  * symbolize.c: the symbolizer as a program of its own, to be timed and compared with others'. Called by symbolize.py and by hand.
  *
- *	symbolize pcs FILE N [SEED]	N different addresses of code, drawn evenly from the executable segments, one a line
+ *	symbolize pcs FILE N [SEED]	N different addresses of code, drawn evenly from the sections with code, one a line
  *	symbolize names FILE [-r]	names of the addresses on standard input; -r: each is the last byte of a call
  *	symbolize demangle		linker names on standard input to readable ones
  *
@@ -46,35 +46,54 @@ static u64 next_random(u64 *seed)
 	return *seed;
 }
 
-/* The k-th byte of code. */
-static u64 code_byte(const struct sym_elf *e, u64 k)
+/* Sections with code: where, how long. */
+struct code {
+	u64 addr[64], size[64], total;
+	u32 n;
+};
+
+static void code_read(struct code *c, const struct sym_elf *e)
 {
-	for (u32 i = 0; i < e->n_segments; i++) {
-		if (!e->segments[i].is_exec)
+	Elf_Scn *scn = NULL;
+
+	*c = (struct code){0};
+	while (c->n < ARRAY_SIZE(c->addr) && (scn = elf_nextscn(e->elf, scn))) {
+		GElf_Shdr sh;
+
+		if (!gelf_getshdr(scn, &sh) || sh.sh_type != SHT_PROGBITS || !(sh.sh_flags & SHF_EXECINSTR))
 			continue;
-		if (k < e->segments[i].size)
-			return e->segments[i].addr + k;
-		k -= e->segments[i].size;
+		c->addr[c->n] = sh.sh_addr;
+		c->size[c->n++] = sh.sh_size;
+		c->total += sh.sh_size;
 	}
-	return 0;
+}
+
+/* The k-th byte of code. */
+static u64 code_byte(const struct code *c, u64 k)
+{
+	u32 i = 0;
+
+	while (i + 1 < c->n && k >= c->size[i])
+		k -= c->size[i++];
+	return c->addr[i] + k;
 }
 
 static int print_pcs(const char *path, u64 n, u64 seed)
 {
 	struct u64map seen = {0};
 	struct sym_elf e = {.fd = -1};
+	struct code code;
 	const char *why = "";
-	u64 code = 0, have = 0;
+	u64 have = 0;
 	int err = 0;
 
 	if (sym_elf_open(&e, path, &why))
 		return fail(path, why);
-	for (u32 i = 0; i < e.n_segments; i++)
-		code += e.segments[i].is_exec ? e.segments[i].size : 0;
-	if (code / 2 < n)
+	code_read(&code, &e);
+	if (code.total / 2 < n)
 		err = fail(path, "has less code than that");
 	while (!err && have < n) {
-		u64 addr = code_byte(&e, next_random(&seed) % code), old;
+		u64 addr = code_byte(&code, next_random(&seed) % code.total), old;
 
 		if (u64map_get(&seen, addr, &old))
 			continue;
