@@ -22,7 +22,7 @@
 #include "report/db.h"
 #include "report/load_symbol.h"
 #include "report/load_write.h"
-#include "report/schema_sql.h"
+#include "report/schema.h"
 #include "report/symbolize.h"
 
 struct bundle {
