@@ -17,11 +17,6 @@
 #define FILE_NAME_MAX  ((size_t)64 << 10)
 #define LINES_NEAR_MAX 64
 
-/* Skeleton units of split DWARF before version 5 are ordinary units with this attribute. */
-#ifndef DW_AT_GNU_dwo_name
-#define DW_AT_GNU_dwo_name 0x2130
-#endif
-
 static const char *string_attr(Dwarf_Die *die, unsigned int name)
 {
 	Dwarf_Attribute attr;
@@ -140,6 +135,7 @@ int sym_dwarf_open(struct sym_dwarf *d, const struct sym_elf *e)
 	/* libdw has decompressed in place by now. */
 	d->sections.info = section_data(e, ".debug_info", ".zdebug_info");
 	d->sections.abbrev = section_data(e, ".debug_abbrev", ".zdebug_abbrev");
+	d->sections.addr = section_data(e, ".debug_addr", ".zdebug_addr");
 	if (!d->sections.info.size)
 		return 0;
 	err = read_units(d, e);
@@ -158,14 +154,16 @@ void sym_dwarf_release(struct sym_dwarf *d)
 	*d = (struct sym_dwarf){0};
 }
 
-u64 sym_dwarf_code_size(const struct sym_dwarf *d)
+u64 sym_dwarf_code_size(const struct sym_dwarf *d, bool has_split)
 {
 	u64 sum = 0;
 
 	for (u32 i = 0; i < d->ranges.n; i++) {
 		const struct sym_range *r = &d->ranges.v[i];
 
-		if (dwarf_haschildren(&d->cus[r->owner].unit.die) > 0)
+		struct sym_cu *cu = &d->cus[r->owner];
+
+		if (dwarf_haschildren(&cu->unit.die) > 0 || (has_split && !cu->is_missing && sym_unit_is_skeleton(&cu->unit)))
 			sum += r->hi - r->lo;
 	}
 	return sum;
@@ -178,17 +176,26 @@ static int cu_scan(struct sym_module *m, struct sym_cu *cu)
 
 	if (cu->is_scanned)
 		return 0;
-	err = sym_scopes_scan(&cu->scopes, &m->elf, &cu->unit, &m->dwarf.sections);
+	cu->is_skeleton = sym_unit_is_skeleton(&cu->unit);
+	cu->body = cu->unit;
+	err = cu->is_skeleton && !cu->is_missing ? sym_split_open(m, &cu->unit, &cu->body) : 0;
+	if (err == -ENOMEM)
+		return err;
+	if (err) {
+		cu->is_missing = true;
+		m->split_missing++;
+	}
+	err = sym_scopes_scan(&cu->scopes, &m->elf, &cu->body, cu->body.split ? &cu->body.split->sections : &m->dwarf.sections);
 	if (err) {
 		sym_scopes_release(&cu->scopes);
 		return err;
 	}
 	cu->is_scanned = true;
-	cu->is_c = unit_is_c(die);
-	cu->is_skeleton = dwarf_tag(die) == DW_TAG_skeleton_unit || dwarf_hasattr(die, DW_AT_dwo_name) ||
-			  dwarf_hasattr(die, DW_AT_GNU_dwo_name);
+	cu->is_c = unit_is_c(&cu->body.die);
 	cu->comp_dir = string_attr(die, DW_AT_comp_dir);
-	if (dwarf_getsrcfiles(die, &cu->files, &cu->n_files))
+	/* A split unit's own table of files, where it has one, is not the one that its lines go by. */
+	if ((!cu->body.split || dwarf_getsrcfiles(&cu->body.die, &cu->files, &cu->n_files)) &&
+	    dwarf_getsrcfiles(die, &cu->files, &cu->n_files))
 		cu->files = NULL;
 	return 0;
 }
@@ -386,14 +393,14 @@ int sym_dwarf_lookup(struct sym_module *m, u64 addr, struct sym_frame *ret, u32 
 		/*
 		 * A skeleton's lines without its functions would put an inlined function's file beside the outer function's name.
 		 */
-		return cu->is_skeleton ? 0 : lookup_line_only(m, cu, addr, ret);
+		return cu->is_missing ? 0 : lookup_line_only(m, cu, addr, ret);
 	scope = in->owner;
 	err = innermost_line(m, cu, addr, in, &file, &line);
 	while (!err && scope != SYM_NO_OWNER && n < max) {
 		struct sym_frame *f = &ret[n];
 		Dwarf_Die die;
 
-		if (!dwarf_offdie(m->dwarf.dbg, cu->scopes.v[scope].die_off, &die))
+		if (!dwarf_offdie(dwarf_cu_getdwarf(cu->body.die.cu), cu->scopes.v[scope].die_off, &die))
 			break;
 		scope = cu->scopes.v[scope].parent;
 		*f = (struct sym_frame){.file = file, .line = line, .inlined = scope != SYM_NO_OWNER};

@@ -8,6 +8,9 @@
  *   sym_abbrev  shapes of the entries of .debug_info
  *   sym_scope   one compilation unit's functions and inlined calls by address (own scan of .debug_info)
  *   sym_dwarf   compilation units by address, lines, names (libdw)
+ *   sym_split   units of split DWARF, out of .dwo and .dwp files
+ *   sym_image   sections as a file in memory, for libdw
+ *   sym_rangelist  addresses and ranges of split units
  *   sym_name    names as they are handed out
  *   sym_deps    crates by the source paths in the program's data
  *   sym_module  the public face: DWARF first, symbol table where DWARF has nothing
@@ -106,8 +109,54 @@ struct sym_section {
 	size_t size;
 };
 
+/* Contents of a section, decompressed; empty for NULL, and when it cannot be read. */
+struct sym_section sym_section_bytes(Elf_Scn *scn);
+
+/* ---- sym_image ---- */
+
+struct sym_image_section {
+	const char *name;
+	struct sym_section data;
+};
+
+struct sym_image {
+	u8 *bytes;
+	Elf *elf;
+	Dwarf *dbg;
+};
+
+/* An ELF file of these sections (copied) for the machine of `like`: 0; -EFBIG, -EBADMSG it cannot be; -ENOMEM. */
+int sym_image_make(struct sym_image *im, const struct sym_elf *like, const struct sym_image_section *v, u32 n) __must_check;
+void sym_image_release(struct sym_image *im);
+
+/* ---- sym_rangelist ---- */
+
+/* Where a split unit's addresses and ranges are. */
+struct sym_bases {
+	u16 version;
+	u8 addr_size, offset_size;
+	u64 low_pc; /* of the unit: what offsets in a list count from; 0 unknown */
+	struct sym_section addr, lists;
+	u64 addr_base;	/* of the unit's part of .debug_addr */
+	u64 lists_base; /* version 5: of the table of offsets; 4: what offsets of lists count from */
+};
+
+typedef int (*sym_range_fn)(void *ctx, u64 lo, u64 hi);
+
+bool sym_bases_addr(const struct sym_bases *b, u64 index, u64 *ret); /* an address by its index; false: there is none */
+bool sym_bases_list(const struct sym_bases *b, u64 index, u64 *ret); /* offset of a range list by its index */
+
+/* Calls fn for each range of the list at an offset until it returns other than 0, which is returned. Damage ends the list. */
+int sym_bases_walk(const struct sym_bases *b, u64 off, sym_range_fn fn, void *ctx) __must_check;
+
+/* ---- units ---- */
+
+struct sym_split;
+
 /* Header facts of a unit, and its first entry. */
 struct sym_unit {
+	struct sym_split *split; /* NULL: an ordinary unit */
+	struct sym_bases bases;	 /* of a split one */
 	Dwarf_Die die;
 	u64 die_off;	/* of the first entry, in .debug_info */
 	u64 end_off;	/* behind the last byte of the unit, inside .debug_info */
@@ -163,9 +212,10 @@ struct sym_scopes {
 	struct sym_ranges ranges; /* innermost scope by address */
 };
 
-/* The two sections of entries. */
+/* The sections of entries. */
 struct sym_sections {
 	struct sym_section info, abbrev;
+	struct sym_section addr; /* of the program; for split units */
 };
 
 /*
@@ -178,13 +228,32 @@ void sym_scopes_release(struct sym_scopes *s);
 /* Ranges of one entry through libdw, those outside executable segments dropped (linkers leave such for functions they removed). */
 int sym_die_ranges(const struct sym_elf *e, Dwarf_Die *die, struct sym_ranges *r, u32 owner) __must_check;
 
+/* ---- sym_split ---- */
+
+/* A unit, or all of a .dwo file, in memory. */
+struct sym_split {
+	struct sym_split *next;
+	char *name; /* of the .dwo; NULL: out of a package */
+	struct sym_image image;
+	struct sym_sections sections; /* in the image */
+	struct sym_section rnglists;
+};
+
+bool sym_unit_is_skeleton(const struct sym_unit *u);
+
+/* The unit that belongs to a skeleton. -ENOENT and other errors: it cannot be had; -ENOMEM. */
+int sym_split_open(struct sym_module *m, const struct sym_unit *skeleton, struct sym_unit *ret) __must_check;
+void sym_splits_release(struct sym_module *m);
+
 /* ---- sym_dwarf ---- */
 
 struct sym_cu {
 	struct sym_unit unit;
 	bool is_scanned;
 	bool is_c;	      /* plain names are whole names, and there are no linker names */
-	bool is_skeleton;     /* its functions are in another file (split DWARF) */
+	bool is_skeleton;     /* its entries are in another file (split DWARF): */
+	bool is_missing;      /* ... which is not there */
+	struct sym_unit body; /* the unit with the entries: `unit`, or the split one */
 	const char *comp_dir; /* directory the compiler ran in; NULL none */
 	struct sym_scopes scopes;
 	Dwarf_Files *files; /* NULL none */
@@ -205,7 +274,11 @@ struct sym_module {
 	struct sym_elf *debug; /* separate debug information, with the segments of the code; NULL none */
 	Dwarf *alt;	       /* what dwz moved out; NULL none */
 	int alt_fd;
+	struct sym_image no_alt; /* stands in for it */
 	struct sym_input from; /* of it only open_split and ctx are used */
+	struct sym_split *splits;
+	struct split_file *package; /* NULL not asked for yet; its fd -1 there is none */
+	bool package_asked;
 	u32 split_missing;
 	struct sym_symtab symtab;
 	struct sym_dwarf dwarf;
@@ -213,11 +286,14 @@ struct sym_module {
 	char *dependencies;	/* of sym_module_dependencies(); NULL not asked for yet */
 };
 
+/* The file with the DWARF. */
+const struct sym_elf *sym_module_dwarf_elf(const struct sym_module *m);
+
 int sym_dwarf_open(struct sym_dwarf *d, const struct sym_elf *e) __must_check; /* no DWARF is no error; -ENOMEM */
 void sym_dwarf_release(struct sym_dwarf *d);
 
-/* Bytes of code in units that have functions in this file. */
-u64 sym_dwarf_code_size(const struct sym_dwarf *d);
+/* Bytes of code in units that have functions: in this file, or in one of split DWARF unless that was asked for in vain. */
+u64 sym_dwarf_code_size(const struct sym_dwarf *d, bool has_split);
 
 /* As sym_module_lookup(), at an ELF address, where DWARF knows it; 0 where it does not. */
 int sym_dwarf_lookup(struct sym_module *m, u64 addr, struct sym_frame *ret, u32 max) __must_check;

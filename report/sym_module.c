@@ -11,6 +11,11 @@
 #include "format/fmt_file_id.h"
 #include "report/sym_impl.h"
 
+const struct sym_elf *sym_module_dwarf_elf(const struct sym_module *m)
+{
+	return m->debug ? m->debug : &m->elf;
+}
+
 /* The functions of .symtab are all of them, those of .dynsym only what others may call: what was stripped is in the other file. */
 static int read_symtab(struct sym_module *m)
 {
@@ -34,16 +39,32 @@ static int open_debug(struct sym_module *m, int fd, const char **reterr_why)
 	return 0;
 }
 
-/* A supplementary file that cannot be read costs the names that are in it. */
+/*
+ * A supplementary file that cannot be read costs the names that are in it. Where there is none an empty one stands in for it:
+ * dwarf_getalt(3) of libdw 0.188 would look for the file by the name in .gnu_debugaltlink, which may be any.
+ */
 static int open_alt(struct sym_module *m, int fd)
 {
-	m->alt_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (m->alt_fd < 0)
-		return -errno;
-	m->alt = dwarf_begin(m->alt_fd, DWARF_C_READ);
-	if (m->alt && m->dwarf.dbg)
+	static const u8 nothing[1];
+	const struct sym_image_section s = {".debug_str", {nothing, sizeof(nothing)}};
+	int err;
+
+	if (!m->dwarf.dbg || !sym_elf_section(sym_module_dwarf_elf(m), ".gnu_debugaltlink"))
+		return 0;
+	if (fd >= 0) {
+		m->alt_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (m->alt_fd < 0)
+			return -errno;
+		m->alt = dwarf_begin(m->alt_fd, DWARF_C_READ);
+	}
+	if (m->alt) {
 		dwarf_setalt(m->dwarf.dbg, m->alt);
-	return 0;
+		return 0;
+	}
+	err = sym_image_make(&m->no_alt, &m->elf, &s, 1);
+	if (!err)
+		dwarf_setalt(m->dwarf.dbg, m->no_alt.dbg);
+	return err == -ENOMEM ? err : 0;
 }
 
 static int module_read(struct sym_module *m, const struct sym_input *in, const char **reterr_why)
@@ -61,8 +82,8 @@ static int module_read(struct sym_module *m, const struct sym_input *in, const c
 		return -ENOMEM;
 	err = read_symtab(m);
 	if (!err)
-		err = sym_dwarf_open(&m->dwarf, m->debug ? m->debug : &m->elf);
-	if (!err && in->alt_fd >= 0)
+		err = sym_dwarf_open(&m->dwarf, sym_module_dwarf_elf(m));
+	if (!err)
 		err = open_alt(m, in->alt_fd);
 	return err;
 }
@@ -104,9 +125,11 @@ struct sym_module *sym_module_close(struct sym_module *m)
 	if (!m)
 		return NULL;
 	sym_dwarf_release(&m->dwarf);
+	sym_splits_release(m);
 	sym_symtab_release(&m->symtab);
 	if (m->alt)
 		(void)dwarf_end(m->alt);
+	sym_image_release(&m->no_alt);
 	if (m->alt_fd >= 0)
 		(void)close(m->alt_fd);
 	if (m->debug)
@@ -140,14 +163,14 @@ int sym_module_file_id(const struct sym_module *m, char *buf)
 
 enum sym_source sym_module_source(const struct sym_module *m)
 {
-	if (sym_dwarf_code_size(&m->dwarf))
+	if (sym_dwarf_code_size(&m->dwarf, m->from.open_split != NULL))
 		return SYM_DWARF;
 	return m->symtab.n ? SYM_SYMTAB : SYM_NONE;
 }
 
 u32 sym_module_dwarf_percent(const struct sym_module *m)
 {
-	u64 code = 0, known = sym_dwarf_code_size(&m->dwarf);
+	u64 code = 0, known = sym_dwarf_code_size(&m->dwarf, m->from.open_split != NULL);
 
 	for (u32 i = 0; i < m->elf.n_segments; i++)
 		if (m->elf.segments[i].is_exec)

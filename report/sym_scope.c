@@ -35,6 +35,8 @@ struct pc_attrs {
 	u64 low, high;
 	bool has_low, has_high, high_is_size;
 	bool is_simple;
+	u64 list; /* of a split unit: where its ranges are */
+	bool has_list;
 };
 
 static void take_high_pc(struct scan *s, struct pc_attrs *pc, u32 form)
@@ -61,13 +63,44 @@ static void take_high_pc(struct scan *s, struct pc_attrs *pc, u32 form)
 	}
 }
 
+static bool is_index(u32 form)
+{
+	return form == DW_FORM_addrx || form == DW_FORM_GNU_addr_index || (form >= DW_FORM_addrx1 && form <= DW_FORM_addrx4);
+}
+
+static u64 take_index(struct scan *s, u32 form)
+{
+	u32 size = sym_form_size(s->unit, form);
+
+	return size < SYM_SIZE_UNKNOWN ? sym_cursor_uint(&s->c, size) : sym_cursor_uleb(&s->c);
+}
+
+/* DW_AT_low_pc or DW_AT_ranges of a split unit, which lead into the program's sections. */
+static void take_split_pc(struct scan *s, struct pc_attrs *pc, const struct sym_attr *at)
+{
+	const struct sym_bases *b = &s->unit->bases;
+
+	if (at->name == DW_AT_low_pc && is_index(at->form)) {
+		pc->has_low = sym_bases_addr(b, take_index(s, at->form), &pc->low);
+	} else if (at->name == DW_AT_ranges && at->form == DW_FORM_rnglistx) {
+		pc->has_list = sym_bases_list(b, sym_cursor_uleb(&s->c), &pc->list);
+	} else if (at->name == DW_AT_ranges && (at->form == DW_FORM_sec_offset || at->form == DW_FORM_data4)) {
+		pc->list = sym_cursor_uint(&s->c, sym_form_size(s->unit, at->form));
+		pc->has_list = true;
+	} else {
+		sym_cursor_skip_form(&s->c, s->unit, at->form);
+	}
+}
+
 static void take_pc_attrs(struct scan *s, const struct sym_abbrev *a, struct pc_attrs *pc)
 {
 	*pc = (struct pc_attrs){.is_simple = true};
 	for (u32 i = 0; i < a->n_attrs && !s->c.is_broken; i++) {
 		const struct sym_attr *at = &s->abbrevs.attrs[a->first_attr + i];
 
-		if (at->name == DW_AT_low_pc && at->form == DW_FORM_addr) {
+		if (s->unit->split && (at->name == DW_AT_low_pc || at->name == DW_AT_ranges)) {
+			take_split_pc(s, pc, at);
+		} else if (at->name == DW_AT_low_pc && at->form == DW_FORM_addr) {
 			pc->low = sym_cursor_uint(&s->c, s->unit->addr_size);
 			pc->has_low = true;
 		} else if (at->name == DW_AT_high_pc) {
@@ -108,15 +141,31 @@ int sym_die_ranges(const struct sym_elf *e, Dwarf_Die *die, struct sym_ranges *r
 	return 0;
 }
 
+struct list_ctx {
+	struct scan *s;
+	u32 owner;
+};
+
+static int add_list_range(void *ctx, u64 lo, u64 hi)
+{
+	const struct list_ctx *l = ctx;
+
+	return add_code(l->s->elf, &l->s->out->ranges, lo, hi, l->owner);
+}
+
 static int add_scope_ranges(struct scan *s, const struct pc_attrs *pc, u32 owner)
 {
 	Dwarf_Die die;
 
+	if (pc->has_list)
+		return sym_bases_walk(&s->unit->bases, pc->list, add_list_range, &(struct list_ctx){s, owner});
 	if (pc->is_simple && pc->has_low) {
 		u64 high = pc->high_is_size ? pc->low + min_u64(pc->high, UINT64_MAX - pc->low) : pc->high;
 
 		return pc->has_high ? add_code(s->elf, &s->out->ranges, pc->low, high, owner) : 0;
 	}
+	if (s->unit->split)
+		return 0;
 	if (!dwarf_offdie(dwarf_cu_getdwarf(s->unit->die.cu), s->out->v[owner].die_off, &die))
 		return 0;
 	return sym_die_ranges(s->elf, &die, &s->out->ranges, owner);
