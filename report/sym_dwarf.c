@@ -344,7 +344,7 @@ static int scope_name(struct sym_module *m, const struct sym_cu *cu, Dwarf_Die *
 		f->function = sym_linker_name(m, linker, own);
 		return f->function ? 0 : -ENOMEM;
 	}
-	if (!f->inlined && !cu->is_c) {
+	if (!f->inlined && (!cu->is_c || !own)) {
 		f->function = sym_symtab_function(m, addr, &err);
 		if (f->function)
 			f->function = sym_with_closure_name(m, f->function, own);

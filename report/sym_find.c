@@ -326,6 +326,7 @@ static int find_alt(struct search *s, const struct slot *from)
 		slot_take(&s->alt, &fd, &copy, &facts);
 		return 0;
 	}
+	buf_printf(&s->why, "%s, where dwz put some of its names, is not on this machine", alt);
 	return buf_err(&b) == -ENOMEM ? -ENOMEM : 0;
 }
 
@@ -372,6 +373,8 @@ int sym_find(const struct sym_finder *f, const struct sym_want *w, struct sym_fo
 	err = find_code(&s);
 	if (!err && !is_enough(&s))
 		err = find_debug(&s);
+	if (s.code.fd >= 0 || s.debug.fd >= 0)
+		buf_reset(&s.why); /* the right file was found nevertheless */
 	if (!err)
 		err = find_alt(&s, s.code.fd >= 0 && s.code.facts.has_dwarf ? &s.code : &s.debug);
 	return err ? err : hand_over(&s, ret);

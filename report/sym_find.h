@@ -37,7 +37,11 @@ struct sym_found {
 	char *path;	       /* of fd */
 	char *debug_path;      /* of debug_fd; NULL none */
 	char *alt_path;	       /* of alt_fd; NULL none */
-	char *why;	       /* what was found and refused: "PATH is another build (its build-id is ...)"; NULL nothing */
+	/*
+	 * What was found and refused: "PATH is another build (its build-id is ...)". With a file that was found: what is missing
+	 * besides, "PATH, where dwz put some of its names, is not on this machine". NULL nothing.
+	 */
+	char *why;
 	struct sym_file facts; /* of fd, has_dwarf and has_symtab of both */
 };
 
