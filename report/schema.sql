@@ -103,7 +103,7 @@ CREATE TABLE module (
     path        TEXT NOT NULL,            -- on the recording host
     build_id    TEXT,                     -- GNU build-id, hex
     file_id     TEXT,                     -- content id, for files without a build-id
-    symbols_from TEXT,                    -- file that was read for names; null = none found
+    symbols_from TEXT,                    -- files that were read for names, ' + ' between; null = none found
     symbols     TEXT,                     -- 'dwarf', 'symtab' or null
     note        TEXT,                     -- why there are no (better) names and what to pass; null when all is well
     name        TEXT AS (replace(path, rtrim(path, replace(path, '/', '')), '')) VIRTUAL -- last part of path

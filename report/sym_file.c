@@ -162,6 +162,8 @@ static void look_at_section(int fd, const Elf64_Shdr *sh, const char *name, stru
 		f->has_symtab = true;
 	else if (!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info"))
 		f->has_dwarf = true;
+	else if (!strcmp(name, ".debug_addr"))
+		f->has_addr = true;
 	else if (!strcmp(name, ".debug_info.dwo") || !strcmp(name, ".zdebug_info.dwo"))
 		f->has_split = true;
 	else if (!strcmp(name, ".debug_cu_index"))

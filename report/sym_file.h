@@ -15,6 +15,7 @@ struct sym_file {
 	char file_id[FMT_FILE_ID_LEN]; /* content id */
 	bool has_code;		       /* its machine code is in it; false: a file of debug information alone */
 	bool has_dwarf, has_symtab;
+	bool has_addr;		 /* .debug_addr: may be a program with split DWARF */
 	bool has_split;		 /* it is a file of split DWARF, one unit's (.dwo) or a package ... */
 	bool is_package;	 /* ... the latter (.dwp) */
 	char link[SYM_LINK_LEN]; /* .gnu_debuglink: name of the file of debug information; "" none */

@@ -349,47 +349,13 @@ static int hand_over(struct search *s, struct sym_found *ret)
 	if (has_two) {
 		ret->facts.has_dwarf |= s->debug.facts.has_dwarf;
 		ret->facts.has_symtab |= s->debug.facts.has_symtab;
+		ret->facts.has_addr |= s->debug.facts.has_addr;
 		ret->debug_fd = TAKE_FD(s->debug.fd);
 		ret->debug_path = TAKE_PTR(s->debug.path);
 	}
 	ret->alt_fd = TAKE_FD(s->alt.fd);
 	ret->alt_path = TAKE_PTR(s->alt.path);
 	return 1;
-}
-
-int sym_find(const struct sym_finder *f, const struct sym_want *w, struct sym_found *ret)
-{
-	_cleanup_(search_release) struct search s = {
-		.f = f, .w = w, .code.fd = -1, .debug.fd = -1, .alt.fd = -1, .why.max = 4096};
-	int err = 0;
-
-	*ret = (struct sym_found){.fd = -1, .debug_fd = -1, .alt_fd = -1};
-	if (w->path[0] == '[') /* [vdso]: code without a file */
-		return 0;
-	s.path = plain_path(w->path);
-	if (!s.path)
-		return -ENOMEM;
-	s.name = base_name(s.path);
-	err = find_code(&s);
-	if (!err && !is_enough(&s))
-		err = find_debug(&s);
-	if (s.code.fd >= 0 || s.debug.fd >= 0)
-		buf_reset(&s.why); /* the right file was found nevertheless */
-	if (!err)
-		err = find_alt(&s, s.code.fd >= 0 && s.code.facts.has_dwarf ? &s.code : &s.debug);
-	return err ? err : hand_over(&s, ret);
-}
-
-void sym_found_release(struct sym_found *found)
-{
-	cleanup_close_p(&found->fd);
-	cleanup_close_p(&found->debug_fd);
-	cleanup_close_p(&found->alt_fd);
-	free(found->path);
-	free(found->debug_path);
-	free(found->alt_path);
-	free(found->why);
-	*found = (struct sym_found){.fd = -1, .debug_fd = -1, .alt_fd = -1};
 }
 
 /* ---- split DWARF ---- */
@@ -443,8 +409,8 @@ static void add_units(const struct sym_finder *f, const struct sym_found *found,
 	add_beside(b, f->capture, base, "");
 }
 
-int sym_find_split(const struct sym_finder *f, const struct sym_want *w, const struct sym_found *found,
-		   const struct sym_split_want *split)
+static int find_split(const struct sym_finder *f, const struct sym_want *w, const struct sym_found *found,
+		      const struct sym_split_want *split, struct buf *ret_path)
 {
 	_cleanup_free_ char *path = plain_path(w->path);
 	_cleanup_buf_ struct buf b = {.max = PLACES_MAX};
@@ -462,8 +428,82 @@ int sym_find_split(const struct sym_finder *f, const struct sym_want *w, const s
 
 		if (fd == -ENOMEM)
 			return fd;
-		if (fd >= 0 && facts.has_split && facts.is_package == !split->name && n++ == split->nth)
-			return TAKE_FD(fd);
+		if (fd < 0 || !facts.has_split || facts.is_package != !split->name || n++ != split->nth)
+			continue;
+		if (ret_path)
+			buf_puts(ret_path, (const char *)b.data + at);
+		return TAKE_FD(fd);
 	}
 	return -ENOENT;
+}
+
+int sym_find_split(const struct sym_finder *f, const struct sym_want *w, const struct sym_found *found,
+		   const struct sym_split_want *split)
+{
+	return find_split(f, w, found, split, NULL);
+}
+
+/* sym_found.from; 0 or -ENOMEM. */
+static int say_from(const struct sym_finder *f, const struct sym_want *w, struct sym_found *ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	buf_puts(&b, ret->debug_path ? ret->debug_path : ret->path);
+	if (ret->alt_path)
+		buf_printf(&b, " + %s", ret->alt_path);
+	if (ret->facts.has_addr) {
+		_cleanup_buf_ struct buf package = BUF_INIT;
+		_cleanup_close_ int fd = find_split(f, w, ret, &(struct sym_split_want){0}, &package);
+
+		if (fd == -ENOMEM)
+			return fd;
+		if (fd >= 0)
+			buf_printf(&b, " + %.*s", (int)package.len, (const char *)package.data);
+		for (u32 i = 0; fd < 0 && i < f->n_debug_dirs; i++)
+			buf_printf(&b, " + %s/", f->debug_dirs[i]);
+	}
+	ret->from = buf_take_str(&b);
+	return ret->from ? 0 : -ENOMEM;
+}
+
+/* ---- all of it ---- */
+
+int sym_find(const struct sym_finder *f, const struct sym_want *w, struct sym_found *ret)
+{
+	_cleanup_(search_release) struct search s = {
+		.f = f, .w = w, .code.fd = -1, .debug.fd = -1, .alt.fd = -1, .why.max = 4096};
+	int err = 0;
+
+	*ret = (struct sym_found){.fd = -1, .debug_fd = -1, .alt_fd = -1};
+	if (w->path[0] == '[') /* [vdso]: code without a file */
+		return 0;
+	s.path = plain_path(w->path);
+	if (!s.path)
+		return -ENOMEM;
+	s.name = base_name(s.path);
+	err = find_code(&s);
+	if (!err && !is_enough(&s))
+		err = find_debug(&s);
+	if (s.code.fd >= 0 || s.debug.fd >= 0)
+		buf_reset(&s.why); /* the right file was found nevertheless */
+	if (!err)
+		err = find_alt(&s, s.code.fd >= 0 && s.code.facts.has_dwarf ? &s.code : &s.debug);
+	if (!err)
+		err = hand_over(&s, ret);
+	if (err > 0 && say_from(f, w, ret))
+		err = -ENOMEM;
+	return err;
+}
+
+void sym_found_release(struct sym_found *found)
+{
+	cleanup_close_p(&found->fd);
+	cleanup_close_p(&found->debug_fd);
+	cleanup_close_p(&found->alt_fd);
+	free(found->path);
+	free(found->debug_path);
+	free(found->alt_path);
+	free(found->why);
+	free(found->from);
+	*found = (struct sym_found){.fd = -1, .debug_fd = -1, .alt_fd = -1};
 }

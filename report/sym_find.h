@@ -31,17 +31,22 @@ struct sym_want {
 
 /* What was found; owned by the caller, sym_found_release(). */
 struct sym_found {
-	int fd;		       /* file with the code, or of debug information alone; -1 none */
-	int debug_fd;	       /* separate debug information of it; -1 none, or not needed */
-	int alt_fd;	       /* what dwz moved out of the file with DWARF; -1 none */
-	char *path;	       /* of fd */
-	char *debug_path;      /* of debug_fd; NULL none */
-	char *alt_path;	       /* of alt_fd; NULL none */
+	int fd;		  /* file with the code, or of debug information alone; -1 none */
+	int debug_fd;	  /* separate debug information of it; -1 none, or not needed */
+	int alt_fd;	  /* what dwz moved out of the file with DWARF; -1 none */
+	char *path;	  /* of fd */
+	char *debug_path; /* of debug_fd; NULL none */
+	char *alt_path;	  /* of alt_fd; NULL none */
 	/*
 	 * What was found and refused: "PATH is another build (its build-id is ...)". With a file that was found: what is missing
 	 * besides, "PATH, where dwz put some of its names, is not on this machine". NULL nothing.
 	 */
 	char *why;
+	/*
+	 * Names all files that names come from ("PATH + PATH"): when it is what it was the last time, nothing new is to be had. Of
+	 * .dwo files, which are many, the directories they are looked for in stand for them.
+	 */
+	char *from;
 	struct sym_file facts; /* of fd, has_dwarf and has_symtab of both */
 };
 

@@ -130,7 +130,7 @@ static int find_files(const struct module *w, const struct symbolize_opts *o, st
 	const struct sym_want want = {.path = w->path, .build_id = w->build_id, .file_id = w->file_id};
 	int n = sym_find(&o->find, &want, ret);
 
-	return n == 1 && w->from && strcmp(w->from, found_in(ret)) == 0 ? 0 : n;
+	return n == 1 && w->from && strcmp(w->from, ret->from) == 0 ? 0 : n;
 }
 
 /* What the child asks for: files of split DWARF. */
@@ -162,7 +162,27 @@ static int write_failed(sqlite3 *db, const struct job *j, const char *why)
 	err = text ? db_prepare(db, "INSERT OR REPLACE INTO meta VALUES (" UNREADABLE_KEY ", ?2)", &ins) : -ENOMEM;
 	if (!err)
 		err = db_run(ins, (struct db_val[]){DB_INT(m->id), db_text(why)}, 2);
-	return err ? err : write_module(db, m, found_in(&j->found), m->has_names ? "symtab" : NULL, text);
+	return err ? err : write_module(db, m, j->found.from, m->has_names ? "symtab" : NULL, text);
+}
+
+/* What the file's debug information leads to and is not there; *ret NULL when nothing is missing. */
+static int note_missing_parts(const struct job *j, const struct sym_answers *a, char **ret)
+{
+	_cleanup_buf_ struct buf note = BUF_INIT;
+	u32 n = a->done.split_missing;
+
+	*ret = NULL;
+	if (j->found.why)
+		buf_printf(&note, "names are missing: %s; pass its directory with --debug-dir", j->found.why);
+	else if (n)
+		buf_printf(&note,
+			   "names are missing: the debug information of %u unit%s is in %s.dwp or in .dwo files that are not on "
+			   "this machine; pass their directory with --debug-dir",
+			   n, n == 1 ? "" : "s", base_name(j->module.path));
+	else
+		return 0;
+	*ret = buf_take_str(&note);
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int write_named(sqlite3 *db, const struct job *j, const struct sym_answers *a)
@@ -171,6 +191,7 @@ static int write_named(sqlite3 *db, const struct job *j, const struct sym_answer
 	enum sym_source source = (enum sym_source)a->opened.source;
 	const char *note = note_of(source, a->opened.dwarf_percent);
 	_cleanup_stmt_ sqlite3_stmt *del = NULL;
+	_cleanup_free_ char *missing = NULL;
 	int err = db_prepare(db, "DELETE FROM meta WHERE key = " UNREADABLE_KEY, &del);
 
 	if (!err)
@@ -180,9 +201,13 @@ static int write_named(sqlite3 *db, const struct job *j, const struct sym_answer
 	if (source != SYM_NONE && note && is_system_library(m->path))
 		note = NULL;
 	if (source == SYM_NONE)
-		return m->has_names ? 0 : write_module(db, m, found_in(&j->found), NULL, note);
+		return m->has_names ? 0 : write_module(db, m, j->found.from, NULL, note);
 	err = sym_store_names(db, &j->frames, a, m->path, j->o->libraries);
-	return err ? err : write_module(db, m, found_in(&j->found), source == SYM_DWARF ? "dwarf" : "symtab", note);
+	if (!err)
+		err = note_missing_parts(j, a, &missing);
+	if (missing)
+		note = missing;
+	return err ? err : write_module(db, m, j->found.from, source == SYM_DWARF ? "dwarf" : "symtab", note);
 }
 
 /* ---- jobs ---- */
