@@ -25,6 +25,7 @@
 #define MAX_FILES	4096 /* of the child: units of split DWARF may be many */
 #define READ_MAX	((size_t)64 << 10)
 #define REAP_NS		(2 * NSEC_PER_SEC) /* a process that has closed its files has this long to end */
+#define WAIT_FACTOR	3ULL
 #define MAX_CHILDREN	8
 
 struct sym_child {
@@ -398,11 +399,17 @@ static void take_request(struct sym_child *c)
 
 /* ---- waiting ---- */
 
+/* ns. On a busy host the cpu time that it may use takes longer. */
+static u64 wait_limit(const struct sym_child *c)
+{
+	return c->opts.seconds * WAIT_FACTOR * NSEC_PER_SEC;
+}
+
 static int poll_children(struct sym_child *const *children, u32 n, struct pollfd *p, int max_ms)
 {
 	for (u32 i = 0; i < n; i++) {
 		const struct sym_child *c = children[i];
-		u64 limit = c->opts.seconds * NSEC_PER_SEC, left = c->waited < limit ? limit - c->waited : 0;
+		u64 limit = wait_limit(c), left = c->waited < limit ? limit - c->waited : 0;
 		bool runs = c->outcome == SYM_CHILD_RUNNING;
 
 		p[2 * i] = (struct pollfd){.fd = runs ? c->sock : -1, .events = (short)(POLLIN | (c->all_sent ? 0 : POLLOUT))};
@@ -442,7 +449,7 @@ int sym_child_step(struct sym_child *const *children, u32 n, int max_ms)
 		struct sym_child *c = children[i];
 
 		c->waited += spent;
-		if (c->outcome == SYM_CHILD_RUNNING && c->waited >= c->opts.seconds * NSEC_PER_SEC)
+		if (c->outcome == SYM_CHILD_RUNNING && c->waited >= wait_limit(c))
 			settle(c, SYM_CHILD_TIME);
 	}
 	return err;

@@ -26,7 +26,7 @@ struct sym_serve;
 
 struct sym_child_opts {
 	u64 memory;  /* bytes, the files themselves not counted; 0: 2 GiB */
-	u32 seconds; /* of cpu time, and of being waited for; 0: 60 */
+	u32 seconds; /* of cpu time; it is waited for three times as long. 0: 60 */
 	u32 without; /* layers of the sandbox to leave out (enum sym_layer); for tests */
 	/* What runs in the child, already in the sandbox, and gives its exit code; NULL: sym_serve_run(). For tests. */
 	int (*body)(const struct sym_serve *s);

@@ -8,6 +8,7 @@
 #include "report/sym_serve.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -176,10 +177,23 @@ static int run(struct server *v)
 	return flush(v);
 }
 
+/* libdw does not always look at what it gets from malloc(3): such a crash is a lack of memory. Any other happens again when this returns. */
+static void on_fault(int sig)
+{
+	(void)sig;
+	if (errno == ENOMEM)
+		_exit(SYM_SERVE_NO_MEMORY);
+}
+
 int sym_serve_run(const struct sym_serve *s)
 {
+	struct sigaction fault = {.sa_handler = on_fault, .sa_flags = (int)SA_RESETHAND};
 	struct server v = {.s = s};
-	int err = run(&v);
+	int err;
+
+	(void)sigaction(SIGSEGV, &fault, NULL);
+	(void)sigaction(SIGABRT, &fault, NULL);
+	err = run(&v);
 
 	/* Nothing is taken down: the process ends. */
 	if (err == -ENOMEM)

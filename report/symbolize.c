@@ -233,8 +233,8 @@ static int job_start(sqlite3 *db, struct job *j, const struct symbolize_opts *o)
 		return n;
 	if (n && m->has_names && !j->found.facts.has_dwarf) /* no better than what there is */
 		return 0;
-	if (!n)
-		return write_missing(db, m, j->found.why);
+	if (!n) /* what was asked already has its note */
+		return j->found.path ? 0 : write_missing(db, m, j->found.why);
 	err = sym_frames_load(&j->frames, db, m->id, !m->has_names);
 	if (err)
 		return err;
