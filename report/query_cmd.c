@@ -242,7 +242,8 @@ static int query_file(struct query_opts *q, const char *operand)
 	if (flush_output() < 0)
 		err = -EIO;
 	if (!err && capture_db_is_partial(db)) {
-		log_warn("%s is incomplete (SELECT verdict_why FROM capture; SELECT * FROM loss; SELECT path, note FROM module)", q->capture.capture);
+		log_warn("%s is incomplete (SELECT verdict_why FROM capture; SELECT * FROM loss; SELECT path, note FROM module)",
+			 q->capture.capture);
 		err = 3;
 	}
 	capture_db_close(db);

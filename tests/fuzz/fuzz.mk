@@ -2,7 +2,7 @@
 # fuzz.mk: builds the fuzz targets; included by the Makefile. A target is tests/fuzz/fuzz_NAME.c with a corpus in corpus_NAME, and FUZZ_SRC_NAME, what it needs besides.
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := reader section roundtrip repair rings cfi
+FUZZ_TARGETS := reader section roundtrip repair rings cfi answers
 FUZZ_TARGETS := $(foreach t,$(FUZZ_TARGETS),$(if $(filter repair,$(t)),$(if $(wildcard report/repair.c),$(t)),$(if $(filter rings,$(t)),$(if $(wildcard record/rings.c),$(t)),$(t))))
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/reliability/*.h format/*.h base/*.h record/cfi*.h record/elf_view.h record/unwind_*.h record/rings.h bpf/*.h report/*.h) \
   tests/unit/cfi_section.h tests/unit/elf_image.h
@@ -16,6 +16,7 @@ FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=8:malloc_context_size=5
 FUZZ_SRC_reader := tests/fuzz/fuzz_mutate.c tests/fuzz/fuzz_seeds.c
 FUZZ_SRC_repair := $(FUZZ_SRC_reader) $(wildcard report/check.c report/check_refs.c report/repair.c report/repair_facts.c) report/capture_file.c
 FUZZ_SRC_rings  := record/rings.c
+FUZZ_SRC_answers := report/sym_wire.c
 FUZZ_SRC_cfi    := $(wildcard record/cfi*.c) record/elf_view.c record/unwind_extra.c record/unwind_module.c tests/fuzz/fuzz_cfi_seeds.c tests/unit/cfi_section.c \
   tests/unit/elf_image.c
 
