@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "report/capture_file.h"
+#include "report/carry_names.h"
 #include "report/db.h"
 #include "report/load.h"
 #include "report/refine.h"
@@ -34,6 +35,9 @@
 struct capture_db {
 	sqlite3 *handle;
 	bool is_partial;
+	enum capture_rows rows;		/* that are in it */
+	const struct capture_opts *opts; /* of capture_db_open() */
+	char *path;			/* of the file; NULL: it has no name */
 };
 
 /* What is being opened, and where its database is or goes. */
@@ -42,6 +46,7 @@ struct opening {
 	struct load_source src;
 	char uuid[33];
 	char *path; /* of the database, once chosen */
+	const char *names_from; /* a database of this capture with fewer rows, which the one being made replaces; NULL none */
 	struct library_table *libraries;
 };
 
@@ -113,6 +118,9 @@ static bool column_is(sqlite3_stmt *row, int col, const char *s)
 	return t && strcmp(t, s) == 0;
 }
 
+/* enum capture_rows of a database */
+#define ROWS_SQL "(SELECT value = 'all' FROM meta WHERE key = 'ascope.rows')"
+
 /* What made a database. Another ascope may have other columns, or come to other results from the same capture. */
 struct maker_text {
 	char s[96];
@@ -138,16 +146,17 @@ static int note_maker(sqlite3 *db)
 }
 
 /*
- * 1: a database of ascope, made from this capture by this very ascope; 0: of ascope, but stale; -EEXIST: something else; negative
- * errno: not there or unreadable.
+ * 1: a database of ascope, made from this capture by this very ascope; 0: of ascope, but stale, or with too few rows (*ret_has_names); -EEXIST:
+ * something else; negative errno: not there or unreadable.
  */
-static int check_db(const struct opening *op, const char *path)
+static int check_db(const struct opening *op, const char *path, bool *ret_has_names)
 {
 	_cleanup_db_ sqlite3 *db = NULL;
 	_cleanup_stmt_ sqlite3_stmt *row = NULL;
 	s64 application_id = 0, version = 0;
 	int err = access(path, F_OK) < 0 ? -errno : db_open_ro(path, &db);
 
+	*ret_has_names = false;
 	if (err)
 		return err;
 	err = db_get_s64(db, "PRAGMA application_id", &application_id);
@@ -157,12 +166,15 @@ static int check_db(const struct opening *op, const char *path)
 		err = db_get_s64(db, "PRAGMA user_version", &version);
 	if (err || version != SCHEMA_VERSION)
 		return err;
-	if (db_prepare(db, "SELECT uuid, size, mtime, (SELECT value FROM meta WHERE key = 'ascope.maker') FROM capture", &row) <
-		    0 ||
+	if (db_prepare(db,
+		       "SELECT uuid, size, mtime, (SELECT value FROM meta WHERE key = 'ascope.maker'), " ROWS_SQL " FROM capture", &row) < 0 ||
 	    db_step(row) != 1)
 		return 0;
-	return column_is(row, 0, op->uuid) && (u64)sqlite3_column_int64(row, 1) == op->src.size &&
-	       (u64)sqlite3_column_int64(row, 2) == op->src.mtime && column_is(row, 3, maker_text().s);
+	if (!column_is(row, 0, op->uuid) || (u64)sqlite3_column_int64(row, 1) != op->src.size ||
+	    (u64)sqlite3_column_int64(row, 2) != op->src.mtime || !column_is(row, 3, maker_text().s))
+		return 0;
+	*ret_has_names = sqlite3_column_int(row, 4) < (int)op->o->rows;
+	return !*ret_has_names;
 }
 
 /* ---- making ---- */
@@ -175,6 +187,16 @@ static int add_names(sqlite3 *db, const struct opening *op)
 	return err ? err : refine_run(db, op->libraries);
 }
 
+static int symbolize(sqlite3 *db, const struct opening *op)
+{
+	struct symbolize_opts so = symbolize_opts_of(op);
+	int err = db_exec(db, "BEGIN");
+
+	if (!err)
+		err = symbolize_run(db, &so);
+	return err ? err : db_exec(db, "COMMIT");
+}
+
 static int fill_db(sqlite3 *db, struct fmt_reader *r, const struct opening *op)
 {
 	int err = db_exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
@@ -183,11 +205,15 @@ static int fill_db(sqlite3 *db, struct fmt_reader *r, const struct opening *op)
 	if (!err)
 		err = load_capture(db, r, &op->src);
 	if (!err)
-		err = db_exec(db, "BEGIN");
-	if (!err)
 		err = note_maker(db);
 	if (!err)
-		err = add_names(db, op);
+		err = symbolize(db, op);
+	if (!err && op->names_from)
+		err = carry_names(db, op->names_from);
+	if (!err)
+		err = db_exec(db, "BEGIN");
+	if (!err)
+		err = refine_run(db, op->libraries);
 	if (!err)
 		err = db_exec(db, "COMMIT; PRAGMA analysis_limit = 400; ANALYZE");
 	log_status_end();
@@ -363,12 +389,15 @@ static char *path_beside(const char *capture)
  */
 static int settle_at(struct opening *op, struct fmt_reader *r, const char *path)
 {
-	int state = check_db(op, path), err;
+	bool has_names;
+	int state = check_db(op, path, &has_names), err;
 
 	if (state != 1) {
 		if (state == -EEXIST)
 			return state;
+		op->names_from = has_names ? path : NULL;
 		err = build_at(op, r, path);
+		op->names_from = NULL;
 		if (err)
 			return err;
 	}
@@ -416,17 +445,20 @@ static int settle_default(struct opening *op, struct fmt_reader *r)
 /* The way readers see it: nothing can be changed through this connection. */
 static int open_final(const char *path, struct capture_db *db)
 {
-	s64 lost = 0;
+	s64 lost = 0, rows = 0;
 	int err = db_open_ro(path, &db->handle);
 
 	if (!err)
 		err = db_exec(db->handle, "PRAGMA query_only = 1");
 	if (!err)
 		err = db_get_s64(db->handle, "SELECT value = '1' FROM meta WHERE key = 'ascope.data_lost'", &lost);
+	if (!err)
+		err = db_get_s64(db->handle, "SELECT " ROWS_SQL, &rows);
 	if (err)
 		log_error("cannot read the database %s: %s; remove it and run again", path,
 			  db->handle ? sqlite3_errmsg(db->handle) : strerror(-err));
 	db->is_partial = lost != 0;
+	db->rows = rows ? CAPTURE_ROWS_ALL : CAPTURE_ROWS_POLLS;
 	return err;
 }
 
@@ -510,12 +542,14 @@ static int open_private(struct opening *op, struct fmt_reader *r, struct capture
 static bool has_database(const struct opening *op)
 {
 	_cleanup_free_ char *beside = path_beside(op->o->capture), *cache = NULL;
+	bool has_names;
 
 	if (op->o->no_cache)
 		return false;
 	if (op->o->db)
-		return check_db(op, op->o->db) == 1;
-	return (beside && check_db(op, beside) == 1) || (cache_path(op, &cache) == 0 && check_db(op, cache) == 1);
+		return check_db(op, op->o->db, &has_names) == 1;
+	return (beside && check_db(op, beside, &has_names) == 1) ||
+	       (cache_path(op, &cache) == 0 && check_db(op, cache, &has_names) == 1);
 }
 
 /*
@@ -573,7 +607,7 @@ static int describe_source(struct opening *op, const struct fmt_reader *r)
 		.path = op->o->capture,
 		.size = (u64)st.st_size,
 		.mtime = (u64)st.st_mtim.tv_sec * NSEC_PER_SEC + (u64)st.st_mtim.tv_nsec,
-		.rows = CAPTURE_ROWS_ALL,
+		.rows = op->o->rows,
 		.libraries = op->libraries,
 	};
 	load_uuid_text(fmt_reader_info(r), op->uuid);
@@ -603,8 +637,9 @@ int capture_db_open(const struct capture_opts *o, struct capture_db **ret)
 		log_error("%s: %s", o->capture, strerror(ENOMEM));
 		return -ENOMEM;
 	}
+	db->opts = o;
 	err = open_capture(&op, r, db);
-	free(op.path);
+	db->path = op.path;
 	if (err) {
 		capture_db_close(db);
 		return err;
@@ -618,6 +653,7 @@ struct capture_db *capture_db_close(struct capture_db *db)
 	if (!db)
 		return NULL;
 	db_close(db->handle);
+	free(db->path);
 	free(db);
 	return NULL;
 }
@@ -625,6 +661,32 @@ struct capture_db *capture_db_close(struct capture_db *db)
 sqlite3 *capture_db_handle(const struct capture_db *db)
 {
 	return db->handle;
+}
+
+int capture_db_need_rows(struct capture_db *db, enum capture_rows rows)
+{
+	struct capture_opts o = *db->opts;
+	const struct capture_opts *opts = db->opts;
+	struct capture_db *more;
+	int err;
+
+	if (db->rows >= rows)
+		return 0;
+	o.rows = rows;
+	err = capture_db_open(&o, &more);
+	if (err)
+		return err;
+	db_close(db->handle);
+	free(db->path);
+	*db = *more;
+	db->opts = opts; /* not o, which is gone */
+	free(more);
+	return 0;
+}
+
+const char *capture_db_path(const struct capture_db *db)
+{
+	return db->path ? db->path : "";
 }
 
 bool capture_db_is_partial(const struct capture_db *db)

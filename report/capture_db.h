@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/opts.h"
 #include "report/library_table.h"
+#include "report/load_events.h"
 
 #define CAPTURE_MAX_TARGETS    16
 #define CAPTURE_MAX_DEBUG_DIRS 16
@@ -33,6 +34,7 @@ struct capture_opts {
 	 * of that part is made, of the blocks that are needed, and not kept.
 	 */
 	u64 from_ns, to_ns;
+	enum capture_rows rows; /* at least these are loaded */
 };
 
 /* What is read around a part: a poll or wait that began before is whole when it is not longer. */
@@ -75,12 +77,21 @@ struct capture_db;
 
 /*
  * Opens, loading and symbolizing when needed. On failure it has said why on stderr (what, where, what to do) and returns a
- * negative errno. The caller owns *ret.
+ * negative errno. The caller owns *ret. o is borrowed until it is closed.
  */
 int capture_db_open(const struct capture_opts *o, struct capture_db **ret) __must_check;
 struct capture_db *capture_db_close(struct capture_db *db); /* accepts NULL, returns NULL */
 
-sqlite3 *capture_db_handle(const struct capture_db *db); /* read-only connection; borrowed */
+sqlite3 *capture_db_handle(const struct capture_db *db); /* read-only connection; borrowed, until capture_db_need_rows() */
+
+/*
+ * Afterwards at least these rows are there: where they are not, the database is made anew with them, beside the one that other readers have open, and
+ * takes its place. Statements of the handle must be finalized. As capture_db_open(); after a failure db is as it was.
+ */
+int capture_db_need_rows(struct capture_db *db, enum capture_rows rows) __must_check;
+
+/* File of the database, borrowed; "" when it has no name (--no-cache). */
+const char *capture_db_path(const struct capture_db *db);
 
 /*
  * True when the capture was damaged, truncated or lost events, or when the reader of a module's debug information failed: the

@@ -253,6 +253,7 @@ int export_cmd(int argc, char **argv)
 	r = export_out_open(&a, &x);
 	if (r < 0)
 		return EXIT_FAILED;
+	a.capture.rows = CAPTURE_ROWS_ALL;
 	r = capture_db_open(&a.capture, &cdb);
 	if (r < 0)
 		return EXIT_FAILED;

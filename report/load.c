@@ -358,7 +358,7 @@ int load_capture(sqlite3 *db, struct fmt_reader *r, const struct load_source *sr
 		log_status("making indexes");
 		err = db_exec(db, indexes_sql);
 	}
-	if (!err)
+	if (!err && l->rows == CAPTURE_ROWS_ALL)
 		err = callsites_fill(db, CALLSITES_MAX);
 	if (!err)
 		err = db_exec(db, "COMMIT");

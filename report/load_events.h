@@ -42,14 +42,14 @@ struct event_loader {
 	u32 cap_runs;
 	struct row_writer rows;
 	sqlite3_stmt *ins_poll;
-	struct thread_load *at;	  /* the thread whose event is being read */
-	u64 offcpus, samples;	  /* rows so far, written or not */
-	struct task_set tasks;	  /* of all polls, written or not */
-	bool is_window;	     /* only events from iv.ts_start to iv.ts_end are taken: blocks hold more */
-	u64 contexts;	     /* records whose context was to be read */
-	u64 contexts_unread; /* of these, that could not be read */
-	u64 bad_times;	     /* events whose time is no time, or whose thread index is none */
-	u64 unknown_threads; /* threads named by events, of which the dictionary says nothing */
+	struct thread_load *at; /* the thread whose event is being read */
+	u64 offcpus, samples;	/* rows so far, written or not */
+	struct task_set tasks;	/* of all polls, written or not */
+	bool is_window;		/* only events from iv.ts_start to iv.ts_end are taken: blocks hold more */
+	u64 contexts;		/* records whose context was to be read */
+	u64 contexts_unread;	/* of these, that could not be read */
+	u64 bad_times;		/* events whose time is no time, or whose thread index is none */
+	u64 unknown_threads;	/* threads named by events, of which the dictionary says nothing */
 };
 
 /* el->iv.ts_start, ts_end and sample_period are the caller's. Release in any case. */

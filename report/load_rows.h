@@ -12,7 +12,7 @@
 struct row_writer {
 	sqlite3 *db; /* borrowed */
 	sqlite3_stmt *ins_offcpu, *ins_sample, *ins_wait, *ins_kind;
-	struct u64map waits, kinds;	    /* what makes a row of _wait, _sample_kind -> its id */
+	struct u64map waits, kinds; /* what makes a row of _wait, _sample_kind -> its id */
 };
 
 /* Release in any case. 0 or negative errno. */

@@ -14,6 +14,7 @@
 #include "report/db.h"
 #include "report/query_print.h"
 #include "report/query_schema.h"
+#include "report/rows_needed.h"
 
 #define MAX_SQL		 (1 << 20) /* bytes read from stdin */
 #define PROGRESS_OPCODES 10000
@@ -28,7 +29,7 @@
 
 struct query_opts {
 	struct capture_opts capture;
-	bool csv, csv_exact, json, schema;
+	bool csv, csv_exact, json, schema, load;
 	u64 timeout; /* ns; 0 none */
 };
 
@@ -228,6 +229,32 @@ static int flush_output(void)
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -EIO;
 }
 
+/* What the database lacks for this statement is loaded. It may be one with other tables than this ascope would make (--db). */
+static int complete(struct capture_db *db, const char *sql)
+{
+	enum capture_rows rows;
+	int err = rows_needed(capture_db_handle(db), sql, &rows);
+
+	return err ? err : capture_db_need_rows(db, rows);
+}
+
+/* For programs that read the database themselves. */
+static int load_file(struct query_opts *q)
+{
+	struct capture_db *db;
+
+	q->capture.rows = CAPTURE_ROWS_ALL;
+	if (q->capture.no_cache) {
+		log_error("--load with --no-cache would leave nothing: name a place with --db FILE");
+		return 2;
+	}
+	if (capture_db_open(&q->capture, &db) < 0)
+		return 1;
+	(void)printf("%s\n", capture_db_path(db));
+	capture_db_close(db);
+	return flush_output() < 0 ? 1 : 0;
+}
+
 static int query_file(struct query_opts *q, const char *operand)
 {
 	_cleanup_free_ char *sql = read_sql(operand);
@@ -236,9 +263,13 @@ static int query_file(struct query_opts *q, const char *operand)
 
 	if (!sql)
 		return 1;
+	if (rows_needed(NULL, sql, &q->capture.rows) < 0)
+		q->capture.rows = CAPTURE_ROWS_ALL;
 	if (capture_db_open(&q->capture, &db) < 0)
 		return 1;
-	err = run_sql(capture_db_handle(db), sql, q);
+	err = complete(db, sql);
+	if (!err)
+		err = run_sql(capture_db_handle(db), sql, q);
 	if (flush_output() < 0)
 		err = -EIO;
 	if (!err && capture_db_is_partial(db)) {
@@ -279,7 +310,9 @@ static int check_usage(const struct query_opts *q, int n, char **operands)
 		log_error("--csv or --json, not both");
 	else if (q->schema && n > 1)
 		log_error("--schema takes no SQL: ascope query --schema, or ascope query FILE --schema");
-	else if (q->schema)
+	else if (q->load && (q->schema || n != 1))
+		log_error("--load takes a capture alone: ascope query FILE --load");
+	else if (q->schema || q->load)
 		return 0;
 	else if (n < 1 || n > 2)
 		log_error("%s (see ascope query --help)",
@@ -300,12 +333,13 @@ int query_cmd(int argc, char **argv)
 		 "the same, and texts that a spreadsheet takes for formulas stay as they are", NULL},
 		{0, "json", OPT_FLAG, &q.json, NULL, "one array of objects", NULL},
 		{0, "schema", OPT_FLAG, &q.schema, NULL, "list tables, views and columns, and what they mean", NULL},
+		{0, "load", OPT_FLAG, &q.load, NULL, "load all rows and print the path of the database, for sqlite3, Datasette, Python", NULL},
 		{0, "timeout", OPT_DURATION, &q.timeout, "TIME", "give up after this long (default: never)", NULL},
 		CAPTURE_OPT_ROWS(&q.capture),
 	};
 	const struct opts o = {
 		.command = "ascope query",
-		.synopsis = "FILE \"SQL\"\nFILE - < query.sql\n[FILE] --schema",
+		.synopsis = "FILE \"SQL\"\nFILE - < query.sql\n[FILE] --schema\nFILE --load",
 		.summary = "Runs one SQL statement on a capture, read-only, and prints its rows.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
@@ -324,5 +358,7 @@ int query_cmd(int argc, char **argv)
 	q.capture.capture = argv[0];
 	if (q.schema)
 		return schema_of_file(&q);
+	if (q.load)
+		return load_file(&q);
 	return query_file(&q, n == 2 ? argv[1] : NULL);
 }

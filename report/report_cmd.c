@@ -74,6 +74,7 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 		return -EINVAL;
 	}
 	a->capture.capture = argv[0];
+	a->capture.rows = a->summary || a->markers ? CAPTURE_ROWS_ALL : CAPTURE_ROWS_POLLS;
 	a->capture.from_ns = a->report.from_ns;
 	a->capture.to_ns = a->report.to_ns;
 	a->report.file = argv[0];

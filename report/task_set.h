@@ -7,7 +7,8 @@
 
 #include "base/u64map.h"
 
-#define TASK_SET_MAX_PAGES (1U << 20) /* 64 MB, for ids that are no sequence, which only a damaged or hostile capture has: more are not counted */
+#define TASK_SET_MAX_PAGES                                                                                                       \
+	(1U << 20) /* 64 MB, for ids that are no sequence, which only a damaged or hostile capture has: more are not counted */
 
 struct task_set {
 	struct u64map *pages_of; /* by runtime: id / 512 -> page */
