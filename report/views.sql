@@ -46,7 +46,7 @@ FROM _stack_callsite WHERE kstack_id = 0;
 -- What each thread did when. One row for each time that it ran, waited, or was ready to run; where there is no row, nothing is known (gaps).
 CREATE VIEW thread_state AS
 SELECT
-    o.id * 4 AS id,
+    o.id * 4 AS id,                       -- unique
     o.ts - o.ran AS ts,                   -- from here
     o.ran AS dur,                         -- for so long; -1: the end is not known, or lies behind the recording
     o.cpu AS cpu,                         -- where it ran; null when it did not
@@ -80,7 +80,7 @@ SELECT
     o.id * 4 AS id,                       -- as thread_state.id
     o.ts - o.ran AS ts,                   -- switched in
     o.ran AS dur,                         -- until switched out, or the end of the recording
-    o.cpu AS cpu,
+    o.cpu AS cpu,                         -- number of the cpu; null unknown
     o.thread_id AS utid,                  -- as thread.utid
     CASE o.state WHEN 'R' THEN 'R+' ELSE o.state END AS end_state, -- why it stopped: R+ preempted, else the state that it waited in; null: exit, or the end of the recording
     NULL AS priority,                     -- not recorded
@@ -96,7 +96,7 @@ SELECT
     id,                                   -- as thread_state.id
     ts,                                   -- switched in
     dur,                                  -- until switched out, or the end of the recording
-    cpu,
+    cpu,                                  -- number of the cpu; null unknown
     utid,                                 -- as thread.utid
     end_state,                            -- why it stopped
     priority,                             -- not recorded
@@ -106,7 +106,7 @@ FROM sched_slice;
 -- Polls, and the waits in them one level deeper; and, on tracks of their own, markers.
 CREATE VIEW slice AS
 SELECT
-    p.id * 4 AS id,
+    p.id * 4 AS id,                       -- unique
     p.ts AS ts,                           -- from here
     p.dur + p.stopped AS dur,             -- for so long; -1: the end is not known
     p.thread_id * 2 AS track_id,          -- as thread_track.id
@@ -132,7 +132,7 @@ FROM marker AS m;
 -- Tracks of slices: two for each thread.
 CREATE VIEW thread_track AS
 SELECT
-    t.id * 2 AS id,
+    t.id * 2 AS id,                       -- unique
     t.name AS name,                       -- the thread's
     'thread_execution' AS type,           -- thread_execution: polls and their waits; thread_marker
     NULL AS parent_id,                    -- not used
@@ -158,7 +158,7 @@ FROM (SELECT DISTINCT runtime_id, worker FROM worker) AS w;
 -- Numbers that change: tasks that wait in a worker's local queue, as read when it began to wait within a poll.
 CREATE VIEW counter AS
 SELECT
-    p.id AS id,
+    p.id AS id,                           -- unique
     p.ts AS ts,                           -- when it was read
     -(p.runtime_id * 65536 + coalesce(p.worker, 65535)) AS track_id, -- as counter_track.id
     p.queued + coalesce(p.lifo, 0) AS value, -- tasks in its queue and its LIFO slot
@@ -197,7 +197,7 @@ SELECT
     s.id AS id,                           -- as sample.id
     s.ts AS ts,                           -- when
     s.thread_id AS utid,                  -- as thread.utid
-    s.cpu AS cpu,
+    s.cpu AS cpu,                         -- number of the cpu
     s.mode AS cpu_mode,                   -- user or kernel
     c.callsite_id AS callsite_id,         -- innermost frame, the kernel's on top of the program's; null without a stack
     CASE WHEN u.status NOT IN ('whole', 'frame_pointers') THEN u.status END AS unwind_error, -- as stack.status; null when the walk came to the outermost frame
@@ -233,7 +233,7 @@ FROM frame AS f;
 -- Functions at a frame, inlined ones first.
 CREATE VIEW stack_profile_symbol AS
 SELECT
-    s.frame_id * 256 + s.depth AS id,
+    s.frame_id * 256 + s.depth AS id,     -- unique
     s.frame_id AS symbol_set_id,          -- as stack_profile_frame.symbol_set_id
     s.function AS name,                   -- demangled
     s.file AS source_file,                -- null unknown
@@ -257,7 +257,7 @@ SELECT
     NULL AS idx,                          -- not used
     'info' AS severity,                   -- info or data_loss
     'trace' AS source,                    -- trace: the recorder; analysis: the loader
-    t.value AS value
+    t.value AS value                      -- a count
 FROM total AS t
 UNION ALL
 SELECT 'data_loss.' || l.cause, NULL, 'data_loss', 'analysis', l.count
@@ -320,7 +320,7 @@ WHERE o.ts_waking IS NOT NULL;
 CREATE VIEW coverage AS
 SELECT
     t.id AS thread_id,                    -- as thread.id
-    t.tid AS tid,
+    t.tid AS tid,                         -- of it, as the host sees it
     t.name AS name,                       -- latest name
     c.end_ts - c.begin_ts AS dur,         -- how long it was there during the recording
     c.on_cpu AS on_cpu,                   -- of that: running
@@ -334,7 +334,7 @@ JOIN (SELECT x.id, x.begin_ts, x.end_ts, coalesce(o.rows, 0) AS rows, coalesce(o
              (SELECT CAST(total(min(g.ts_end, x.end_ts) - max(g.ts, x.begin_ts)) AS INTEGER) FROM gap AS g WHERE g.ts < x.end_ts AND g.ts_end > x.begin_ts) AS gaps
       FROM (SELECT t.id, coalesce(t.ts_last_out - t.ts_last_in, 0) AS last_ran, max(coalesce(t.ts_start, 0), k.ts_start) AS begin_ts, min(coalesce(t.ts_end, k.ts_end), k.ts_end) AS end_ts FROM thread AS t, capture AS k) AS x
       LEFT JOIN (SELECT thread_id, count(*) AS rows, CAST(total(ran) AS INTEGER) AS on_cpu, CAST(total(dur) AS INTEGER) AS off_cpu, max(ts) AS last_ts, dur AS last_dur
-                 FROM offcpu GROUP BY thread_id) AS o
+                 FROM _offcpu GROUP BY thread_id) AS o
           ON o.thread_id = x.id) AS c ON c.id = t.id;
 
 -- ---- for Grafana: time is unix seconds ----
@@ -359,7 +359,7 @@ SELECT
     coalesce('worker ' || w.worker, t.name) AS name, -- worker 0, worker 1, ...; the thread of a current_thread runtime has its own name
     CAST(u.ran AS REAL) / min(1000000000, k.ts_end - k.ts_start - u.second * 1000000000) AS busy, -- share of the second that it was on a cpu, 0 to 1
     w.runtime_id AS runtime_id,           -- as runtime.runtime_id
-    t.tid AS tid
+    t.tid AS tid                          -- of its thread
 FROM (WITH RECURSIVE
           run (thread_id, s, e) AS (
               SELECT o.thread_id, o.ts - o.ran - k.ts_start, o.ts - k.ts_start
