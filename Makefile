@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-versions check-san static lint format format-check fuzz goldens man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-versions check-san static lint format format-check fuzz goldens man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -125,6 +125,9 @@ check-mutants: $(UNIT_TESTS) ## break each rule of what blocking is, one at a ti
 # SERVICES: names and options for tests/services/run.py
 check-services: all ## record three services from crates.io, built as their authors ship them, beside a truth log: minutes to build (root, BTF; doc/services.md)
 	@ASCOPE_OUT=$(abspath $(OUT)) tests/services/run.py $(SERVICES)
+
+check-sql-tools: all ## read a capture's database with Datasette and sqlite-utils from PyPI (doc/sql.md; needs a network the first time)
+	@python3 -B tests/sql/datasette.py $(OUT)
 
 # VERSIONS: options of tests/versions/run.py, as VERSIONS='--versions 1.54.1'
 check-versions: all ## record a program built with many versions of Tokio, with symbols and stripped (root, cargo, half an hour; doc/tokio-versions.md)

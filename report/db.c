@@ -52,7 +52,7 @@ static int open_flags(const char *path, int flags, sqlite3 **ret)
 		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL); /* there are none */
-	if (flags == SQLITE_OPEN_READONLY) /* the file may be damaged, or made to be */
+	if (flags == SQLITE_OPEN_READONLY)				      /* the file may be damaged, or made to be */
 		(void)sqlite3_exec(db, "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0", NULL, NULL, NULL);
 	*ret = db;
 	return 0;
