@@ -166,6 +166,8 @@ static int check_db(const struct opening *op, const char *path, bool *ret_has_na
 		err = db_get_s64(db, "PRAGMA user_version", &version);
 	if (err || version != SCHEMA_VERSION)
 		return err;
+	if (schema_matches(db) != 1)
+		return 0;
 	if (db_prepare(db,
 		       "SELECT uuid, size, mtime, (SELECT value FROM meta WHERE key = 'ascope.maker'), " ROWS_SQL " FROM capture", &row) < 0 ||
 	    db_step(row) != 1)

@@ -176,3 +176,42 @@ int schema_create(sqlite3 *db)
 	buf_release(&r.name);
 	return err;
 }
+
+/* Rows in the same order in every database that has the same of them. What ANALYZE makes is SQLite's own. */
+static const char objects_sql[] =
+	"SELECT type, name, sql FROM sqlite_schema WHERE type <> 'index' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1, 2";
+
+static bool same_text(sqlite3_stmt *a, sqlite3_stmt *b, int col)
+{
+	const char *x = (const char *)sqlite3_column_text(a, col), *y = (const char *)sqlite3_column_text(b, col);
+
+	return x && y && strcmp(x, y) == 0;
+}
+
+int schema_matches(sqlite3 *db)
+{
+	_cleanup_db_ sqlite3 *own = NULL;
+	_cleanup_stmt_ sqlite3_stmt *a = NULL, *b = NULL;
+	int n = db_errno(sqlite3_open(":memory:", &own)), m;
+
+	if (!n)
+		n = db_exec(own, schema_sql);
+	if (!n)
+		n = db_exec(own, views_sql);
+	if (!n)
+		n = db_prepare(own, objects_sql, &a);
+	if (!n)
+		n = db_prepare(db, objects_sql, &b);
+	while (!n) {
+		n = db_step(a);
+		m = db_step(b);
+		if (n < 0 || m < 0)
+			return n < 0 ? n : m;
+		if (n != m || (n && (!same_text(a, b, 0) || !same_text(a, b, 1) || !same_text(a, b, 2))))
+			return 0;
+		if (!n)
+			return 1;
+		n = 0;
+	}
+	return n;
+}

@@ -15,3 +15,9 @@ extern const char views_sql[];	/* report/views.sql: the views, run behind it */
 
 /* 0 or negative errno; sqlite3_errmsg() of the connection says more. */
 int schema_create(sqlite3 *db) __must_check;
+
+/*
+ * 1 when the database has exactly the tables and views that schema_create() makes, word by word, and no trigger; 0 when not. A file that somebody else
+ * made may say that it is of this capture and hold views that compute for ever, or that say what is not so. Indexes are the loader's business.
+ */
+int schema_matches(sqlite3 *db) __must_check; /* or negative errno */

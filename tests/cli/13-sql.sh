@@ -76,3 +76,13 @@ has err 'too big'
 expect 1 "$ASCOPE" query demo.ascope "SELECT $(printf '(%.0s' $(seq 3000))1$(printf ')%.0s' $(seq 3000))"
 expect 1 "$ASCOPE" query --timeout 100ms demo.ascope 'WITH RECURSIVE x (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM x) SELECT max(i) FROM x'
 has err '--timeout'
+# a database that somebody else changed is not believed: its views may say or do anything
+expect 0 "$ASCOPE" query demo.ascope 'SELECT 1'
+for change in 'DROP VIEW blocking; CREATE VIEW blocking AS SELECT 42 AS n' 'CREATE TRIGGER x AFTER INSERT ON symbol BEGIN DELETE FROM loss; END' 'CREATE TABLE extra (a)'; do
+	before=$(stat -c %i demo.ascope.db)
+	sqlite3 demo.ascope.db "$change"
+	expect 0 "$ASCOPE" query --csv demo.ascope 'SELECT count(*) > 42 FROM blocking'
+	equal "$(tail -n 1 out | tr -d '\r')" 1
+	[ "$(stat -c %i demo.ascope.db)" != "$before" ] || die "used after: $change"
+	equal "$(sqlite3 demo.ascope.db "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' OR name = 'extra'")" 0
+done
