@@ -64,7 +64,7 @@ static int finish(int code)
 		return code;
 	if (err != EPIPE) /* a reader such as head that has seen enough is told nothing */
 		log_error("cannot write to standard output: %s", err ? strerror(err) : "an earlier write failed");
-	return code ? code : 1;
+	return code == 0 || code == 3 ? 1 : code;
 }
 
 int main(int argc, char **argv)

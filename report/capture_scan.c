@@ -365,6 +365,14 @@ static u64 meta_time(const struct capture_scan *s, const char *key)
 	return 0;
 }
 
+static enum verdict_end meta_end(const struct capture_scan *s)
+{
+	for (size_t i = 0; i < s->meta.n; i++)
+		if (!strcmp(capture_strings_get(&s->strings, s->meta.entries[i].key, NULL), "recording.stopped_by"))
+			return verdict_end_of(capture_strings_get(&s->strings, s->meta.entries[i].value, NULL));
+	return VERDICT_END_AS_ASKED;
+}
+
 /* What the recording covers: as it says itself, widened to its events. A quiet end of a recording has no event. */
 static void widen_times(struct capture_scan *s)
 {
@@ -425,8 +433,10 @@ int capture_scan_conclude(struct capture_scan *s)
 	f->bytes_skipped = h->bytes_skipped;
 	f->file_size = h->file_size;
 	f->closed_cleanly = h->closed_cleanly;
-	verdict_decide(f, &s->verdict);
 	widen_times(s);
+	f->end = meta_end(s);
+	f->duration = capture_scan_duration(s);
+	verdict_decide(f, &s->verdict);
 	return 0;
 }
 

@@ -73,7 +73,7 @@ static struct repair_facts repairs_of(const struct load_dict *d)
 	return f;
 }
 
-static struct verdict_facts facts_of(const struct load_dict *d, const struct event_loader *el, u64 lost)
+static struct verdict_facts facts_of(const struct load_dict *d, const struct event_loader *el, u64 lost, u64 duration)
 {
 	const struct fmt_health *h = &d->health;
 	struct verdict_facts f = {
@@ -85,6 +85,8 @@ static struct verdict_facts facts_of(const struct load_dict *d, const struct eve
 		.bytes_skipped = h->bytes_skipped,
 		.file_size = h->file_size,
 		.closed_cleanly = h->closed_cleanly,
+		.end = verdict_end_of(load_dict_meta(d, "recording.stopped_by")),
+		.duration = duration,
 		.repaired = repairs_of(d),
 		.contexts = el->contexts,
 		.contexts_unread = el->contexts_unread,
@@ -320,7 +322,7 @@ static int write_rest(struct loader *l, sqlite3 *db, struct fmt_reader *r, const
 		err = load_write_lost_events(&l->dict, db, &lost);
 	if (err)
 		return err;
-	facts = l->window ? l->window->whole->facts : facts_of(&l->dict, &l->events, lost);
+	facts = l->window ? l->window->whole->facts : facts_of(&l->dict, &l->events, lost, l->ts_end - l->ts_start);
 	err = marker_loader_facts(&l->events.markers, db);
 	if (!err)
 		err = write_other_loss(db, &l->dict, &l->events);

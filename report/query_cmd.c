@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/fdio.h"
+#include "base/human.h"
 #include "base/log.h"
 #include "base/opts.h"
 #include "report/capture_db.h"
@@ -15,6 +16,7 @@
 #include "report/query_print.h"
 #include "report/query_schema.h"
 #include "report/rows_needed.h"
+#include "report/sqlrow.h"
 
 #define MAX_SQL		 (1 << 20) /* bytes read from stdin */
 #define PROGRESS_OPCODES 10000
@@ -255,6 +257,21 @@ static int load_file(struct query_opts *q)
 	return flush_output() < 0 ? 1 : 0;
 }
 
+/* On standard error, with the first of the verdict's reasons. */
+static void warn_partial(sqlite3 *db, const char *path)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	struct human_clean why;
+	const char *text = NULL;
+
+	if (sql_prepare(db, &st, "SELECT verdict_why FROM capture", NULL, 0) == 0 && db_step(st) > 0)
+		text = sql_text(st, 0);
+	if (!text)
+		text = "";
+	log_warn("%s is incomplete%s%s (SELECT verdict_why FROM capture; SELECT * FROM loss; SELECT path, note FROM module)", path, *text ? ": " : "",
+		 human_clean(&why, text, strcspn(text, "\n")));
+}
+
 static int query_file(struct query_opts *q, const char *operand)
 {
 	_cleanup_free_ char *sql = read_sql(operand);
@@ -273,8 +290,7 @@ static int query_file(struct query_opts *q, const char *operand)
 	if (flush_output() < 0)
 		err = -EIO;
 	if (!err && capture_db_is_partial(db)) {
-		log_warn("%s is incomplete (SELECT verdict_why FROM capture; SELECT * FROM loss; SELECT path, note FROM module)",
-			 q->capture.capture);
+		warn_partial(capture_db_handle(db), q->capture.capture);
 		err = 3;
 	}
 	capture_db_close(db);

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/human.h"
@@ -96,6 +97,37 @@ static void judge_file(const struct verdict_facts *f, struct verdict *v)
 	if (!f->closed_cleanly)
 		add_reason(v, VERDICT_PARTIAL,
 			   "it was not closed: the recording ended abruptly, or the copy is cut short or damaged");
+}
+
+enum verdict_end verdict_end_of(const char *stopped_by)
+{
+	static const char *const names[] = {
+		[VERDICT_END_MAX_SIZE] = "max-size",   [VERDICT_END_FILE_LIMIT] = "file size limit",
+		[VERDICT_END_DISK_FULL] = "disk full", [VERDICT_END_DISK_QUOTA] = "disk quota",
+		[VERDICT_END_ERROR] = "error",
+	};
+
+	for (u32 i = 0; stopped_by && i < ARRAY_SIZE(names); i++)
+		if (names[i] && !strcmp(names[i], stopped_by))
+			return (enum verdict_end)i;
+	return VERDICT_END_AS_ASKED;
+}
+
+/* What was recorded is whole, but it is less than was asked for. */
+static void judge_end(const struct verdict_facts *f, struct verdict *v)
+{
+	static const char *const why[] = {
+		[VERDICT_END_FILE_LIMIT] = "the file reached the limit of ulimit -f",
+		[VERDICT_END_DISK_FULL] = "the disk was full",
+		[VERDICT_END_DISK_QUOTA] = "the disk quota was used up",
+		[VERDICT_END_ERROR] = "an error ended it",
+	};
+	struct human lasted = human_ns(f->duration);
+
+	if (f->end == VERDICT_END_MAX_SIZE)
+		add_note(v, "it ended at --max-size after %s", lasted.s);
+	else if (f->end != VERDICT_END_AS_ASKED)
+		add_reason(v, VERDICT_PARTIAL, "it stopped early: %s after %s", why[f->end], lasted.s);
 }
 
 /* The file is sound, but is what was left of another. */
@@ -202,6 +234,7 @@ void verdict_decide(const struct verdict_facts *f, struct verdict *ret)
 	*ret = (struct verdict){.state = VERDICT_COMPLETE};
 	judge_events(f, ret);
 	judge_file(f, ret);
+	judge_end(f, ret);
 	judge_repair(f, ret);
 	judge_contexts(f, ret);
 	judge_stacks(f, ret);

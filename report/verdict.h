@@ -5,7 +5,8 @@
  *
  *	untrustworthy  no event at all; more than 10 % of the events lost; more than 10 % of the blocks (and more than one)
  *	               damaged or missing; more than half of the file unreadable; more than 10 % of the contexts unread
- *	partial        anything is lost, damaged or missing; not closed cleanly; more than 1 in 1,000 contexts unread; more
+ *	partial        anything is lost, damaged or missing; not closed cleanly; stopped by a full disk or an error, when more was
+ *	               asked for (that it ended at --max-size is a note); more than 1 in 1,000 contexts unread; more
  *	               than 1 % of the user stacks, and ten at least, not whole, weighed by the records that carry them (of those whose end is
  *	               known: walks by frame pointers alone cannot tell, and while a program is being loaded
  *	               nobody can, which are notes, not reasons)
@@ -22,6 +23,16 @@
 #include "report/repair_facts.h"
 #include "report/stack_status.h"
 
+/* What ended the recording: fact recording.stopped_by, as far as it matters here. */
+enum verdict_end {
+	VERDICT_END_AS_ASKED, /* --duration, a signal, the target's exit; or it is not known */
+	VERDICT_END_MAX_SIZE,
+	VERDICT_END_FILE_LIMIT,
+	VERDICT_END_DISK_FULL,
+	VERDICT_END_DISK_QUOTA,
+	VERDICT_END_ERROR,
+};
+
 enum verdict_state { VERDICT_COMPLETE, VERDICT_PARTIAL, VERDICT_UNTRUSTWORTHY };
 
 /* Counts of one capture; everything in it may come from a damaged or hostile file, so any value is allowed. */
@@ -36,7 +47,9 @@ struct verdict_facts {
 	u64 blocks_intact, blocks_damaged, blocks_missing; /* as in struct fmt_health */
 	u64 bytes_skipped, file_size;			   /* likewise, bytes */
 	bool closed_cleanly;				   /* likewise */
-	struct repair_facts repaired;			   /* what was lost before this file was written from a damaged one */
+	enum verdict_end end;
+	u64 duration;		      /* of the recording, ns: for the text alone */
+	struct repair_facts repaired; /* what was lost before this file was written from a damaged one */
 
 	/* switch-outs and samples that carry a user stack, by how its walk ended (stack_status.h) */
 	u64 stacks[STACK_STATUSES];
@@ -46,7 +59,7 @@ struct verdict_facts {
 	u64 contexts_unread; /* of these, status 2: the read faulted */
 };
 
-#define VERDICT_MAX_LINES 11
+#define VERDICT_MAX_LINES 12
 #define VERDICT_LINE	  256
 
 struct verdict {
@@ -60,6 +73,9 @@ struct verdict {
 /* Sums over f->stacks: all, and those whose end is known. */
 u64 verdict_stacks(const struct verdict_facts *f);
 u64 verdict_stacks_known(const struct verdict_facts *f);
+
+/* Of the fact's text, which may be NULL or anything. */
+enum verdict_end verdict_end_of(const char *stopped_by);
 
 void verdict_decide(const struct verdict_facts *f, struct verdict *ret);
 

@@ -363,6 +363,11 @@ int view_head_json(sqlite3 *db, const struct capture_facts *f, struct json *j)
 	json_kv_u64(j, "ts_start", f->ts_start);
 	json_kv_u64(j, "ts_end", f->ts_end);
 	json_kv_u64(j, "duration_ns", f->ts_end - f->ts_start);
+	json_key(j, "stopped_by"); /* as the recorder says; null: it does not, for it was killed or the end is missing */
+	if (*f->stopped_by)
+		json_string(j, f->stopped_by);
+	else
+		json_null(j);
 	json_kv_u64_or_null(j, "realtime_start", f->realtime_start, f->realtime_start);
 	json_kv_u64(j, "sample_period", f->sample_period);
 	json_kv_u64_or_null(j, "read_from_ns", f->read_hi != 0, f->read_lo - f->ts_start); /* null: all of it was read */

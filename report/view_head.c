@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/human.h"
 #include "report/sqlrow.h"
+#include "report/verdict.h"
 #include "report/view_text.h"
 
 void capture_facts_release(struct capture_facts *f)
@@ -21,6 +22,7 @@ void capture_facts_release(struct capture_facts *f)
 	free(f->kernel);
 	free(f->verdict);
 	free(f->verdict_why);
+	free(f->stopped_by);
 	*f = (struct capture_facts){0};
 }
 
@@ -38,11 +40,10 @@ static int load_capture_row(sqlite3 *db, struct capture_facts *f)
 	char **texts[] = {&f->uuid, &f->path, &f->host, &f->kernel, &f->verdict, &f->verdict_why};
 	int r;
 
-	r = sql_prepare(
-		db, &st,
-		"SELECT uuid, path, host, kernel, verdict, verdict_why, ts_start, ts_end, realtime_start, sample_period FROM "
-		"capture",
-		NULL, 0);
+	r = sql_prepare(db, &st,
+			"SELECT uuid, path, host, kernel, verdict, verdict_why, ts_start, ts_end, realtime_start, sample_period, "
+			"(SELECT value FROM meta WHERE key = 'recording.stopped_by') FROM capture",
+			NULL, 0);
 	if (r < 0)
 		return r;
 	r = db_step(st);
@@ -55,6 +56,9 @@ static int load_capture_row(sqlite3 *db, struct capture_facts *f)
 		if (r < 0)
 			return r;
 	}
+	r = dup_column(st, 10, &f->stopped_by);
+	if (r < 0)
+		return r;
 	f->ts_start = sql_u64(st, 6);
 	f->ts_end = max_u64(sql_u64(st, 7), f->ts_start);
 	f->realtime_start = sql_u64(st, 8);
@@ -284,7 +288,7 @@ static void verdict_words(const struct capture_facts *f, struct verdict_words *r
 }
 
 /* The reasons, each on lines of its own under the verdict. */
-static int verdict_reasons(const struct report_opts *o, const struct capture_facts *f, FILE *out)
+static int print_reasons(const struct report_opts *o, const struct capture_facts *f, FILE *out)
 {
 	_cleanup_free_ char *copy = strdup(f->verdict_why);
 	char *rest = copy, *line;
@@ -344,9 +348,11 @@ int view_head(sqlite3 *db, const struct report_opts *o, const struct capture_fac
 	(void)fputs(w.col + 5 + strlen(verdict.state) + strlen(verdict.rest) <= o->width ? "     " : "\n  ", out);
 	text_color(out, o->color, verdict.color, verdict.state);
 	(void)fprintf(out, "%s\n", verdict.rest);
-	r = verdict_reasons(o, f, out);
+	r = print_reasons(o, f, out);
 	if (r < 0)
 		return r;
+	if (verdict_end_of(f->stopped_by) == VERDICT_END_MAX_SIZE)
+		(void)fprintf(out, "  it ended at --max-size after %s\n", human_ns(f->ts_end - f->ts_start).s);
 	if (f->windowed) {
 		(void)snprintf(window, sizeof(window), "window +%s to +%s", text_offset(f->lo - f->ts_start).s,
 			       text_offset(f->hi - f->ts_start).s);

@@ -17,6 +17,7 @@ struct capture_facts {
 	char *uuid, *path, *host, *kernel;
 	char *verdict;	   /* complete, partial, untrustworthy */
 	char *verdict_why; /* reasons, one a line */
+	char *stopped_by;  /* fact recording.stopped_by; "" when it is not known */
 	u64 ts_start, ts_end, realtime_start, sample_period;
 	u64 lo, hi; /* the window asked for, CLOCK_MONOTONIC ns; lo <= hi, within ts_start..ts_end */
 	bool windowed;

@@ -126,6 +126,18 @@ end_loop
 equal $code 3
 has err 'the disk is full'
 cp small/full.ascope full.ascope
-expect 0 "$ASCOPE" info full.ascope
+expect 3 "$ASCOPE" info full.ascope
+has out 'it stopped early: the disk was full after [0-9.]+ m?s'
 has out '[1-9][0-9]* blocks intact, 0 damaged'
 has out 'recording.stopped_by +disk full'
+expect 3 "$ASCOPE" report --no-cache full.ascope
+has out 'PARTIAL'
+has out '^  - it stopped early: the disk was full after'
+expect 3 "$ASCOPE" report --no-cache --json full.ascope
+has out '"stopped_by": ?"disk full"'
+expect 3 "$ASCOPE" query --no-cache full.ascope "SELECT count(*) FROM sample"
+has err 'incomplete.*it stopped early: the disk was full after'
+expect 0 "$ASCOPE" report --no-cache sized.ascope
+has out '^  it ended at --max-size after'
+expect 0 "$ASCOPE" info sized.ascope
+has out 'note +it ended at --max-size after'

@@ -31,7 +31,7 @@ struct tally {
 };
 
 FUZZ_PLAIN static void note_row(struct tally *t, const struct fmt_kind *kinds, const struct fmt_kind *kind, const u64 *row,
-		     const void *payload, size_t n)
+				const void *payload, size_t n)
 {
 	size_t k = (size_t)(kind - kinds);
 	u64 sum = t->digest[k] + 1;
@@ -77,8 +77,8 @@ FUZZ_PLAIN static u64 next_value(struct orders *o, u64 before)
 }
 
 /* `count` rows of one kind. */
-FUZZ_PLAIN static void put_rows(struct orders *o, struct fmt_writer *w, const struct fmt_kind *kinds, const struct fmt_kind *kind, u32 count,
-		     struct tally *t)
+FUZZ_PLAIN static void put_rows(struct orders *o, struct fmt_writer *w, const struct fmt_kind *kinds, const struct fmt_kind *kind,
+				u32 count, struct tally *t)
 {
 	size_t unit = kind->payload == FMT_PAYLOAD_LIST ? sizeof(u64) : 1;
 	u64 row[FMT_MAX_COLUMNS] = {0}, payload[FMT_MAX_FRAMES + 2];

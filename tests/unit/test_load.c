@@ -17,6 +17,7 @@
 
 #include "capture_builder.h"
 #include "format/fmt_schema.h"
+#include "report/capture_scan.h"
 
 /* xorshift: the same captures in every run. */
 static u64 next_random(u64 *seed)
@@ -213,12 +214,39 @@ static void damage_anywhere(void **state)
 	}
 }
 
+/* The disk was full: what was recorded is whole and the file closed, but `info` and the database say that it ended early. */
+static void stopped_early(void **state)
+{
+	static const char why[] = "it stopped early: the disk was full after 2.00 s";
+	struct capture_builder cb;
+	struct capture_scan scan;
+	struct fmt_reader *r = NULL;
+
+	(void)state;
+	cb_init(&cb);
+	cb_row(&cb, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = CB_START + 5, .thread = 1});
+	cb_meta(&cb, "recording.stopped_by", "disk full");
+	cb_end(&cb, CB_START + 2 * NSEC_PER_SEC);
+	cb_finish(&cb);
+	assert_int_equal(fmt_reader_open(cb.path, &r, NULL), 0);
+	assert_int_equal(capture_scan_run(&scan, r), 0);
+	assert_int_equal(scan.verdict.state, VERDICT_PARTIAL);
+	assert_int_equal(scan.verdict.n_reasons, 1);
+	assert_string_equal(scan.verdict.reasons[0], why);
+	capture_scan_release(&scan);
+	fmt_reader_close(r);
+	cb_expect(&cb, "SELECT verdict, verdict_why, (SELECT value FROM meta WHERE key = 'ascope.data_lost') FROM capture",
+		  "partial|it stopped early: the disk was full after 2.00 s|1");
+	cb_release(&cb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_records),
 		cmocka_unit_test(parts_agree_with_waits),
 		cmocka_unit_test(damage_anywhere),
+		cmocka_unit_test(stopped_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

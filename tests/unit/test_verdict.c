@@ -195,16 +195,42 @@ static void everything_at_once(void **state)
 		assert_true(strlen(v.notes[i]) < VERDICT_LINE - 1);
 }
 
+/* As record/stop.c names it; what is not the user's wish makes less of the recording than was asked for. */
+static void ended_early(void **state)
+{
+	static const struct {
+		const char *stopped_by, *reason, *note;
+	} ends[] = {
+		{"disk full", "it stopped early: the disk was full after 12.3 s", NULL},
+		{"disk quota", "it stopped early: the disk quota was used up after 12.3 s", NULL},
+		{"file size limit", "it stopped early: the file reached the limit of ulimit -f after 12.3 s", NULL},
+		{"error", "it stopped early: an error ended it after 12.3 s", NULL},
+		{"max-size", "", "it ended at --max-size after 12.3 s"},
+		{"duration", "", NULL},
+		{"signal", "", NULL},
+		{"target exited", "", NULL},
+		{"unknown", "", NULL},
+		{"of a later version", "", NULL},
+		{"", "", NULL},
+		{NULL, "", NULL},
+	};
+	struct verdict_facts f = fine();
+
+	(void)state;
+	f.duration = 12300 * NSEC_PER_MSEC;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		f.end = verdict_end_of(ends[i].stopped_by);
+		expect(&f, *ends[i].reason ? VERDICT_PARTIAL : VERDICT_COMPLETE, ends[i].reason, ends[i].note);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(complete),
-		cmocka_unit_test(lost_events),
-		cmocka_unit_test(damaged_files),
-		cmocka_unit_test(evidence),
-		cmocka_unit_test(everything_at_once),
-		cmocka_unit_test(stacks),
-		cmocka_unit_test(stacks_by_frame_pointers),
+		cmocka_unit_test(complete),	 cmocka_unit_test(lost_events),
+		cmocka_unit_test(damaged_files), cmocka_unit_test(ended_early),
+		cmocka_unit_test(evidence),	 cmocka_unit_test(everything_at_once),
+		cmocka_unit_test(stacks),	 cmocka_unit_test(stacks_by_frame_pointers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,11 +105,29 @@ static void test_empty(void **state)
 	fixture_close(db);
 }
 
+static void test_stopped_by(void **state)
+{
+	sqlite3 *db = fixture_open();
+	struct report_opts o = fixture_opts(160);
+	_cleanup_free_ char *plain = fixture_run(db, view_summary, &o), *unknown = fixture_run(db, view_summary_json, &o), *text,
+			    *json;
+
+	(void)state;
+	assert_null(strstr(plain, "--max-size"));
+	assert_int_equal(fixture_s64(db, "SELECT json_type(?1, '$.capture.stopped_by') = 'null'", unknown), 1);
+	fixture_exec(db, "INSERT INTO meta VALUES ('recording.stopped_by', 'max-size')");
+	text = fixture_run(db, view_summary, &o);
+	json = fixture_run(db, view_summary_json, &o);
+	assert_non_null(strstr(text, "\n  it ended at --max-size after 30.0 s\n"));
+	assert_int_equal(fixture_s64(db, "SELECT ?1 ->> '$.capture.stopped_by' = 'max-size'", json), 1);
+	fixture_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parts_add_up), cmocka_unit_test(test_text),  cmocka_unit_test(test_widths),
-		cmocka_unit_test(test_top_threads),  cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_top_threads),  cmocka_unit_test(test_empty), cmocka_unit_test(test_stopped_by),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
