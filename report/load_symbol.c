@@ -208,7 +208,7 @@ static int write_module(const struct writer *w, const struct fmt_module_names *n
 			err = write_chain(w, (u64)sqlite3_column_int64(w->frames, 0), symbol, path);
 	}
 	/* nobody passes a libc with debug info */
-	if (!names->lines && strncmp(path, "/lib", 4) != 0 && strncmp(path, "/usr/lib", 8) != 0)
+	if (names->lines != 1 && strncmp(path, "/lib", 4) != 0 && strncmp(path, "/usr/lib", 8) != 0)
 		note = "no line numbers: the names that the capture carries are from a file without debug info; build with "
 		       "debug = \"line-tables-only\", or pass the same build with debug info with --target";
 	return err ? err
