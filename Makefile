@@ -110,7 +110,7 @@ check-kernels: static ## boot Debian's kernels under qemu and record there
 # BENCH: options and names for tests/bench/run.sh
 bench: ## measure what ascope costs beside perf and print it beside its bars: BENCH='--rounds 9 echo' (root; doc/bench.md)
 	@.ci/deps build bench
-	@$(MAKE) --no-print-directory all $(OUT)/table_build $(OUT)/codec $(OUT)/long_capture $(OUT)/symbolize
+	@$(MAKE) --no-print-directory all $(OUT)/table_build $(OUT)/codec $(OUT)/long_capture $(OUT)/sym_bench
 	@tests/bench/run.sh $(OUT) $(BENCH)
 
 # ACCURACY: options of tests/accuracy/accuracy.py; DOC=1 writes its tables into README.md and doc/accuracy.md
@@ -209,7 +209,7 @@ $(OUT)/codec: $(OUT)/obj/tests/bench/codec.o $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(OUT)/symbolize: $(OUT)/obj/tests/bench/symbolize.o $(OUT)/libascope.a
+$(OUT)/sym_bench: $(OUT)/obj/tests/bench/sym_bench.o $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -144,11 +144,16 @@ int sym_dwarf_open(struct sym_dwarf *d, const struct sym_elf *e)
 
 void sym_dwarf_release(struct sym_dwarf *d)
 {
-	for (u32 i = 0; i < d->n_cus; i++)
+	for (u32 i = 0; i < d->n_cus; i++) {
 		sym_scopes_release(&d->cus[i].scopes);
+		u64map_release(&d->cus[i].file_names);
+	}
 	free(d->cus);
 	sym_ranges_release(&d->ranges);
 	u64map_release(&d->names);
+	free(d->known);
+	u64map_release(&d->by_scope);
+	u64map_release(&d->by_origin);
 	if (d->dbg)
 		(void)dwarf_end(d->dbg);
 	*d = (struct sym_dwarf){0};
@@ -205,7 +210,7 @@ static int cu_scan(struct sym_module *m, struct sym_cu *cu)
  * because only their directory says what they are. libdw joins a relative name with that directory for some tables and not for
  * others: both are brought to this form here.
  */
-static const char *intern_file(struct sym_module *m, const struct sym_cu *cu, const char *path)
+static const char *shown_file(struct sym_module *m, const struct sym_cu *cu, const char *path)
 {
 	size_t n = cu->comp_dir ? strlen(cu->comp_dir) : 0;
 	_cleanup_buf_ struct buf joined = {.max = FILE_NAME_MAX};
@@ -225,6 +230,22 @@ static const char *intern_file(struct sym_module *m, const struct sym_cu *cu, co
 	if (buf_err(&joined) || frame_path_origin((const char *)joined.data) == FRAME_PATH_OTHER)
 		return sym_intern(m, path);
 	return sym_intern(m, (const char *)joined.data);
+}
+
+/* The same for a path in libdw's memory, which stays: once each. */
+static const char *intern_file(struct sym_module *m, struct sym_cu *cu, const char *path)
+{
+	const char *s;
+	u32 new_idx;
+	u64 idx;
+
+	if (u64map_get(&cu->file_names, (u64)(uintptr_t)path, &idx))
+		return strtab_get(m->strings, (u32)idx, NULL);
+	s = shown_file(m, cu, path);
+	if (!s || strtab_intern(m->strings, s, strlen(s), &new_idx, NULL) ||
+	    u64map_put(&cu->file_names, (u64)(uintptr_t)path, new_idx))
+		return NULL;
+	return strtab_get(m->strings, new_idx, NULL);
 }
 
 /* Index of the line table's first row behind an address; n when none is. */
@@ -326,33 +347,115 @@ static int call_line(struct sym_module *m, struct sym_cu *cu, Dwarf_Die *die, co
 	return *ret_file ? 0 : -ENOMEM;
 }
 
-/* Name of a scope's function. Outer functions without a linker name (line tables alone have none) get the symbol table's. */
-static int scope_name(struct sym_module *m, const struct sym_cu *cu, Dwarf_Die *die, u64 addr, struct sym_frame *f)
+/*
+ * Names of a scope's function into *k. Outer functions without a linker name (line tables alone have none) get the symbol
+ * table's: *function stays NULL.
+ */
+static int entry_names(struct sym_module *m, const struct sym_cu *cu, Dwarf_Die *die, bool is_inlined, struct sym_known *k)
 {
 	const char *own = string_attr_integrate(die, DW_AT_name);
 	const char *linker = string_attr_integrate(die, DW_AT_linkage_name);
-	int err = 0;
 
 	if (own && strchr(own, '<')) {
-		f->typed_name = sym_intern(m, own);
-		if (!f->typed_name)
+		k->typed_name = sym_intern(m, own);
+		if (!k->typed_name)
 			return -ENOMEM;
 	}
 	if (!linker)
 		linker = string_attr_integrate(die, DW_AT_MIPS_linkage_name);
-	if (linker && *linker) {
-		f->function = sym_linker_name(m, linker, own);
-		return f->function ? 0 : -ENOMEM;
+	if (linker && *linker)
+		k->function = sym_linker_name(m, linker, own);
+	else if (is_inlined || (cu->is_c && own)) /* a name that dwz moved to a file which is missing is none */
+		k->function = sym_intern(m, own && *own ? own : "??");
+	else
+		return 0;
+	return k->function ? 0 : -ENOMEM;
+}
+
+/* Of a function whose entry has no linker name. */
+static int name_by_symbol(struct sym_module *m, Dwarf_Die *die, u64 addr, struct sym_frame *f)
+{
+	const char *own = string_attr_integrate(die, DW_AT_name);
+	int err;
+
+	f->function = sym_symtab_function(m, addr, &err);
+	if (f->function)
+		f->function = sym_with_closure_name(m, f->function, own);
+	else if (!err)
+		f->function = sym_intern(m, own && *own ? own : "??");
+	return err ? err : f->function ? 0 : -ENOMEM;
+}
+
+/* The same function is inlined at many places, and its entry read once. *die is the inlined call's. */
+static int inlined_names(struct sym_module *m, const struct sym_cu *cu, Dwarf_Die *die, struct sym_known *k)
+{
+	struct sym_dwarf *d = &m->dwarf;
+	Dwarf_Attribute attr;
+	Dwarf_Die origin;
+	u64 idx;
+	int err;
+
+	if (!dwarf_formref_die(dwarf_attr(die, DW_AT_abstract_origin, &attr), &origin))
+		return entry_names(m, cu, die, true, k);
+	if (u64map_get(&d->by_origin, (u64)(uintptr_t)origin.addr, &idx)) {
+		k->function = d->known[idx].function;
+		k->typed_name = d->known[idx].typed_name;
+		return 0;
 	}
-	if (!f->inlined && (!cu->is_c || !own)) {
-		f->function = sym_symtab_function(m, addr, &err);
-		if (f->function)
-			f->function = sym_with_closure_name(m, f->function, own);
-		if (err || f->function)
-			return err;
+	err = entry_names(m, cu, &origin, true, k);
+	/* n_known: where the caller is about to put *k. */
+	return err ? err : u64map_put(&d->by_origin, (u64)(uintptr_t)origin.addr, d->n_known);
+}
+
+/* Reads a scope's entry into a new struct sym_known; *die is the entry. */
+static int learn_scope(struct sym_module *m, struct sym_cu *cu, u64 key, Dwarf_Die *die, bool is_inlined)
+{
+	struct sym_dwarf *d = &m->dwarf;
+	struct sym_known k = {0};
+	int err;
+
+	if (d->n_known == d->cap_known) {
+		u32 cap = d->cap_known ? d->cap_known * 2 : 256;
+		struct sym_known *v = reallocarray(d->known, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		d->known = v;
+		d->cap_known = cap;
 	}
-	f->function = sym_intern(m, own && *own ? own : "??");
-	return f->function ? 0 : -ENOMEM;
+	err = is_inlined ? inlined_names(m, cu, die, &k) : entry_names(m, cu, die, false, &k);
+	if (!err && is_inlined)
+		err = call_line(m, cu, die, &k.call_file, &k.call_line);
+	if (!err)
+		err = u64map_put(&d->by_scope, key, d->n_known);
+	if (err)
+		return err;
+	d->known[d->n_known++] = k;
+	return 0;
+}
+
+/* One scope's frame, and where it was called: 1, 0 when its entry cannot be read, -ENOMEM. */
+static int scope_frame(struct sym_module *m, struct sym_cu *cu, u32 scope, u64 addr, struct sym_frame *f, struct sym_known *ret)
+{
+	u64 key = (u64)(cu - m->dwarf.cus) << 32 | scope, idx;
+	bool is_known = u64map_get(&m->dwarf.by_scope, key, &idx);
+	Dwarf_Die die;
+	int err = 0;
+
+	if ((!is_known || !m->dwarf.known[idx].function) && !dwarf_offdie(dwarf_cu_getdwarf(cu->body.die.cu), cu->scopes.v[scope].die_off, &die))
+		return 0;
+	if (!is_known) {
+		idx = m->dwarf.n_known;
+		err = learn_scope(m, cu, key, &die, f->inlined);
+	}
+	if (err)
+		return err;
+	*ret = m->dwarf.known[idx];
+	f->function = ret->function;
+	f->typed_name = ret->typed_name;
+	if (!f->function)
+		err = name_by_symbol(m, &die, addr, f);
+	return err ? err : 1;
 }
 
 /* No function entry: assembly, or units that hold lines alone. */
@@ -397,16 +500,19 @@ int sym_dwarf_lookup(struct sym_module *m, u64 addr, struct sym_frame *ret, u32 
 	scope = in->owner;
 	err = innermost_line(m, cu, addr, in, &file, &line);
 	while (!err && scope != SYM_NO_OWNER && n < max) {
-		struct sym_frame *f = &ret[n];
-		Dwarf_Die die;
+		u32 parent = cu->scopes.v[scope].parent;
+		struct sym_known known = {0};
+		int found;
 
-		if (!dwarf_offdie(dwarf_cu_getdwarf(cu->body.die.cu), cu->scopes.v[scope].die_off, &die))
+		ret[n] = (struct sym_frame){.file = file, .line = line, .inlined = parent != SYM_NO_OWNER};
+		found = scope_frame(m, cu, scope, addr, &ret[n], &known);
+		if (found <= 0) {
+			err = found;
 			break;
-		scope = cu->scopes.v[scope].parent;
-		*f = (struct sym_frame){.file = file, .line = line, .inlined = scope != SYM_NO_OWNER};
-		err = scope_name(m, cu, &die, addr, f);
-		if (!err && f->inlined)
-			err = call_line(m, cu, &die, &file, &line);
+		}
+		file = known.call_file;
+		line = known.call_line;
+		scope = parent;
 		n++;
 	}
 	for (u32 i = 0; !err && i + 1 < n; i++)

@@ -258,6 +258,15 @@ struct sym_cu {
 	struct sym_scopes scopes;
 	Dwarf_Files *files; /* NULL none */
 	size_t n_files;
+	struct u64map file_names; /* address of a path in libdw's memory -> strtab index of how it is handed out */
+};
+
+/* What is handed out of a scope that was asked for; it is asked for again by every address in it. */
+struct sym_known {
+	const char *function; /* NULL: it depends on the address */
+	const char *typed_name;
+	const char *call_file; /* where it was called; NULL unknown */
+	u32 call_line;
 };
 
 struct sym_dwarf {
@@ -267,6 +276,11 @@ struct sym_dwarf {
 	u32 n_cus, cap_cus;
 	struct sym_ranges ranges; /* unit by address */
 	struct u64map names;	  /* address of a linker name in memory -> strtab index of its readable form */
+	struct sym_known *known;
+	u32 n_known, cap_known;
+	struct u64map by_scope; /* unit << 32 | scope -> index into known */
+	struct u64map
+		by_origin; /* address of an inlined function's entry in memory -> index into known, of which the names hold */
 };
 
 struct sym_module {

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The symbolizer beside llvm-symbolizer: every frame's function, file and line, address by address, and what the differences are.
 
-    sym_truth.py SYMBOLIZE FILE [N] [--seed N] [--return] [--show CATEGORY] [--examples N]
+    sym_truth.py SYM_BENCH FILE [N] [--seed N] [--return] [--show CATEGORY] [--examples N]
 
-SYMBOLIZE is out/symbolize. Prints a line for each kind of difference: how many addresses, whether it is one that is meant, an example. Exit status 1 when
+SYM_BENCH is out/sym_bench. Prints a line for each kind of difference: how many addresses, whether it is one that is meant, an example. Exit status 1 when
 more than 0.1 % of the addresses differ in a way that is not.
 
 Names are brought to one form before they are compared: llvm-symbolizer gives linker names (legacy Rust ones are decoded here, v0 and C++ ones by
@@ -26,6 +26,7 @@ MEANT = {
     "path of a body": "line tables alone name an inlined async body without its path; ascope takes the path from its caller's type arguments",
     "alias": "one address, several symbols (code folded together, aliases of C libraries): both names are the symbol table's, of that address",
     "inherited constructor": "called by the name of the class that it comes from, by llvm-symbolizer by that of the class that has it",
+    "not demangled": "LLVM 14 cannot read some C++ names that gcc writes",
     "beyond its section": "llvm-symbolizer lets a symbol without a size name all up to the next one, such as the linker's stubs behind _init",
 }
 LIMIT = 0.001
@@ -233,7 +234,9 @@ class Comparison:
             return None
         if one_closure(ours) == one_closure(plain):
             part = ours[ours.rfind("{"):]
-            return "which closure" if short.startswith(part) or "{{closure}}" not in plain else "function"
+            return "alias" if "{{closure}}" not in plain else "which closure" if short.startswith(part) else "function"
+        if plain.startswith("_Z") and not ours.startswith("_"):
+            return "not demangled"
         if re.search(r"CI[1-5]", theirs) and scope_of(ours) == scope_of(plain):
             return "inherited constructor"
         if plain.startswith("{") and ours.endswith("::" + re.sub(r"(?<=\})<.*", "", plain)):

@@ -1,41 +1,30 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * symbolize.c: the symbolizer as a program of its own, to be timed and compared with others'. Called by symbolize.py and by hand.
+ * sym_bench.c: the symbolizer as a program of its own, to be timed and compared with others'. Called by symbolize.py and by hand.
  *
- *	symbolize pcs FILE N [SEED]	N different addresses of code, drawn evenly from the sections with code, one a line
- *	symbolize names FILE [-r]	names of the addresses on standard input; -r: each is the last byte of a call
- *	symbolize demangle		linker names on standard input to readable ones
+ *	sym_bench pcs FILE N [SEED]	N different addresses of code, drawn evenly from the sections with code, one a line
+ *	sym_bench names FILE [-r]	names of the addresses on standard input; -r: each is the last byte of a call
+ *	sym_bench demangle		linker names on standard input to readable ones
  *
  * Addresses are the ELF file's, in hex. The output of names is that of `llvm-symbolizer -i --no-demangle --print-address`: the address, for each frame its
  * function and FILE:LINE:0, an empty line. A frame without a name is "??", an address without frames one such frame.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "base/demangle.h"
-#include "report/sym_impl.h"
+#include "base/u64map.h"
+#include "report/sym.h"
 
 static int fail(const char *what, const char *why)
 {
-	(void)fprintf(stderr, "symbolize: %s: %s\n", what, why);
+	(void)fprintf(stderr, "sym_bench: %s: %s\n", what, why);
 	return 1;
-}
-
-/* File offset of an address; executable segments alone, as the stacks of a capture have. */
-static bool offset_of(const struct sym_elf *e, u64 addr, u64 *ret)
-{
-	for (u32 i = 0; i < e->n_segments; i++) {
-		const struct sym_segment *s = &e->segments[i];
-
-		if (s->is_exec && addr >= s->addr && addr - s->addr < s->size) {
-			*ret = s->off + (addr - s->addr);
-			return true;
-		}
-	}
-	return false;
 }
 
 static u64 next_random(u64 *seed)
@@ -46,26 +35,44 @@ static u64 next_random(u64 *seed)
 	return *seed;
 }
 
-/* Sections with code: where, how long. */
+/* Sections with code: where, how long, and where in the file. */
 struct code {
-	u64 addr[64], size[64], total;
+	u64 addr[64], size[64], off[64], total;
 	u32 n;
 };
 
-static void code_read(struct code *c, const struct sym_elf *e)
+static int code_read(struct code *c, const char *path)
 {
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	Elf_Scn *scn = NULL;
+	Elf *elf;
 
 	*c = (struct code){0};
-	while (c->n < ARRAY_SIZE(c->addr) && (scn = elf_nextscn(e->elf, scn))) {
+	(void)elf_version(EV_CURRENT);
+	elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	while (elf && c->n < ARRAY_SIZE(c->addr) && (scn = elf_nextscn(elf, scn))) {
 		GElf_Shdr sh;
 
 		if (!gelf_getshdr(scn, &sh) || sh.sh_type != SHT_PROGBITS || !(sh.sh_flags & SHF_EXECINSTR))
 			continue;
 		c->addr[c->n] = sh.sh_addr;
+		c->off[c->n] = sh.sh_offset;
 		c->size[c->n++] = sh.sh_size;
 		c->total += sh.sh_size;
 	}
+	if (elf)
+		(void)elf_end(elf);
+	return c->total ? 0 : fail(path, "no ELF file with code");
+}
+
+static bool offset_of(const struct code *c, u64 addr, u64 *ret)
+{
+	for (u32 i = 0; i < c->n; i++)
+		if (addr >= c->addr[i] && addr - c->addr[i] < c->size[i]) {
+			*ret = c->off[i] + (addr - c->addr[i]);
+			return true;
+		}
+	return false;
 }
 
 /* The k-th byte of code. */
@@ -81,16 +88,11 @@ static u64 code_byte(const struct code *c, u64 k)
 static int print_pcs(const char *path, u64 n, u64 seed)
 {
 	struct u64map seen = {0};
-	struct sym_elf e = {.fd = -1};
 	struct code code;
-	const char *why = "";
 	u64 have = 0;
-	int err = 0;
+	int err = code_read(&code, path);
 
-	if (sym_elf_open(&e, path, &why))
-		return fail(path, why);
-	code_read(&code, &e);
-	if (code.total / 2 < n)
+	if (!err && code.total / 2 < n)
 		err = fail(path, "has less code than that");
 	while (!err && have < n) {
 		u64 addr = code_byte(&code, next_random(&seed) % code.total), old;
@@ -102,7 +104,6 @@ static int print_pcs(const char *path, u64 n, u64 seed)
 		have++;
 	}
 	u64map_release(&seen);
-	sym_elf_release(&e);
 	return err;
 }
 
@@ -111,15 +112,18 @@ static int print_names(const char *path, bool is_return)
 	struct sym_frame f[SYM_MAX_INLINE];
 	struct sym_module *m = NULL;
 	const char *why = "";
+	struct code code;
 	char line[64];
 
+	if (code_read(&code, path))
+		return 1;
 	if (sym_module_open(path, &m, &why))
 		return fail(path, why);
 	while (fgets(line, sizeof(line), stdin)) {
 		u64 addr = strtoull(line, NULL, 16), off;
 		int n = 0;
 
-		if (offset_of(&m->elf, addr, &off))
+		if (offset_of(&code, addr, &off))
 			n = sym_module_lookup(m, off + is_return, is_return, f, SYM_MAX_INLINE);
 		printf("0x%llx\n", (unsigned long long)addr);
 		if (n <= 0)
@@ -158,5 +162,5 @@ int main(int argc, char **argv)
 		return print_names(argv[2], argc > 3 && !strcmp(argv[3], "-r"));
 	if (argc == 2 && !strcmp(argv[1], "demangle"))
 		return print_demangled();
-	return fail("usage", "symbolize pcs FILE N [SEED] | names FILE [-r] | demangle");
+	return fail("usage", "sym_bench pcs FILE N [SEED] | names FILE [-r] | demangle");
 }
