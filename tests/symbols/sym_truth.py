@@ -24,7 +24,8 @@ MEANT = {
     "line 0": "code that the compiler moved or merged has no line; ascope says the nearest one of the same piece of the same function",
     "which closure": "legacy linker names call each closure and async body {{closure}}; ascope takes the debug info's name, which tells them apart",
     "path of a body": "line tables alone name an inlined async body without its path; ascope takes the path from its caller's type arguments",
-    "alias": "one address, several symbols (code folded together, aliases of C libraries): both names are the symbol table's, of that address",
+    "alias": "one address, several symbols (code folded together, aliases of C libraries): both names are the symbol table's, of that address; folded code "
+             "has two lines, too",
     "inherited constructor": "called by the name of the class that it comes from, by llvm-symbolizer by that of the class that has it",
     "not demangled": "LLVM 14 cannot read some C++ names that gcc writes",
     "beyond its section": "llvm-symbolizer lets a symbol without a size name all up to the next one, such as the linker's stubs behind _init",
@@ -233,8 +234,9 @@ class Comparison:
         if ours == plain or theirs.startswith("_Z") and same_cxx(ours, plain):
             return None
         if one_closure(ours) == one_closure(plain):
-            part = ours[ours.rfind("{"):]
-            return "alias" if "{{closure}}" not in plain else "which closure" if short.startswith(part) else "function"
+            if short.startswith(ours[ours.rfind("{"):]):
+                return "which closure"
+            return "alias" if self.is_alias(addr, ours, plain) else "function"
         if plain.startswith("_Z") and not ours.startswith("_"):
             return "not demangled"
         if re.search(r"CI[1-5]", theirs) and scope_of(ours) == scope_of(plain):
@@ -258,6 +260,8 @@ class Comparison:
                 kinds.add("line 0")
             elif o.line != t.line or not same_file(o.file, t.file):
                 kinds.add("line" if o.line != t.line else "file")
+        if "alias" in kinds and "line" in kinds:
+            kinds.remove("line")
         return kinds - {None}
 
     def faults(self):
