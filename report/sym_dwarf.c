@@ -442,7 +442,8 @@ static int scope_frame(struct sym_module *m, struct sym_cu *cu, u32 scope, u64 a
 	Dwarf_Die die;
 	int err = 0;
 
-	if ((!is_known || !m->dwarf.known[idx].function) && !dwarf_offdie(dwarf_cu_getdwarf(cu->body.die.cu), cu->scopes.v[scope].die_off, &die))
+	if ((!is_known || !m->dwarf.known[idx].function) &&
+	    !dwarf_offdie(dwarf_cu_getdwarf(cu->body.die.cu), cu->scopes.v[scope].die_off, &die))
 		return 0;
 	if (!is_known) {
 		idx = m->dwarf.n_known;
