@@ -185,7 +185,7 @@ static const char all_sql[] =
 
 static void names_of(const char *path, const char *target, const char *sql, char *buf, size_t n)
 {
-	struct capture_opts o = {.capture = path, .no_cache = true, .targets = {target}, .n_targets = target != NULL};
+	struct capture_opts o = {.capture = path, .no_cache = true, .rows = CAPTURE_ROWS_ALL, .targets = {target}, .n_targets = target != NULL};
 	struct capture_db *db;
 
 	assert_int_equal(capture_db_open(&o, &db), 0);
