@@ -3,6 +3,7 @@
 #include "report/symbolize.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -305,6 +306,11 @@ static int run_jobs(sqlite3 *db, const struct symbolize_opts *o, struct job *all
 	u32 next = 0;
 	int err = 0;
 
+	/* fork(2) takes 1 ms, and 0.1-0.3 ms more for each megabyte in use (measured); what loading has left is given back first. */
+	if (n) {
+		(void)sqlite3_db_release_memory(db);
+		(void)malloc_trim(0);
+	}
 	while (!err && (next < n || jobs.n)) {
 		if (next == n || jobs.n == JOBS_AT_ONCE) {
 			err = jobs_step(db, &jobs);
