@@ -358,11 +358,12 @@ static void wants(void **state)
 
 static void want_too_long(void **state)
 {
-	u8 packet[SYM_WIRE_WANT_MAX + 8] = {0};
+	_cleanup_free_ u8 *packet = calloc(1, SYM_WIRE_WANT_MAX + 8);
 	char name[SYM_WIRE_WANT_MAX + 1];
 	struct sym_split_want w = {.name = name}, out;
 
 	(void)state;
+	assert_non_null(packet);
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	assert_int_equal(sym_wire_put_want(&w, packet), -ENAMETOOLONG);
