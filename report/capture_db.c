@@ -29,6 +29,7 @@
 #include "report/load.h"
 #include "report/refine.h"
 #include "report/schema.h"
+#include "report/sym_fetch.h"
 #include "report/symbolize.h"
 #include "version.h"
 
@@ -622,8 +623,15 @@ int capture_db_open(const struct capture_opts *o, struct capture_db **ret)
 	struct opening op = {.o = o};
 	struct capture_db *db;
 	_cleanup_library_table_ struct library_table *libraries = NULL;
-	int err = capture_file_open(o->capture, &r);
+	int err;
 
+	if (o->debuginfod && !sym_fetch_has_server()) {
+		log_error(
+			"--debuginfod: $DEBUGINFOD_URLS names no server; set it, as DEBUGINFOD_URLS=https://debuginfod.debian.net "
+			"(https only, but for servers on this machine)");
+		return -EINVAL;
+	}
+	err = capture_file_open(o->capture, &r);
 	if (!err)
 		err = library_table_load(o->libraries, o->n_libraries, &libraries);
 	if (err)

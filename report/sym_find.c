@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "report/sym_fetch.h"
 
 #define PLACES_MAX ((size_t)1 << 20) /* bytes of one list of paths */
 
@@ -293,6 +294,28 @@ static int find_debug(struct search *s)
 	return try_places(s, &b, try_noted);
 }
 
+/* From a debuginfod server: the debug information, and the program when there is none. A server that has nothing is no error. */
+static int find_remote(struct search *s)
+{
+	static const char *const kinds[] = {"debuginfo", "executable"};
+
+	for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
+		_cleanup_free_ char *path = NULL;
+		int err;
+
+		if (i == 1 && s->code.fd >= 0)
+			continue;
+		err = sym_fetch(kinds[i], s->w->build_id, &path);
+		if (!err)
+			err = try_noted(s, path);
+		else if (err == -ETIME && !s->why.len)
+			buf_printf(&s->why, "debuginfod did not answer in time");
+		if (err == -ENOMEM)
+			return err;
+	}
+	return 0;
+}
+
 /* What dwz moved out: told by its own id. */
 static int find_alt(struct search *s, const struct slot *from)
 {
@@ -484,6 +507,8 @@ int sym_find(const struct sym_finder *f, const struct sym_want *w, struct sym_fo
 	err = find_code(&s);
 	if (!err && !is_enough(&s))
 		err = find_debug(&s);
+	if (!err && !is_enough(&s) && f->debuginfod && w->build_id)
+		err = find_remote(&s);
 	if (s.code.fd >= 0 || s.debug.fd >= 0)
 		buf_reset(&s.why); /* the right file was found nevertheless */
 	if (!err)
