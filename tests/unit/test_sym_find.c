@@ -588,6 +588,45 @@ static void fetched_files_are_checked(void **state)
 	run(fx, "! test -e asked"); /* not asked unless told to */
 }
 
+/* elfutils' own server, on this machine. */
+static void real_server(void **state)
+{
+	struct fixture *fx = *state;
+	struct sym_want w = {.path = NOWHERE};
+	struct sym_finder f = {.capture = "/nowhere/x", .system_dir = "/nowhere", .debuginfod = true};
+	struct sym_found found = {.fd = -1, .debug_fd = -1, .alt_fd = -1};
+	char cmd[COMMAND_MAX];
+	u32 port = 20000 + (u32)getpid() % 20000;
+	int n = 0;
+
+	if (!has_tool("debuginfod") || !has_tool("debuginfod-find"))
+		skip();
+	build_whole(fx);
+	w.build_id = fx->id.build_id;
+	(void)snprintf(
+		cmd, sizeof(cmd),
+		"mkdir -p served home && cp whole/prog served/ && { HOME=$PWD/home timeout 60 debuginfod -d :memory: -p %u -F "
+		"served >/dev/null 2>&1 & echo $! >pid; }",
+		port);
+	run(fx, cmd);
+	(void)snprintf(cmd, sizeof(cmd), "http://127.0.0.1:%u", port);
+	assert_int_equal(setenv("DEBUGINFOD_URLS", cmd, 1), 0);
+	for (u32 i = 0; i < 40 && n == 0;
+	     i++) { /* until it has read the file; a cache of its own each time remembers no failure */
+		(void)snprintf(cmd, sizeof(cmd), "%s/cache%u", fx->dir, i);
+		assert_int_equal(setenv("DEBUGINFOD_CACHE_PATH", cmd, 1), 0);
+		sym_found_release(&found);
+		n = sym_find(&f, &w, &found);
+		if (!n)
+			(void)usleep(250000);
+	}
+	run(fx, "kill $(cat pid)");
+	assert_int_equal(n, 1);
+	assert_true(found.facts.has_dwarf);
+	assert_non_null(strstr(found.path, "/cache"));
+	sym_found_release(&found);
+}
+
 /* ---- through the database, step by step ---- */
 
 static void expect_row(const struct capture_opts *o, const char *sql, const char *rows)
@@ -663,6 +702,7 @@ int main(void)
 		TEST(split_clang),
 		TEST(split_rust),
 		cmocka_unit_test(servers),
+		TEST(real_server), /* before the test that puts its own debuginfod-find into PATH */
 		TEST(fetched_files_are_checked),
 		TEST(steps_of_a_capture),
 	};
