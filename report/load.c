@@ -24,7 +24,8 @@
 static const char indexes_sql[] = "CREATE INDEX offcpu_by_poll ON _offcpu (poll_id) WHERE poll_id IS NOT NULL;"
 				  "CREATE INDEX sample_by_poll ON _sample (poll_id) WHERE poll_id IS NOT NULL;"
 				  "CREATE INDEX poll_by_thread ON poll (thread_id, ts);"
-				  "CREATE INDEX poll_by_dur ON poll (dur);"
+				  /* of every length that reports ask for: dur_min <= dur <= dur_max */
+				  "CREATE INDEX poll_by_length ON poll (dur_max);"
 				  "CREATE INDEX marker_by_thread ON marker (thread_id, ts);"
 				  "CREATE INDEX mapping_by_process ON mapping (process_id, addr_start);";
 

@@ -422,8 +422,8 @@ SELECT
     p.library,                            -- what the function called: rusqlite, reqwest::blocking, std::fs; null: its own code waits or runs
     (SELECT a.text FROM advice AS a WHERE a.id = p.advice_id) AS advice -- what to try; null nothing
 FROM poll AS p
-JOIN thread AS t ON t.id = p.thread_id
-JOIN process AS pr ON pr.id = t.process_id
+CROSS JOIN thread AS t ON t.id = p.thread_id
+CROSS JOIN process AS pr ON pr.id = t.process_id
 WHERE p.classified = 1 AND (p.waits > 0 OR p.dur > 0)
   AND NOT (p.runnable > p.off_cpu + p.on_cpu AND p.off_cpu + p.on_cpu < 10000000);
 

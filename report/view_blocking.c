@@ -383,7 +383,7 @@ static void put_totals(struct blocking_view *v, const struct block_totals *t)
 	(void)fputc('\n', v->out);
 }
 
-#define CONTENDED "classified = 1 AND dur_min >= ?1 AND off_cpu + on_cpu < ?1 AND ts <= ?3 AND ts + dur >= ?2"
+#define CONTENDED "classified = 1 AND dur_max >= ?1 AND dur_min >= ?1 AND off_cpu + on_cpu < ?1 AND ts <= ?3 AND ts + dur >= ?2"
 
 /* Polls that may have been long enough, and records that cannot be told apart into polls. */
 static int put_unproven(struct blocking_view *v)

@@ -28,7 +28,7 @@
 	"ELSE coalesce(" BLOCKS_ADDRESS ", b.function, '(no stack)') END AS place, p.kind AS place_kind, "                       \
 	"max(0, min(b.ts + b.dur, ?3) - max(b.ts, ?2)) AS inside "                                                               \
 	"FROM blocking AS b LEFT JOIN stack_place AS p ON p.stack_id = b.stack_id "                                              \
-	"WHERE b.held >= ?1 AND b.ts <= ?3 AND b.ts + b.dur >= ?2) "
+	"WHERE b.dur_max >= ?1 AND b.held >= ?1 AND b.ts <= ?3 AND b.ts + b.dur >= ?2) "
 
 /* Polls that hold a runtime, or (other) a root future's or a local set's, which hold nothing but themselves: never one number. */
 enum block_group { BLOCKS_RUNTIME = 0, BLOCKS_OTHER = 1 };

@@ -91,7 +91,7 @@ static void names(struct maker *m)
 	put(m, FMT_META, &(struct fmt_meta){.key = string(m, "sample.period_ns"), .value = string(m, "10101010")}, NULL, 0);
 }
 
-static void sample(struct maker *m, u64 ts, u64 thread)
+static void sample(struct maker *m, u64 ts, u64 thread, u64 task)
 {
 	u64 place = draw_place(m);
 
@@ -102,6 +102,11 @@ static void sample(struct maker *m, u64 ts, u64 thread)
 				 .ctx_status = FMT_CTX_READ,
 				 .context = thread,
 				 .runtime = 2,
+				 .budget = 129,
+				 .core = 0x7f0000000000 + thread * 4096,
+				 .park = 1,
+				 .task = task,
+				 .tick = task,
 				 .ustack = 1 + (place * 3 + draw(m, 3)) % STACKS,
 				 .pc = place_address(place)},
 	    NULL, 0);
@@ -110,7 +115,7 @@ static void sample(struct maker *m, u64 ts, u64 thread)
 /* One worker's turn: it stops, is woken, goes on. */
 static void turn(struct maker *m, u64 due, u64 thread, u64 task)
 {
-	bool blocks = !draw(m, 4000);
+	bool blocks = !draw(m, 4000), in_poll = blocks || !draw(m, 10);
 	u64 wait = blocks ? 20 * NSEC_PER_MSEC : 1000 + draw(m, 3000), ts = max_u64(due, m->free_at[thread - 1] + 1000);
 	const struct fmt_switch_out out = {.ts = ts,
 					   .thread = thread,
@@ -118,19 +123,20 @@ static void turn(struct maker *m, u64 due, u64 thread, u64 task)
 					   .state = 1,
 					   .ctx_status = FMT_CTX_READ,
 					   .context = thread,
-					   .budget = blocks ? 129 : 0,
-					   .core = blocks ? 0x7f0000000000 + thread * 4096 : 0,
-					   .task = blocks ? task : 0,
+					   .budget = in_poll ? 129 : 0,
+					   .core = 0x7f0000000000 + thread * 4096,
+					   .park = in_poll,
+					   .task = in_poll ? task : 0,
 					   .tick = task,
 					   .syscall = 203,
-					   .ustack = blocks ? 1 + draw(m, STACKS) : 0};
+					   .ustack = in_poll ? 1 + draw(m, STACKS) : 0};
 
 	m->free_at[thread - 1] = ts + wait;
 	put(m, FMT_SWITCH_OUT, &out, NULL, 0);
 	put(m, FMT_WAKING, &(struct fmt_waking){.ts = ts + wait - 500, .thread = thread, .cpu = 1}, NULL, 0);
 	put(m, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = ts + wait, .thread = thread, .cpu = thread % 4}, NULL, 0);
 	if (draw(m, 2))
-		sample(m, ts + wait + 300, thread);
+		sample(m, ts + wait + 300, thread, task);
 }
 
 static void total(struct maker *m, const char *key, u64 value)
