@@ -110,7 +110,7 @@ check-kernels: static ## boot Debian's kernels under qemu and record there
 # BENCH: options and names for tests/bench/run.sh
 bench: ## measure what ascope costs beside perf and print it beside its bars: BENCH='--rounds 9 echo' (root; doc/bench.md)
 	@.ci/deps build bench
-	@$(MAKE) --no-print-directory all $(OUT)/table_build $(OUT)/codec $(OUT)/long_capture $(OUT)/sym_bench
+	@$(MAKE) --no-print-directory all $(OUT)/table_build $(OUT)/codec $(OUT)/long_capture $(OUT)/bare_insert $(OUT)/sym_bench
 	@tests/bench/run.sh $(OUT) $(BENCH)
 
 # ACCURACY: options of tests/accuracy/accuracy.py; DOC=1 writes its tables into README.md and doc/accuracy.md
@@ -210,6 +210,11 @@ $(OUT)/codec: $(OUT)/obj/tests/bench/codec.o $(OUT)/libascope.a
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(OUT)/sym_bench: $(OUT)/obj/tests/bench/sym_bench.o $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# what SQLite itself takes for so many rows: out/bare_insert FILE ROWS
+$(OUT)/bare_insert: $(OUT)/obj/tests/bench/bare_insert.o
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 

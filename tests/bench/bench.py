@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Measures what ascope costs and prints it beside the bars that it has set itself. Started by run.sh; doc/bench.md says how each is measured.
 
-    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--long-capture FILE] [--fixtures DIR] [--rounds N] [--json] [NAME...]
+    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--long-capture FILE] [--bare-insert FILE] [--fixtures DIR] [--rounds N] [--json] [NAME...]
 
 Prints figures, never a verdict: the exit status is 0 whatever they are, and 1 when a measurement could not be made (which, and
 why, is said). 2: usage.
@@ -18,6 +18,7 @@ import time
 
 import echo
 import kernel
+import load
 import reading
 import size
 import stacks
@@ -53,6 +54,7 @@ class Bench:
     def __init__(self, place, options):
         self.place, self.rounds, self.table_build = place, options.rounds, options.table_build
         self.codec, self.fixtures, self.long_capture = options.codec, options.fixtures, options.long_capture
+        self.bare_insert = options.bare_insert
         self.say = lambda text: print(f"    {text}", file=sys.stderr if options.json else sys.stdout, flush=True)
 
     def need_perf(self):
@@ -227,8 +229,39 @@ class Bench:
                 Row(f"check, {reading.MILLIONS} million events: memory", max(r["MB"] for r in found["check"]), "MB", bar=128,
                     beside=f"{median(ms['check']) / 1000:.1f} s")]
 
+    def load(self):
+        """Loading a capture of 10 million events into a database, beside bare SQLite and perf script."""
+        if not self.long_capture or not self.bare_insert:
+            raise Failed("long_capture or bare_insert was not built")
+        found, large, of = load.measure(self.place, self.long_capture, self.bare_insert, self.rounds)
+        for name, runs in found.items():
+            self.say(f"{name}: " + ", ".join(f"{r['s']:.1f} s ({r['cpu']:.1f} of CPU) {r['MB']:.0f} MB" for r in runs))
+        m = {name: {key: median([r[key] for r in runs]) for key in ("s", "cpu", "MB")} for name, runs in found.items()}
+        cpu = [a["cpu"] / b["cpu"] for a, b in zip(found["load"], found["bare"])]
+        wall = median([a["s"] / b["s"] for a, b in zip(found["load"], found["bare"])])
+        busy = [r["s"] / r["cpu"] for runs in (found["first"], found["load"]) for r in runs]
+        doubt = f"the CPUs were shared: {median(busy):.1f} s went by for each of CPU" if median(busy) > 1.3 else ""
+        table = [Row("load: a row, as part of a bare insert's of 7 columns and an index", median(cpu), "", spread(cpu), bar=1 / 0.8,
+                     beside=f"{of['rows'] / m['load']['cpu'] / 1e3:.0f} and {of['rows'] / m['bare']['cpu'] / 1e3:.0f} k rows/s of CPU, "
+                     f"{of['events'] / m['load']['cpu'] / 1e3:.0f} k events/s; wall clock {wall:.2f}"),
+                 Row("load: memory", max(r["MB"] for r in found["load"] + found["first"]), "MB", bar=256),
+                 Row("load: database, a row", of["bytes"] / of["rows"], "bytes", bar=60, beside=f"{of['rows'] / 1e6:.2f} million rows of "
+                     f"{of['events'] / 1e6:.1f} million events"),
+                 Row("report --blocking, first time", m["first"]["s"], "s", spread([r["s"] for r in found["first"]]), bar=5,
+                     beside=f"{m['first']['cpu']:.1f} s of CPU", doubt=doubt),
+                 Row("report --blocking, of a loaded one", m["second"]["s"], "s", spread([r["s"] for r in found["second"]]), bar=1,
+                     beside=f"{m['second']['cpu']:.2f} s of CPU"),
+                 Row(f"{load.LARGE} million events, loaded and reported: memory", max(r["MB"] for r in large), "MB", bar=512,
+                     beside=f"{large[0]['cpu']:.1f} and {large[1]['cpu']:.1f} s of CPU")]
+        if self.place.perf:
+            rate, lines = load.perf_rate(self.place)
+            ours = of["events"] / m["load"]["cpu"]
+            table.append(Row("load: an event, as part of what perf script takes to print one", rate / ours, "", bar=1 / 5,
+                             beside=f"perf prints {rate / 1e3:.0f} k events/s ({lines} of them)"))
+        return table
 
-NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "size"]
+
+NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "load", "size"]
 
 
 def arguments():
@@ -238,6 +271,7 @@ def arguments():
     p.add_argument("--table-build")
     p.add_argument("--codec")
     p.add_argument("--long-capture")
+    p.add_argument("--bare-insert")
     p.add_argument("--fixtures")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--json", action="store_true")

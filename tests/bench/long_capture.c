@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * long_capture.c: writes a capture of any length without recording one, to measure what reads captures: `make out/long_capture;
- * out/long_capture OUT MILLIONS SECONDS`; tests/bench/reading.py does. 16 workers run polls of which one in 4,000 waits 20 ms; one
+ * out/long_capture OUT MILLIONS SECONDS`; tests/bench/reading.py does. Of the waits of 16 workers one in ten is in a poll, one in 4,000 for 20 ms; one
  * event in seven is a sample. Addresses are as uneven as those of real programs: 20,000 of them, the n-th taken about 1/n as often
  * as the first, and each reached by three stacks. Written through the recorder's own writer and sums (record/tally.h), so that
  * `ascope info` may trust its totals.
