@@ -22,10 +22,11 @@ CREATE TABLE capture (
     verdict_why     TEXT NOT NULL         -- reasons, one a line; empty when complete
 ) STRICT;
 
--- Facts about host, options and recorder, as recorded. Those that begin with ascope.* are the loader's: data_lost (1 when data was lost or
--- damaged), perfmap.names and perfmap.malformed (lines of perf maps that could and could not be read; not there without any), marker.ends_alone (ENDs of
--- markers that no START belongs to; not there without any), libraries (of which table of libraries symbol.kind, poll.library and poll.advice_id are),
--- unreadable.N (why the debug information of module N could not be read; not there for others).
+-- Facts about host, options and recorder, as recorded. Those that begin with ascope.* are the loader's: rows ('polls': of view offcpu, view sample,
+-- table poll and what their stacks need only the rows of reported polls are here; 'all'), events, switches, samples, tasks (how many there were,
+-- loaded or not), data_lost (1 when data was lost or damaged), perfmap.names and perfmap.malformed (lines of perf maps that could and could not be read;
+-- not there without any), marker.ends_alone (ENDs of markers that no START belongs to; not there without any), libraries (of which table of libraries
+-- symbol.kind, poll.library and poll.advice_id are), unreadable.N (why the debug information of module N could not be read; not there for others).
 CREATE TABLE meta (
     key         TEXT PRIMARY KEY,         -- name of the fact
     value       TEXT NOT NULL

@@ -555,6 +555,27 @@ static void references_that_lead_nowhere(void **state)
 	cb_expect(cb, "SELECT cause, count FROM loss ORDER BY cause", "bad_rows|2\nunknown_threads|1");
 }
 
+/* What a thread ran needs no rows of its own: it lies before each row, and the last of it in table thread. */
+static void time_on_the_cpu(void **state)
+{
+	struct capture_builder *cb = *state;
+	sqlite3 *db;
+
+	IN(10);
+	OUT(15);
+	IN(40);
+	SAMPLE(42);
+	OUT(47);
+	IN(60);
+	cb_end(cb, AT(70));
+	cb_finish(cb);
+	db = cb_load(cb);
+	cb_rows(db, "SELECT dur / 1000, ran / 1000 FROM offcpu ORDER BY ts", "25000|5000\n13000|7000");
+	cb_rows(db, "SELECT (ts_last_in - 1000000000) / 1000, (ts_last_out - ts_last_in) / 1000 FROM thread WHERE id = 1", "60000|10000");
+	cb_rows(db, "SELECT value FROM meta WHERE key IN ('ascope.rows', 'ascope.switches', 'ascope.samples') ORDER BY key", "all\n1\n2");
+	(void)sqlite3_close(db);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, cb_setup, cb_teardown)
@@ -594,6 +615,7 @@ int main(void)
 		TEST(lost_block_resets_pairing),
 		TEST(truncated_file),
 		TEST(references_that_lead_nowhere),
+		TEST(time_on_the_cpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
