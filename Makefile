@@ -77,9 +77,9 @@ demo: ## install what is missing, build, record the demo service, print the bloc
 
 check: ## install what is missing, build, run all tests
 	@.ci/deps build check
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(ORACLE) $(FUZZ_REPLAYS) $(RELIABILITY)
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(OUT)/sym_bench $(ORACLE) $(FUZZ_REPLAYS) $(RELIABILITY)
 	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
-	@tests/run.sh $(OUT) lint unit spec golden fuzz reliability cli live kernels
+	@tests/run.sh $(OUT) lint unit symbols spec golden fuzz reliability cli live kernels
 
 check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel
 	@tests/run.sh $(OUT) lint unit spec golden cli

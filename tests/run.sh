@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: runs groups of tests, says how long each group took, and ends with 'N passed, N failed, N skipped'.
 #
-# usage: tests/run.sh OUT GROUP...        groups: lint unit spec golden fuzz reliability long cli live kernels
+# usage: tests/run.sh OUT GROUP...        groups: lint unit symbols spec golden fuzz reliability long cli live kernels
 #
 # Every test is one line: 'ok NAME', 'not ok NAME' (its output follows), 'ok NAME # SKIP reason'. The exit status is 1 when one failed or none ran.
 set -u
@@ -59,6 +59,7 @@ for group in "$@"; do
 	case $group in
 	lint) for t in tests/lint/*.sh; do single "lint: $(basename "$t" .sh)" "$t"; done ;;
 	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
+	symbols) tap symbols python3 -B tests/symbols/matrix.py "$out/sym_bench" ;;
 	spec) tap spec python3 -B tests/spec/compare.py "$out/ascope" format/FORMAT.md fixtures/captures/*.ascope fixtures/captures/good/*.ascope ;;
 	golden) tap golden python3 -B tests/golden/goldens.py "$out/ascope" format/FORMAT.md fixtures/captures ;;
 	fuzz) for t in $(printf '%s\n' "$out"/fuzz/replay_* | grep -v '\.d$'); do single "fuzz: replay of the corpus of ${t##*_}" "$t" "tests/fuzz/corpus_${t##*_}"; done ;;

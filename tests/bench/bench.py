@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Measures what ascope costs and prints it beside the bars that it has set itself. Started by run.sh; doc/bench.md says how each is measured.
 
-    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--long-capture FILE] [--bare-insert FILE] [--fixtures DIR] [--rounds N] [--json] [NAME...]
+    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--long-capture FILE] [--bare-insert FILE] [--sym-bench FILE] [--fixtures DIR]
+             [--rounds N] [--json] [NAME...]
 
 Prints figures, never a verdict: the exit status is 0 whatever they are, and 1 when a measurement could not be made (which, and
 why, is said). 2: usage.
@@ -23,6 +24,7 @@ import reading
 import size
 import stacks
 import storm
+import symbolize
 from harness import Failed, Place, median, spread
 
 
@@ -54,7 +56,7 @@ class Bench:
     def __init__(self, place, options):
         self.place, self.rounds, self.table_build = place, options.rounds, options.table_build
         self.codec, self.fixtures, self.long_capture = options.codec, options.fixtures, options.long_capture
-        self.bare_insert = options.bare_insert
+        self.bare_insert, self.sym_bench = options.bare_insert, options.sym_bench
         self.say = lambda text: print(f"    {text}", file=sys.stderr if options.json else sys.stdout, flush=True)
 
     def need_perf(self):
@@ -262,8 +264,34 @@ class Bench:
                              beside=f"perf prints {rate / 1e3:.0f} k events/s ({lines} of them)"))
         return table
 
+    def symbolize(self):
+        """Names of 20,000 addresses in inlined code of a Rust program with DWARF, beside llvm-symbolizer and eu-addr2line."""
+        if not self.sym_bench:
+            raise Failed("sym_bench was not built")
+        file = symbolize.build(os.path.join(os.path.dirname(self.sym_bench), "bench-symbols"))
+        times, eu_ended, frames = symbolize.measure(self.place, self.sym_bench, file, self.rounds)
+        for name, values in times.items():
+            self.say(f"{name:16} {median(values):.2f} s ±{spread(values):.2f}" + (" and had not ended" if name == "eu-addr2line" and not eu_ended else ""))
+        ours = times["ascope"]
+        size = f"{os.path.getsize(file) / 1e6:.0f} MB, {frames:.1f} frames an address"
+        table = [Row("names of 20,000 addresses in inlined code, cold", median(ours), "s", spread(ours), 2, beside=size)]
+        for peer in ("llvm-symbolizer", "eu-addr2line"):
+            if peer not in times:
+                raise Failed(f"{peer} is not here (Debian: apt-get install llvm elfutils)")
+            ratios = [a / b for a, b in zip(ours, times[peer])]
+            table.append(Row(f"the same, as part of {peer}'s", median(ratios), "", spread(ratios), 1,
+                             beside=f"{median(times[peer]):.2f} s" + ("" if peer != "eu-addr2line" or eu_ended else " and had not ended")))
+        for c, what in zip(symbolize.truth(self.sym_bench, file), ("addresses", "return addresses")):
+            kinds = ", ".join(f"{kind} {len(addrs)}" for kind, addrs in sorted(c.kinds.items()))
+            for kind, addrs in c.kinds.items():
+                self.say(f"{what}: {kind}: {len(addrs)}" + (f": {symbolize.sym_truth.MEANT[kind]}" if kind in symbolize.sym_truth.MEANT else ""))
+                self.say(c.example(addrs[0]))
+            table.append(Row(f"{what} whose frames are not llvm-symbolizer's", len(c.faults()) / c.n, "%", bar=symbolize.sym_truth.LIMIT,
+                             beside=f"of {c.n}; meant: {kinds}"))
+        return table
 
-NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "load", "size"]
+
+NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "load", "size", "symbolize"]
 
 
 def arguments():
@@ -275,6 +303,7 @@ def arguments():
     p.add_argument("--long-capture")
     p.add_argument("--bare-insert")
     p.add_argument("--fixtures")
+    p.add_argument("--sym-bench")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--json", action="store_true")
     p.add_argument("names", nargs="*", metavar="NAME")
