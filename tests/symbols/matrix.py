@@ -135,12 +135,14 @@ def check_cold_parts(tool, file):
 
 
 def check_suffixes(tool, file):
-    """No function of thin LTO keeps its .llvm.N, nor a hash."""
+    """No function of thin LTO keeps its .llvm.N, nor a hash, with DWARF or without."""
+    stripped = file + ".nodebug"
+    run(["objcopy", "--strip-debug", file, stripped])
     mangled = [(n, at) for n, at in symbols(file).items() if ".llvm." in n]
     if not mangled:
         return "the program has no .llvm. names"
-    for name, (start, _) in mangled:
-        got = names(tool, file, start)
+    for name, which, (start, _) in [(n, f, at) for n, at in mangled[:20] for f in (file, stripped)]:
+        got = names(tool, which, start)
         if any(re.search(r"\.llvm\.|::h[0-9a-f]{16}$|^_Z|^_R", n) for n in got):
             return f"{name} is {got}"
     return None

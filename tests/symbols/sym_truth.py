@@ -31,6 +31,7 @@ MEANT = {
     "beyond its section": "llvm-symbolizer lets a symbol without a size name all up to the next one, such as the linker's stubs behind _init",
 }
 LIMIT = 0.001
+DOUBTED, NEARBY = 40, 512  # addresses without a line that are looked at, bytes around each
 
 SUFFIX = re.compile(r"(\.(cold|isra|part|constprop|lto_priv|localalias)|\.(llvm|cold|isra|part|constprop|lto_priv|localalias|clone|__uniq|warm)\.\d+)$")
 ESCAPES = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
@@ -41,7 +42,10 @@ class Failed(Exception):
 
 
 def run(argv, text=""):
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", check=False)
+    try:
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", check=False)
+    except OSError as e:
+        raise Failed(f"{argv[0]}: {e}") from e
     if done.returncode:
         raise Failed(f"{' '.join(argv)}: {done.stderr.strip()[-300:]}")
     return done.stdout
@@ -125,9 +129,12 @@ def plain_names(names):
     """Linker names to readable ones, in the form that both sides are compared in."""
     cut, made = {}, {}
     for name in names:
-        short = name
-        while SUFFIX.search(short) and not short.startswith("."):
+        short, before = name, None
+        while short != before and not short.startswith("."):
+            before = short
             short = SUFFIX.sub("", short)
+            if short.startswith(("_R", "_Z")):
+                short = re.sub(r"\.\d+$", "", short)  # LTO numbers functions that were local to their units
         cut[name] = short.split("@")[0] or short
     mangled = sorted({c for c in cut.values() if c.startswith(("_R", "_Z")) and legacy_rust(c) is None})
     if mangled:
@@ -192,6 +199,7 @@ class Comparison:
             self.inlined += len(self.theirs[addr]) > 1
             for kind in self.differences(addr):
                 self.kinds[kind].append(addr)
+        self.doubt_lines(file)
 
     @staticmethod
     def read_symbols(file):
@@ -263,6 +271,19 @@ class Comparison:
         if "alias" in kinds and "line" in kinds:
             kinds.remove("line")
         return kinds - {None}
+
+    def doubt_lines(self, file):
+        """Of some addresses without a line: does llvm-symbolizer have the one that ascope says nearby, in the same function?"""
+        asked = [a for a in self.kinds["line 0"] if self.ours[a][0].line][:DOUBTED]
+        near = range(-NEARBY, NEARBY)
+        pcs = sorted({a + d for a in asked for d in near})
+        found = ask_llvm(file, "".join(f"0x{pc:x}\n" for pc in pcs)) if pcs else {}
+        for a in asked:
+            wanted = self.theirs[a][0].function, self.ours[a][0].line
+            if all((found[a + d][0].function, found[a + d][0].line) != wanted for d in near if a + d in found):
+                self.kinds["line of nowhere"].append(a)
+        for kind in [k for k, addrs in self.kinds.items() if not addrs]:
+            del self.kinds[kind]
 
     def faults(self):
         """Addresses that differ in a way that is not meant."""

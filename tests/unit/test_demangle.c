@@ -29,6 +29,9 @@ static const struct {
 	{"_ZN6orders3api3get17h930b740aa94f1d3aE.part.0.llvm.77", "orders::api::get"},
 	/* a hash with too few different digits for libiberty */
 	{"_ZN6orders3get17h0000000000000000E", "orders::get"},
+	/* link-time optimization numbers what was local to its unit */
+	{"_ZN50_$LT$ignore..Error$u20$as$u20$core..fmt..Debug$GT$3fmt17h1639442b52f50e31E.2523.llvm.99",
+	 "<ignore::Error as core::fmt::Debug>::fmt"},
 	/* v0 */
 	{"_RNvCsgStHSCytQ6I_7mycrate4main", "mycrate::main"},
 	{"_RNCNvCsgStHSCytQ6I_7mycrate4main0B3_", "mycrate::main::{closure#0}"},

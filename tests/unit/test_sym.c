@@ -401,6 +401,39 @@ static void test_ranges(void **state)
 	sym_ranges_release(&r);
 }
 
+/* Enough that they are sorted by digits, in no order, far apart: each inner range lies in an outer one of lower number. */
+static void test_many_ranges(void **state)
+{
+	const u32 n = 3000;
+	struct sym_ranges r = {0};
+
+	(void)state;
+	for (u32 i = 0; i < n; i++) {
+		u64 at = 0x5500000000ULL + (u64)(i * 7919 % n) * 100003;
+
+		assert_int_equal(sym_ranges_add(&r, at, at + 1000, i), 0);
+	}
+	for (u32 i = 0; i < n; i++) {
+		u64 at = 0x5500000000ULL + (u64)(i * 7919 % n) * 100003;
+
+		assert_int_equal(sym_ranges_add(&r, at + 500, at + 600, n + i), 0);
+	}
+	assert_int_equal(sym_ranges_flatten(&r), 0);
+	for (u32 i = 0; i < n; i++) {
+		u64 at = 0x5500000000ULL + (u64)(i * 7919 % n) * 100003;
+
+		check_owner(&r, at - 1, SYM_NO_OWNER);
+		check_owner(&r, at, i);
+		check_owner(&r, at + 499, i);
+		check_owner(&r, at + 500, n + i);
+		check_owner(&r, at + 599, n + i);
+		check_owner(&r, at + 600, i);
+		check_owner(&r, at + 999, i);
+		check_owner(&r, at + 1000, SYM_NO_OWNER);
+	}
+	sym_ranges_release(&r);
+}
+
 static void test_cursor(void **state)
 {
 	const u8 bytes[] = {0x12, 0x34, 0xe5, 0x8e, 0x26, 0x80, 0x80};
@@ -481,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_copies),
 		cmocka_unit_test(test_dependencies),
 		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_many_ranges),
 		cmocka_unit_test(test_cursor),
 		cmocka_unit_test(test_inlined_bodies),
 	};
