@@ -212,7 +212,7 @@ def main():
     p.add_argument("--all", action="store_true")
     p.add_argument("--keep")
     p.add_argument("names", nargs="*")
-    options = p.parse_args()
+    options = p.parse_intermixed_args()
     tap = Tap()
     gone = [tool for tool in NEED if not shutil.which(tool)]
     if gone:
