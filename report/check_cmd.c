@@ -204,6 +204,20 @@ static void print_notes(const struct check *c)
 		       human_count(c->repaired.blocks).s, c->repaired.not_closed ? ", and it had not been closed" : "");
 }
 
+/* Its parts, each on a line. */
+static void print_summary(const struct check *c, const struct check_args *a, const char *summary)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *lines = NULL;
+
+	for (const char *part = summary, *end; part; part = end ? end + 2 : NULL) {
+		end = strstr(part, "; ");
+		buf_printf(&b, "%s%.*s", b.len ? "\n" : "", (int)(end ? (size_t)(end - part) : strlen(part)), part);
+	}
+	lines = buf_take_str(&b);
+	text_color(stdout, a->color, check_is_sound(c) ? TEXT_GREEN : TEXT_RED, lines ? lines : summary);
+}
+
 static void print_text(const struct check *c, const struct check_args *a, const char *summary)
 {
 	struct human_clean name;
@@ -232,7 +246,7 @@ static void print_text(const struct check *c, const struct check_args *a, const 
 	if (c->n_damages || c->n_faults || c->n_lost)
 		(void)putchar('\n');
 	print_notes(c);
-	text_color(stdout, a->color, check_is_sound(c) ? TEXT_GREEN : TEXT_RED, summary);
+	print_summary(c, a, summary);
 	(void)putchar('\n');
 }
 

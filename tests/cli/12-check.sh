@@ -74,7 +74,8 @@ open("where", "w").write(str(off))
 PY
 expect 3 "$ASCOPE" check bad
 has out "offset $(cat where), .*, block [0-9]+ \(events\): payload checksum"
-has out 'events between \+[0-9.]+ s and \+[0-9.]+ s are missing \([0-9,]+ records\); no name is lost'
+has out 'events between \+[0-9.]+ s and \+[0-9.]+ s are missing \([0-9,]+ records\)$'
+has out '^no name is lost'
 mended 'it was repaired: of [0-9]+ blocks 1 were damaged or missing'
 
 # what may not be

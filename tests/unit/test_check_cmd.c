@@ -111,7 +111,7 @@ static void a_damaged_payload(void **state)
 		       (u32)b.seq);
 	has(r.out, text);
 	has(r.out,
-	    "blocks is damaged or missing: events between +0.000 s and +0.499 s are missing (1,001 records); no name is lost; "
+	    "blocks is damaged or missing: events between +0.000 s and +0.499 s are missing (1,001 records)\nno name is lost\n"
 	    "`ascope check --repair OUT /tmp/ascope-sample-");
 	ran_release(&r);
 	check(&r, s.path, "--json");
@@ -139,7 +139,7 @@ static void a_damaged_header(void **state)
 	sample_flip(&s, b.offset + 9);
 	check(&r, s.path, NULL);
 	assert_int_equal(r.exit_code, 3);
-	has(r.out, "events between +0.500 s and +0.999 s are missing (1,000 records); no name is lost");
+	has(r.out, "events between +0.500 s and +0.999 s are missing (1,000 records)\nno name is lost");
 	ran_release(&r);
 	sample_release(&s);
 }
@@ -158,7 +158,7 @@ static void damaged_names(void **state)
 		sample_flip(&s, block_at(s.path, types[i], 0).offset + FMT_BLOCK_HEADER + 3);
 		check(&r, s.path, NULL);
 		assert_int_equal(r.exit_code, 3);
-		has(r.out, "no event is lost; no name is lost");
+		has(r.out, "no event is lost\nno name is lost");
 		if (i == 0)
 			has(r.out, "recovered from its copy: no name is lost");
 		lacks(r.out, "CONTRADICTIONS");
@@ -169,7 +169,7 @@ static void damaged_names(void **state)
 	for (u32 i = 0; i < ARRAY_SIZE(types); i++)
 		sample_flip(&s, block_at(s.path, types[i], 0).offset + FMT_BLOCK_HEADER + 3 + i * 0);
 	check(&r, s.path, NULL);
-	has(r.out, "no event is lost; the names of 1 block are lost");
+	has(r.out, "no event is lost\nthe names of 1 block are lost");
 	ran_release(&r);
 	sample_release(&s);
 }
@@ -185,7 +185,7 @@ static void not_closed(void **state)
 	check(&r, s.path, NULL);
 	assert_int_equal(r.exit_code, 3);
 	has(r.out,
-	    "the file was not closed: no event is lost, what came after +0.999 s, if anything, is not there; no name is lost");
+	    "the file was not closed: no event is lost, what came after +0.999 s, if anything, is not there\nno name is lost");
 	ran_release(&r);
 	sample_release(&s);
 }
@@ -202,7 +202,7 @@ static void references(void **state)
 	check(&r, s.path, NULL);
 	assert_int_equal(r.exit_code, 3);
 	has(r.out,
-	    "every block is intact, but not all they say can be true: no event is lost; no name is lost; 1 contradiction; a repair cannot mend");
+	    "every block is intact, but not all they say can be true: no event is lost\nno name is lost\n1 contradiction\na repair cannot mend");
 	has(r.out, "1 stack that records name is in no block (first: stack 99, in column ustack of sample, block ");
 	ran_release(&r);
 	sample_release(&s);
