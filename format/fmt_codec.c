@@ -14,6 +14,8 @@
 #include <errno.h>
 
 #include "format/fmt_class.h"
+#include "format/fmt_coded.h"
+#include "format/fmt_coded_section.h"
 #include "format/fmt_numbers.h"
 
 /* ---- rows ---- */
@@ -267,11 +269,14 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 	struct buf body = BUF_INIT;		    /* directory */
 	u32 n_cols = r->rows ? r->kind->n_cols : 0; /* the index of an empty capture: no rows, nothing to say of their columns */
 	bool has_payload = r->rows && r->kind->payload != FMT_PAYLOAD_NONE;
-	struct encoder *e = r->rows ? encoder_new(r) : NULL;
+	bool coded = r->rows && fmt_coded_section_fits(r);
+	struct encoder *e = r->rows && !coded ? encoder_new(r) : NULL;
 
 	buf_reset(scratch);
-	if (r->rows && !e)
+	if (r->rows && !coded && !e)
 		out->err = out->err ? out->err : -ENOMEM;
+	if (coded)
+		fmt_coded_section_encode(r, &body, scratch);
 	if (e && e->has_classes) {
 		fmt_classes_encode(&e->classes, r->rows, scratch);
 		put_directory_entry(&body, FMT_CLASS_COLUMN, FMT_ENC_CLASS, scratch->len);
@@ -320,6 +325,7 @@ struct decoder {
 	u64 *last;		     /* value of each group */
 	struct fmt_class_value *sorted;
 	u64 grouped; /* column id; 0 none */
+	struct fmt_coded coded; /* columns of symbols */
 };
 
 /* Room for the values of column c, not zeroed. */
@@ -404,6 +410,31 @@ static int decode_group(struct fmt_cursor *c, struct decoder *d, u64 *ret)
 	return 0;
 }
 
+/* A column of symbols or steps takes longer than others of as many rows, and counts for more. */
+enum { SYMBOL_CELLS = 16, STEP_CELLS = 64 };
+
+static int decode_coded(struct fmt_cursor *c, struct decoder *d, u32 column, u8 enc, u64 *ret)
+{
+	u32 rows = d->s->rows;
+	u16 *symbols;
+
+	if (rows > FMT_MAX_CODED)
+		return cur_fail(c, -EBADMSG, "too many rows for symbols or steps");
+	d->a->cells += (u64)rows * (enc == FMT_ENC_SYMBOLS ? SYMBOL_CELLS : STEP_CELLS);
+	if (d->a->cells > FMT_MAX_CELLS)
+		return cur_fail(c, -EBADMSG, "too many values in one block");
+	if (!d->coded.probs) {
+		d->coded.probs = fmt_arena_take(d->a, FMT_MAX_PROBS * sizeof(*d->coded.probs));
+		d->coded.values = fmt_arena_take(d->a, FMT_MAX_CLASSES * sizeof(*d->coded.values));
+		d->coded.last = fmt_arena_take(d->a, FMT_MAX_CLASSES * sizeof(*d->coded.last));
+	}
+	symbols = fmt_arena_take(d->a, rows * sizeof(*symbols) + 1);
+	if (!d->coded.probs || !d->coded.values || !d->coded.last || !symbols)
+		return -ENOMEM;
+	return enc == FMT_ENC_SYMBOLS ? fmt_symbols_get(c, &d->coded, column, rows, symbols, ret)
+				      : fmt_steps_get(c, &d->coded, rows, ret);
+}
+
 static int decode_column(struct fmt_cursor *c, struct decoder *d, u32 column, u8 enc)
 {
 	u64 *ret;
@@ -419,6 +450,8 @@ static int decode_column(struct fmt_cursor *c, struct decoder *d, u32 column, u8
 		return decode_class(c, d, column, ret);
 	if (enc == FMT_ENC_GROUP)
 		return decode_group(c, d, ret);
+	if (enc == FMT_ENC_SYMBOLS || enc == FMT_ENC_STEPS)
+		return decode_coded(c, d, column, enc, ret);
 	return fmt_numbers_decode(c, enc, d->s->rows, ret);
 }
 

@@ -41,6 +41,8 @@ enum fmt_limit {
 	FMT_MAX_FRAMES = 512,	   /* frames of a stack */
 	FMT_MAX_DICT = 256,	   /* distinct values of a dictionary-coded column in one block */
 	FMT_MAX_CLASSES = 4096,	   /* classes of rows in one section */
+	FMT_MAX_CODED = 4096,	   /* rows of a section with columns of symbols or steps */
+	FMT_MAX_PROBS = 1 << 16,   /* probabilities of a column of symbols */
 	FMT_MAX_ID = 1 << 28,	   /* the largest dictionary index (strings, threads, stacks, ...) */
 	FMT_MAX_PERFMAP = 1 << 14, /* pieces of one process's perf map: 64 MiB */
 };
@@ -64,6 +66,8 @@ enum fmt_encoding {
 	FMT_ENC_CLASS = 9,	 /* one byte: encoding e; then a value for each class of the class column, coded as e */
 	FMT_ENC_GROUP =
 		10, /* varint: column id g; then as 8, of differences to the latest row before with the same value in g; the first of each to 0 */
+	FMT_ENC_SYMBOLS = 11, /* varints: column id g of contexts, n, n values as differences; then a code of which of them a row has */
+	FMT_ENC_STEPS = 12, /* varints: column id g of groups, period; then a code of differences as in 10, to the nearest multiple of the period */
 };
 
 enum fmt_payload {

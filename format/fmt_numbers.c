@@ -11,22 +11,6 @@
 
 /* ---- split ---- */
 
-/* Values below 16 are their token. Others: the place of the highest bit (4 to 63) and the two bits behind it; the rest is `extra` bits, at most 61. */
-static inline u32 split_extra(u32 token)
-{
-	return token < 16 ? 0 : (token >> 2) - 2;
-}
-
-static inline u8 split_token(u64 v)
-{
-	u32 top;
-
-	if (v < 16)
-		return (u8)v;
-	top = 63 - (u32)__builtin_clzll(v);
-	return (u8)(((top - 4) << 2) + 16 + ((v >> (top - 2)) & 3));
-}
-
 /* Little-endian whatever the machine is; compilers make one instruction of it. */
 static inline void put_le64(u8 *p, u64 v)
 {
@@ -54,8 +38,8 @@ void fmt_split_encode(const u64 *v, u32 n, struct buf *out)
 		return;
 	p = token + n;
 	for (u32 i = 0; i < n; i++) {
-		u8 t = split_token(v[i]);
-		u32 extra = split_extra(t);
+		u8 t = fmt_split_token(v[i]);
+		u32 extra = fmt_split_extra(t);
 		u64 low = v[i] & ((1ULL << extra) - 1);
 
 		token[i] = t;
@@ -102,13 +86,13 @@ static int split_decode(struct fmt_cursor *c, u32 n, u64 *ret)
 	if (!token)
 		return c->err;
 	for (u32 i = 0; i < n; i++)
-		total += split_extra(token[i]);
+		total += fmt_split_extra(token[i]);
 	p = cur_bytes(c, (total + 7) / 8, "bits of a split column");
 	if (!p)
 		return c->err;
 	end = p + (total + 7) / 8;
 	for (u32 i = 0; i < n; i++) {
-		u32 t = token[i], extra = split_extra(t);
+		u32 t = token[i], extra = fmt_split_extra(t);
 
 		ret[i] = t;
 		if (t >= 16) {

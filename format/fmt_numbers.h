@@ -16,6 +16,22 @@
  */
 enum fmt_encoding fmt_numbers_encode(const u64 *v, u32 n, enum fmt_encoding want, u64 *tmp, struct buf *out);
 
+/* Tokens. Values below 16 are their token. Others: the place of the highest bit (4 to 63) and the two bits behind it; the rest is `extra` bits, at most 61. */
+static inline u32 fmt_split_extra(u32 token)
+{
+	return token < 16 ? 0 : (token >> 2) - 2;
+}
+
+static inline u8 fmt_split_token(u64 v)
+{
+	u32 top;
+
+	if (v < 16)
+		return (u8)v;
+	top = 63 - (u32)__builtin_clzll(v);
+	return (u8)(((top - 4) << 2) + 16 + ((v >> (top - 2)) & 3));
+}
+
 /* The split coding of the values as they are. */
 void fmt_split_encode(const u64 *v, u32 n, struct buf *out);
 
