@@ -264,7 +264,7 @@ static void put_directory_entry(struct buf *out, u32 column_id, enum fmt_encodin
 	buf_put_uvarint(out, size);
 }
 
-void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct buf *out)
+void fmt_section_encode(const struct fmt_rows *r, const struct fmt_rows *outs, struct buf *scratch, struct buf *out)
 {
 	struct buf body = BUF_INIT;		    /* directory */
 	u32 n_cols = r->rows ? r->kind->n_cols : 0; /* the index of an empty capture: no rows, nothing to say of their columns */
@@ -276,7 +276,7 @@ void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct bu
 	if (r->rows && !coded && !e)
 		out->err = out->err ? out->err : -ENOMEM;
 	if (coded)
-		fmt_coded_section_encode(r, &body, scratch);
+		fmt_coded_section_encode(r, outs, &body, scratch);
 	if (e && e->has_classes) {
 		fmt_classes_encode(&e->classes, r->rows, scratch);
 		put_directory_entry(&body, FMT_CLASS_COLUMN, FMT_ENC_CLASS, scratch->len);
@@ -325,7 +325,7 @@ struct decoder {
 	u64 *last;		     /* value of each group */
 	struct fmt_class_value *sorted;
 	u64 grouped; /* column id; 0 none */
-	struct fmt_coded coded; /* columns of symbols */
+	struct fmt_coded_reader coded;
 };
 
 /* Room for the values of column c, not zeroed. */
@@ -410,31 +410,6 @@ static int decode_group(struct fmt_cursor *c, struct decoder *d, u64 *ret)
 	return 0;
 }
 
-/* A column of symbols or steps takes longer than others of as many rows, and counts for more. */
-enum { SYMBOL_CELLS = 16, STEP_CELLS = 64 };
-
-static int decode_coded(struct fmt_cursor *c, struct decoder *d, u32 column, u8 enc, u64 *ret)
-{
-	u32 rows = d->s->rows;
-	u16 *symbols;
-
-	if (rows > FMT_MAX_CODED)
-		return cur_fail(c, -EBADMSG, "too many rows for symbols or steps");
-	d->a->cells += (u64)rows * (enc == FMT_ENC_SYMBOLS ? SYMBOL_CELLS : STEP_CELLS);
-	if (d->a->cells > FMT_MAX_CELLS)
-		return cur_fail(c, -EBADMSG, "too many values in one block");
-	if (!d->coded.probs) {
-		d->coded.probs = fmt_arena_take(d->a, FMT_MAX_PROBS * sizeof(*d->coded.probs));
-		d->coded.values = fmt_arena_take(d->a, FMT_MAX_CLASSES * sizeof(*d->coded.values));
-		d->coded.last = fmt_arena_take(d->a, FMT_MAX_CLASSES * sizeof(*d->coded.last));
-	}
-	symbols = fmt_arena_take(d->a, rows * sizeof(*symbols) + 1);
-	if (!d->coded.probs || !d->coded.values || !d->coded.last || !symbols)
-		return -ENOMEM;
-	return enc == FMT_ENC_SYMBOLS ? fmt_symbols_get(c, &d->coded, column, rows, symbols, ret)
-				      : fmt_steps_get(c, &d->coded, rows, ret);
-}
-
 static int decode_column(struct fmt_cursor *c, struct decoder *d, u32 column, u8 enc)
 {
 	u64 *ret;
@@ -450,8 +425,8 @@ static int decode_column(struct fmt_cursor *c, struct decoder *d, u32 column, u8
 		return decode_class(c, d, column, ret);
 	if (enc == FMT_ENC_GROUP)
 		return decode_group(c, d, ret);
-	if (enc == FMT_ENC_SYMBOLS || enc == FMT_ENC_STEPS)
-		return decode_coded(c, d, column, enc, ret);
+	if (enc >= FMT_ENC_SYMBOLS && enc <= FMT_ENC_COUNT)
+		return fmt_coded_read(&d->coded, c, column, enc, ret);
 	return fmt_numbers_decode(c, enc, d->s->rows, ret);
 }
 
@@ -502,11 +477,11 @@ struct directory_entry {
 	u64 size;
 };
 
-static int decode_section_columns(struct fmt_cursor *body, struct fmt_arena *a, const struct directory_entry *dir, u64 n,
-				  struct fmt_section *s)
+static int decode_section_columns(struct fmt_cursor *body, struct fmt_arena *a, const struct fmt_section *outs,
+				  const struct directory_entry *dir, u64 n, struct fmt_section *s)
 {
 	bool seen[FMT_PAYLOAD_COLUMN + 1] = {0};
-	struct decoder d = {.a = a, .s = s};
+	struct decoder d = {.a = a, .s = s, .coded = {.a = a, .s = s, .outs = outs}};
 
 	for (u64 k = 0; k < n; k++) {
 		const u8 *p = cur_bytes(body, dir[k].size, "column data");
@@ -553,7 +528,7 @@ static int section_alloc_columns(struct fmt_arena *a, struct fmt_section *s)
 	return 0;
 }
 
-int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, struct fmt_section *ret)
+int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, const struct fmt_section *outs, struct fmt_section *ret)
 {
 	struct directory_entry dir[FMT_MAX_COLUMNS + 2]; /* and classes, and a payload */
 	const u8 *start = c->p;
@@ -585,7 +560,7 @@ int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, struct fmt_sec
 		err = section_alloc_columns(a, &s);
 		if (err)
 			return err;
-		err = body.err ? body.err : decode_section_columns(&body, a, dir, n_cols, &s);
+		err = body.err ? body.err : decode_section_columns(&body, a, outs, dir, n_cols, &s);
 		if (err)
 			return err == -ENOMEM ? err : cur_fail(c, err, body.what);
 	}

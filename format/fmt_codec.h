@@ -23,8 +23,11 @@ void fmt_rows_clear(struct fmt_rows *r);
 /* Appends a row; payload is n bytes or n u64 as the kind says. 0, -ENOMEM, -EFBIG (over a limit of fmt_def.h). */
 int fmt_rows_add(struct fmt_rows *r, const void *row, const void *payload, size_t n) __must_check;
 
-/* Appends the section to out (whose sticky error the caller checks). scratch is reused between calls. */
-void fmt_section_encode(const struct fmt_rows *r, struct buf *scratch, struct buf *out);
+/*
+ * Appends the section to out (whose sticky error the caller checks). outs: rows of switch_out that are in front of it in the same block, or NULL. scratch is
+ * reused between calls.
+ */
+void fmt_section_encode(const struct fmt_rows *r, const struct fmt_rows *outs, struct buf *scratch, struct buf *out);
 
 /* Memory that one decoded block lives in: freed or reused as a whole. */
 struct fmt_arena {
@@ -42,6 +45,7 @@ void fmt_arena_reset(struct fmt_arena *a);	      /* forget everything, keep the 
 void fmt_arena_release(struct fmt_arena *a);
 
 /*
- * Decodes the next section. Unknown kinds and columns are skipped, columns that are absent read 0. 0, -EBADMSG / -ENODATA (c->what says where), -ENOMEM.
+ * Decodes the next section. outs: the section of switch_out in front of it in the same block, or NULL. Unknown kinds and columns are skipped, columns that are absent read 0. 0, -EBADMSG / -ENODATA (c->what says where), -ENOMEM.
  */
-int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, struct fmt_section *ret) __must_check;
+int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, const struct fmt_section *outs,
+		       struct fmt_section *ret) __must_check;

@@ -48,26 +48,27 @@ void fmt_symbols_put(const u64 *values, const struct fmt_symbols *s, u32 rows, s
 	fmt_put_end(&c);
 }
 
-int fmt_symbols_get(struct fmt_cursor *c, struct fmt_coded *k, u32 column, u32 rows, u16 *symbols, u64 *ret)
+int fmt_symbols_get(struct fmt_cursor *c, const struct fmt_coded *k, const struct fmt_symbols *given, bool own, u32 rows,
+		    struct fmt_symbols *ret_symbols, u64 *ret)
 {
-	u64 g = cur_uvarint_max(c, FMT_MAX_COLUMNS, "column of contexts"), v = 0;
 	u32 n = (u32)cur_uvarint_max(c, min_u64(FMT_MAX_CLASSES, rows), "number of symbols");
-	const struct fmt_symbols *given = g ? &k->of[g - 1] : NULL;
-	struct fmt_symbols *s = &k->of[column];
+	u16 *symbols = ret_symbols->of;
 	struct fmt_tree t;
 	struct fmt_get get;
+	u64 v = 0;
 
 	for (u32 i = 0; i < n; i++)
 		k->values[i] = v += cur_uvarint(c, "value of a symbol");
 	if (c->err)
 		return c->err;
-	*s = (struct fmt_symbols){.n = n, .of = symbols};
-	if (!n || (given && (!given->n || fmt_tree_size(bits_of(n), given->n) > FMT_MAX_PROBS)))
+	ret_symbols->n = n;
+	given = own ? ret_symbols : given;
+	if (!n || (given && fmt_tree_size(bits_of(n), given->n) > FMT_MAX_PROBS))
 		return cur_fail(c, -EBADMSG, "contexts of a column of symbols");
 	t = tree_new(k->probs, bits_of(n), given ? given->n : 0);
 	get = fmt_get_init(c->p, cur_left(c));
 	for (u32 i = 0; i < rows; i++) {
-		u32 symbol = fmt_get_symbol(&get, &t, context_of(s, given, i));
+		u32 symbol = fmt_get_symbol(&get, &t, context_of(ret_symbols, given, i));
 
 		if (symbol >= n)
 			return cur_fail(c, -EBADMSG, "symbol");
@@ -77,6 +78,25 @@ int fmt_symbols_get(struct fmt_cursor *c, struct fmt_coded *k, u32 column, u32 r
 	return get.p < get.end ? cur_fail(c, -EBADMSG, "bytes behind a column") : 0;
 }
 
+/* ---- numbers: tokens as of split columns, by a tree, and their bits ---- */
+
+enum { TOKEN_BITS = 8 };
+
+static void put_number(struct fmt_put *c, struct fmt_tree *t, u32 context, u64 v)
+{
+	u32 token = fmt_split_token(v);
+
+	fmt_put_symbol(c, t, context, token);
+	fmt_put_bits(c, v & ((1ULL << fmt_split_extra(token)) - 1), fmt_split_extra(token));
+}
+
+static u64 get_number(struct fmt_get *c, struct fmt_tree *t, u32 context)
+{
+	u32 token = fmt_get_symbol(c, t, context), extra = fmt_split_extra(token);
+
+	return token < 16 ? token : (u64)(4 | (token & 3)) << extra | fmt_get_bits(c, extra);
+}
+
 /* ---- steps ---- */
 
 enum step { STEP_FIRST, STEP_PERIODS, STEP_REST, STEPS };
@@ -84,22 +104,7 @@ enum step { STEP_FIRST, STEP_PERIODS, STEP_REST, STEPS };
 static void steps_trees(struct fmt_prob *probs, struct fmt_tree *ret)
 {
 	for (u32 i = 0; i < STEPS; i++)
-		ret[i] = tree_new(probs + ((size_t)i << 8), 8, 0);
-}
-
-static void put_number(struct fmt_put *c, struct fmt_tree *t, u64 v)
-{
-	u32 token = fmt_split_token(v);
-
-	fmt_put_symbol(c, t, 0, token);
-	fmt_put_bits(c, v & ((1ULL << fmt_split_extra(token)) - 1), fmt_split_extra(token));
-}
-
-static u64 get_number(struct fmt_get *c, struct fmt_tree *t)
-{
-	u32 token = fmt_get_symbol(c, t, 0), extra = fmt_split_extra(token);
-
-	return token < 16 ? token : (u64)(4 | (token & 3)) << extra | fmt_get_bits(c, extra);
+		ret[i] = tree_new(probs + ((size_t)i << TOKEN_BITS), TOKEN_BITS, 0);
 }
 
 /* How far the point moves from which the next period is counted, when a value was `rest` off: slowly up, for timers are late, not early. */
@@ -134,34 +139,30 @@ void fmt_steps_put(const u64 *v, u32 rows, struct fmt_given group, u64 period, s
 		u64 d = v[i] - l->at, k = 0;
 
 		if (!l->seen) {
-			put_number(&c, &t[STEP_FIRST], fmt_zigzag(v[i] - (i ? v[i - 1] : 0)));
+			put_number(&c, &t[STEP_FIRST], 0, fmt_zigzag(v[i] - (i ? v[i - 1] : 0)));
 			*l = (struct fmt_last){.at = v[i], .seen = true};
 			continue;
 		}
 		if (period) {
 			k = periods(d, period);
-			put_number(&c, &t[STEP_PERIODS], fmt_zigzag(k - 1));
+			put_number(&c, &t[STEP_PERIODS], 0, fmt_zigzag(k - 1));
 		}
 		d -= k * period;
-		put_number(&c, &t[STEP_REST], fmt_zigzag(d));
+		put_number(&c, &t[STEP_REST], 0, fmt_zigzag(d));
 		l->at += k * period + (period ? follow(d) : d);
 	}
 	fmt_put_end(&c);
 }
 
-int fmt_steps_get(struct fmt_cursor *c, struct fmt_coded *k, u32 rows, u64 *ret)
+int fmt_steps_get(struct fmt_cursor *c, const struct fmt_coded *k, const struct fmt_symbols *group, u32 rows, u64 *ret)
 {
-	u64 g = cur_uvarint_max(c, FMT_MAX_COLUMNS, "column of groups"), period = cur_uvarint(c, "period");
-	const struct fmt_symbols *group = g ? &k->of[g - 1] : NULL;
-	u32 n = group ? group->n : 1;
+	u64 period = cur_uvarint(c, "period");
 	struct fmt_tree t[STEPS];
 	struct fmt_get get;
 
 	if (c->err)
 		return c->err;
-	if (!n)
-		return cur_fail(c, -EBADMSG, "steps within groups of a column without symbols");
-	memset(k->last, 0, n * sizeof(*k->last));
+	memset(k->last, 0, (group ? group->n : 1) * sizeof(*k->last));
 	steps_trees(k->probs, t);
 	get = fmt_get_init(c->p, cur_left(c));
 	for (u32 i = 0; i < rows; i++) {
@@ -169,18 +170,100 @@ int fmt_steps_get(struct fmt_cursor *c, struct fmt_coded *k, u32 rows, u64 *ret)
 		u64 rest;
 
 		if (!l->seen) {
-			ret[i] = (i ? ret[i - 1] : 0) + fmt_unzigzag(get_number(&get, &t[STEP_FIRST]));
+			ret[i] = (i ? ret[i - 1] : 0) + fmt_unzigzag(get_number(&get, &t[STEP_FIRST], 0));
 			*l = (struct fmt_last){.at = ret[i], .seen = true};
 			continue;
 		}
 		if (period)
-			l->at += period * (fmt_unzigzag(get_number(&get, &t[STEP_PERIODS])) + 1);
-		rest = fmt_unzigzag(get_number(&get, &t[STEP_REST]));
+			l->at += period * (fmt_unzigzag(get_number(&get, &t[STEP_PERIODS], 0)) + 1);
+		rest = fmt_unzigzag(get_number(&get, &t[STEP_REST], 0));
 		ret[i] = l->at + rest;
 		l->at += period ? follow(rest) : rest;
 	}
 	return get.p < get.end ? cur_fail(c, -EBADMSG, "bytes behind a column") : 0;
 }
+
+/* ---- beside switches ---- */
+
+/* Whether it is another value than foreseen, by context; then which. */
+struct like_trees {
+	struct fmt_tree other, value;
+};
+
+static struct like_trees like_trees(struct fmt_prob *probs, const struct fmt_symbols *given)
+{
+	return (struct like_trees){.value = tree_new(probs, TOKEN_BITS, 0),
+				   .other = tree_new(probs + fmt_tree_size(TOKEN_BITS, 0), 1, given ? given->n : 0)};
+}
+_Static_assert(((FMT_MAX_CLASSES + 1) << 1) + (1 << TOKEN_BITS) <= FMT_MAX_PROBS, "trees of a like column");
+_Static_assert((FMT_BESIDE_CONTEXTS + 1) << TOKEN_BITS <= FMT_MAX_PROBS, "tree of a counter");
+
+void fmt_like_put(const struct fmt_columns *s, u32 c, const struct fmt_beside *b, struct fmt_given given, struct fmt_prob *probs,
+		  struct buf *out)
+{
+	int out_column = fmt_beside_column(s, c);
+	struct like_trees t = like_trees(probs, given.symbols);
+	struct fmt_put put;
+
+	buf_put_uvarint(out, given.column);
+	put = fmt_put_init(out);
+	for (u32 i = 0; i < s->rows; i++) {
+		u64 d = s->of[c][(size_t)i * s->step] - fmt_beside_value(b, s, c, out_column, i);
+
+		fmt_put_symbol(&put, &t.other, given.symbols ? given.symbols->of[i] + 1u : 0, d != 0);
+		if (d)
+			put_number(&put, &t.value, 0, s->of[c][(size_t)i * s->step]);
+	}
+	fmt_put_end(&put);
+}
+
+int fmt_like_get(struct fmt_cursor *c, const struct fmt_coded *k, const struct fmt_columns *s, u32 column,
+		 const struct fmt_beside *b, const struct fmt_symbols *given, u64 *ret)
+{
+	int out_column = fmt_beside_column(s, column);
+	struct like_trees t = like_trees(k->probs, given);
+	struct fmt_get get = fmt_get_init(c->p, cur_left(c));
+
+	for (u32 i = 0; i < s->rows; i++) {
+		ret[i] = fmt_beside_value(b, s, column, out_column, i);
+		if (fmt_get_symbol(&get, &t.other, given ? given->of[i] + 1u : 0))
+			ret[i] = get_number(&get, &t.value, 0);
+	}
+	return get.p < get.end ? cur_fail(c, -EBADMSG, "bytes behind a column") : 0;
+}
+
+void fmt_count_put(const struct fmt_columns *s, u32 c, const struct fmt_beside *b, struct fmt_prob *probs, struct buf *out)
+{
+	struct fmt_tree t = tree_new(probs, TOKEN_BITS, FMT_BESIDE_CONTEXTS);
+	int out_column = fmt_beside_column(s, c);
+	struct fmt_put put = fmt_put_init(out);
+
+	for (u32 i = 0; i < s->rows; i++) {
+		u32 context;
+		u64 v = fmt_beside_count(b, s, c, out_column, i, &context);
+
+		put_number(&put, &t, context, fmt_zigzag(s->of[c][(size_t)i * s->step] - v));
+	}
+	fmt_put_end(&put);
+}
+
+int fmt_count_get(struct fmt_cursor *c, const struct fmt_coded *k, const struct fmt_columns *s, u32 column,
+		  const struct fmt_beside *b, u64 *ret)
+{
+	struct fmt_tree t = tree_new(k->probs, TOKEN_BITS, FMT_BESIDE_CONTEXTS);
+	int out_column = fmt_beside_column(s, column);
+	struct fmt_get get = fmt_get_init(c->p, cur_left(c));
+
+	for (u32 i = 0; i < s->rows; i++) {
+		u32 context;
+		u64 v = fmt_beside_count(b, s, column, out_column, i, &context);
+
+		ret[i] = v + fmt_unzigzag(get_number(&get, &t, context));
+	}
+	return get.p < get.end ? cur_fail(c, -EBADMSG, "bytes behind a column") : 0;
+}
+
+/* ---- the period ---- */
 
 /* Bits that the differences take, if this were the period. */
 static u64 cost_of(const u64 *d, u32 n, u64 period)

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "format/fmt_beside.h"
 #include "format/fmt_class.h"
 #include "format/fmt_coder.h"
 #include "format/fmt_cursor.h"
@@ -42,14 +43,30 @@ void fmt_steps_put(const u64 *v, u32 rows, struct fmt_given group, u64 period, s
 /* The period that columns of times may have, ns; 0 none worth it. v, rows: as fmt_steps_put(). tmp: rows values. */
 u64 fmt_steps_period(const u64 *v, u32 rows, struct fmt_given group, struct fmt_last *last, u64 *tmp);
 
-/* What a section's columns have been read to. of[c]: column c, by index. */
+/*
+ * Append a column c of s by the switches beside it: b has next, and but for the column of threads recent. like: values that are mostly the same as there; count:
+ * a counter that only grows.
+ */
+void fmt_like_put(const struct fmt_columns *s, u32 c, const struct fmt_beside *b, struct fmt_given given, struct fmt_prob *probs,
+		  struct buf *out);
+void fmt_count_put(const struct fmt_columns *s, u32 c, const struct fmt_beside *b, struct fmt_prob *probs, struct buf *out);
+
+/* Memory of a reader for one section. */
 struct fmt_coded {
-	struct fmt_symbols of[FMT_MAX_COLUMNS];
 	struct fmt_prob *probs; /* FMT_MAX_PROBS */
 	u64 *values;		/* FMT_MAX_CLASSES */
 	struct fmt_last *last;	/* as many */
 };
 
-/* Read all of c: `rows` values of column `column` (an index) into ret. symbols: room for rows, kept in k->of[column]. 0 or the cursor's error. */
-int fmt_symbols_get(struct fmt_cursor *c, struct fmt_coded *k, u32 column, u32 rows, u16 *symbols, u64 *ret) __must_check;
-int fmt_steps_get(struct fmt_cursor *c, struct fmt_coded *k, u32 rows, u64 *ret) __must_check;
+/*
+ * Read all of c, from behind the id of the column that it goes by, into ret, a value for each row. s: how far the section is decoded; ret is its column `column`. 0 or the
+ * cursor's error.
+ */
+int fmt_symbols_get(struct fmt_cursor *c, const struct fmt_coded *k, const struct fmt_symbols *given, bool own, u32 rows,
+		    struct fmt_symbols *ret_symbols, u64 *ret) __must_check;
+int fmt_steps_get(struct fmt_cursor *c, const struct fmt_coded *k, const struct fmt_symbols *group, u32 rows,
+		  u64 *ret) __must_check;
+int fmt_like_get(struct fmt_cursor *c, const struct fmt_coded *k, const struct fmt_columns *s, u32 column,
+		 const struct fmt_beside *b, const struct fmt_symbols *given, u64 *ret) __must_check;
+int fmt_count_get(struct fmt_cursor *c, const struct fmt_coded *k, const struct fmt_columns *s, u32 column,
+		  const struct fmt_beside *b, u64 *ret) __must_check;

@@ -20,30 +20,50 @@ struct plan {
 	u8 given; /* id of the column whose symbols are contexts or groups; 0 none */
 };
 
-#define ID(kind, member)	     ((u8)(offsetof(struct fmt_##kind, member) / sizeof(u64) + 1))
-#define SYMBOLS(kind, member, given) {ID(kind, member), FMT_ENC_SYMBOLS, given}
-#define STEPS(kind, member, given)   {ID(kind, member), FMT_ENC_STEPS, given}
+#define ID(kind, member) ((u8)(offsetof(struct fmt_##kind, member) / sizeof(u64) + 1))
+#define SYMBOLS(kind, member, given)                                                                                             \
+	{                                                                                                                        \
+		ID(kind, member), FMT_ENC_SYMBOLS, given                                                                         \
+	}
+#define LIKE(kind, member, given)                                                                                                \
+	{                                                                                                                        \
+		ID(kind, member), FMT_ENC_LIKE, given                                                                            \
+	}
+#define COUNT(kind, member)                                                                                                      \
+	{                                                                                                                        \
+		ID(kind, member), FMT_ENC_COUNT, 0                                                                               \
+	}
+#define STEPS(kind, member, given)                                                                                               \
+	{                                                                                                                        \
+		ID(kind, member), FMT_ENC_STEPS, given                                                                           \
+	}
 
 static const struct plan sample_plan[] = {
 	SYMBOLS(sample, cpu, ID(sample, cpu)),
-	SYMBOLS(sample, thread, ID(sample, cpu)),
+	STEPS(sample, ts, ID(sample, cpu)),
+	LIKE(sample, thread, 0),
+	LIKE(sample, ctx_status, 0),
+	LIKE(sample, context, 0),
+	LIKE(sample, runtime, 0),
 	SYMBOLS(sample, mode, 0),
-	SYMBOLS(sample, context, ID(sample, thread)),
-	SYMBOLS(sample, runtime, ID(sample, thread)),
-	SYMBOLS(sample, core, ID(sample, thread)),
 	SYMBOLS(sample, budget, ID(sample, mode)),
 	SYMBOLS(sample, park, ID(sample, budget)),
+	LIKE(sample, core, ID(sample, park)),
+	LIKE(sample, task, ID(sample, budget)),
+	COUNT(sample, tick),
 	SYMBOLS(sample, ustack, ID(sample, budget)),
 	SYMBOLS(sample, kstack, ID(sample, mode)),
-	SYMBOLS(sample, pc, ID(sample, budget)),
-	STEPS(sample, task, ID(sample, thread)),
-	STEPS(sample, tick, ID(sample, thread)),
-	STEPS(sample, ts, ID(sample, cpu)),
+	SYMBOLS(sample, pc, ID(sample, ustack)),
 };
 
-/* Memory for one section. */
+/* ---- put ---- */
+
+/* Memory for one section. `outs` is of no use where its kind has no ts, thread and cpu: it has, by its plan. */
 struct coded_work {
 	const struct fmt_rows *r;
+	struct fmt_columns section, outs;
+	struct fmt_beside beside;
+	u32 slots[FMT_BESIDE_SLOTS], own[FMT_BESIDE_SLOTS], next[FMT_MAX_CODED], recent[FMT_MAX_CODED];
 	u64 column[FMT_MAX_CODED], values[FMT_MAX_CODED], tmp[FMT_MAX_CODED];
 	struct fmt_class_value sorted[FMT_MAX_CODED];
 	struct fmt_last last[FMT_MAX_CODED];
@@ -78,6 +98,7 @@ static bool take_column(struct coded_work *w, u32 c)
 	return differ;
 }
 
+/* What column `id` says of each row, if it was written as symbols. */
 static struct fmt_given given(const struct coded_work *w, u32 id)
 {
 	if (!id || !w->symbols[id - 1].n)
@@ -129,23 +150,54 @@ static void put_column(struct coded_work *w, const struct plan *p, struct buf *d
 		buf_put_uvarint(data, w->column[0]);
 	} else if (enc == FMT_ENC_SYMBOLS) {
 		put_symbols(w, p->column - 1u, p->given, data);
-	} else {
+	} else if (enc == FMT_ENC_STEPS) {
 		put_steps(w, p->column - 1u, p->given, data);
+	} else if (enc == FMT_ENC_LIKE) {
+		fmt_like_put(&w->section, p->column - 1u, &w->beside, given(w, p->given), w->probs, data);
+	} else {
+		fmt_count_put(&w->section, p->column - 1u, &w->beside, w->probs, data);
 	}
 	put_entry(directory, p->column, enc, data->len - start);
 }
 
-void fmt_coded_section_encode(const struct fmt_rows *r, struct buf *directory, struct buf *data)
+static void as_columns(const struct fmt_rows *r, struct fmt_columns *ret)
+{
+	*ret = (struct fmt_columns){.kind = r->kind, .rows = r->rows, .step = r->kind->n_cols};
+	for (u32 c = 0; c < r->kind->n_cols; c++)
+		ret->of[c] = r->values + c;
+}
+
+static void look_beside(struct coded_work *w, const struct fmt_rows *outs, u32 *link)
+{
+	as_columns(w->r, &w->section);
+	if (outs)
+		as_columns(outs, &w->outs);
+	w->beside = (struct fmt_beside){.outs = outs ? &w->outs : NULL,
+					.ts = fmt_column_named(w->r->kind, "ts"),
+					.thread = fmt_column_named(w->r->kind, "thread"),
+					.cpu = fmt_column_named(w->r->kind, "cpu"),
+					.next = w->next,
+					.recent = w->recent,
+					.link = link,
+					.slots = w->slots,
+					.own = w->own};
+	fmt_beside_next(&w->beside, &w->section);
+	fmt_beside_recent(&w->beside, &w->section);
+}
+
+void fmt_coded_section_encode(const struct fmt_rows *r, const struct fmt_rows *outs, struct buf *directory, struct buf *data)
 {
 	_cleanup_free_ struct coded_work *w = malloc(sizeof(*w) + (size_t)r->rows * r->kind->n_cols * sizeof(u16));
+	_cleanup_free_ u32 *link = malloc((outs ? outs->rows : 0) * sizeof(*link) + 1);
 	u64 done = 0;
 
-	if (!w) {
+	if (!w || !link) {
 		data->err = data->err ? data->err : -ENOMEM;
 		return;
 	}
 	w->r = r;
 	memset(w->symbols, 0, sizeof(w->symbols));
+	look_beside(w, outs, link);
 	for (u32 i = 0; i < ARRAY_SIZE(sample_plan); i++) {
 		put_column(w, &sample_plan[i], directory, data);
 		done |= 1ULL << (sample_plan[i].column - 1);
@@ -153,4 +205,119 @@ void fmt_coded_section_encode(const struct fmt_rows *r, struct buf *directory, s
 	for (u32 c = 0; c < r->kind->n_cols; c++)
 		if (!(done >> c & 1))
 			put_column(w, &(struct plan){(u8)(c + 1), FMT_ENC_SYMBOLS, 0}, directory, data);
+}
+
+/* ---- get ---- */
+
+static void section_columns(const struct fmt_section *s, struct fmt_columns *ret)
+{
+	*ret = (struct fmt_columns){.kind = s->kind, .rows = s->rows, .step = 1};
+	for (u32 c = 0; c < s->kind->n_cols; c++)
+		ret->of[c] = s->cols[c];
+}
+
+/* A column of a code takes longer than others of as many rows, and counts for more. */
+enum { SYMBOL_CELLS = 8, NUMBER_CELLS = 16 };
+
+static int charge(struct fmt_cursor *c, struct fmt_arena *a, u64 cells)
+{
+	a->cells += cells;
+	return a->cells > FMT_MAX_CELLS ? cur_fail(c, -EBADMSG, "too many values in one block") : 0;
+}
+
+static int memory_new(struct fmt_coded_reader *k)
+{
+	if (k->memory.probs)
+		return 0;
+	k->memory.values = fmt_arena_take(k->a, FMT_MAX_CLASSES * sizeof(*k->memory.values));
+	k->memory.last = fmt_arena_take(k->a, FMT_MAX_CLASSES * sizeof(*k->memory.last));
+	k->memory.probs = fmt_arena_take(k->a, FMT_MAX_PROBS * sizeof(*k->memory.probs));
+	return k->memory.values && k->memory.last && k->memory.probs ? 0 : -ENOMEM;
+}
+
+/* The symbols of column g; of `column` itself, with which they are on the way, and of none nothing. */
+static int given_of(const struct fmt_coded_reader *k, struct fmt_cursor *c, u64 g, u32 column, const struct fmt_symbols **ret)
+{
+	*ret = NULL;
+	if (!g || g == column + 1ULL)
+		return 0;
+	if (g > FMT_MAX_COLUMNS || !k->symbols[g - 1].n)
+		return cur_fail(c, -EBADMSG, "a code goes by a column without symbols");
+	*ret = &k->symbols[g - 1];
+	return 0;
+}
+
+static int beside_new(struct fmt_coded_reader *k, struct fmt_cursor *c)
+{
+	struct fmt_beside *b = &k->beside;
+	u32 rows = k->s->rows, outs = k->outs ? k->outs->rows : 0;
+	int err = charge(c, k->a, outs);
+
+	if (err)
+		return err;
+	b->ts = fmt_column_named(k->s->kind, "ts");
+	b->thread = fmt_column_named(k->s->kind, "thread");
+	b->cpu = fmt_column_named(k->s->kind, "cpu");
+	if (b->ts < 0 || b->thread < 0 || b->cpu < 0 || !k->s->cols[b->ts] || !k->s->cols[b->cpu])
+		return cur_fail(c, -EBADMSG, "no time and cpu in front of a column that goes by switches");
+	b->next = fmt_arena_take(k->a, (2ULL * rows + outs + 2ULL * FMT_BESIDE_SLOTS) * sizeof(u32));
+	if (!b->next)
+		return -ENOMEM;
+	b->recent = b->next + rows;
+	b->link = b->recent + rows;
+	b->slots = b->link + outs;
+	b->own = b->slots + FMT_BESIDE_SLOTS;
+	if (k->outs) {
+		section_columns(k->outs, &k->out_columns);
+		b->outs = &k->out_columns;
+	}
+	fmt_beside_next(b, &k->columns);
+	return 0;
+}
+
+/* What the switches say of a row: of its thread when it is known where it was and when, of all else when it is known which thread it is. */
+static int look(struct fmt_coded_reader *k, struct fmt_cursor *c, u32 column)
+{
+	struct fmt_beside *b = &k->beside;
+	int err;
+
+	section_columns(k->s, &k->columns);
+	err = b->next ? 0 : beside_new(k, c);
+	if (err || (int)column == b->thread)
+		return err;
+	if (!k->s->cols[b->thread])
+		return cur_fail(c, -EBADMSG, "no thread in front of a column that goes by switches");
+	if (!k->has_recent)
+		fmt_beside_recent(b, &k->columns);
+	k->has_recent = true;
+	return 0;
+}
+
+int fmt_coded_read(struct fmt_coded_reader *k, struct fmt_cursor *c, u32 column, u8 enc, u64 *ret)
+{
+	u32 rows = k->s->rows;
+	const struct fmt_symbols *given = NULL;
+	u64 g = enc == FMT_ENC_COUNT ? 0 : cur_uvarint(c, "column that a code goes by");
+	int err = rows > FMT_MAX_CODED ? cur_fail(c, -EBADMSG, "too many rows for a code") : c->err;
+
+	err = err ? err : charge(c, k->a, (u64)rows * (enc == FMT_ENC_SYMBOLS ? SYMBOL_CELLS : NUMBER_CELLS));
+	err = err ? err : memory_new(k);
+	err = err ? err : given_of(k, c, g, column, &given);
+	if (!err && (enc == FMT_ENC_LIKE || enc == FMT_ENC_COUNT))
+		err = look(k, c, column);
+	if (err)
+		return err;
+	switch (enc) {
+	case FMT_ENC_SYMBOLS:
+		k->symbols[column].of = fmt_arena_take(k->a, rows * sizeof(u16) + 1);
+		if (!k->symbols[column].of)
+			return -ENOMEM;
+		return fmt_symbols_get(c, &k->memory, given, g == column + 1ULL, rows, &k->symbols[column], ret);
+	case FMT_ENC_STEPS:
+		return fmt_steps_get(c, &k->memory, given, rows, ret);
+	case FMT_ENC_LIKE:
+		return fmt_like_get(c, &k->memory, &k->columns, column, &k->beside, given, ret);
+	default:
+		return fmt_count_get(c, &k->memory, &k->columns, column, &k->beside, ret);
+	}
 }

@@ -8,7 +8,7 @@
  */
 #include "format/fmt_coder.h"
 
-enum { LIMIT = 60, LEAST = 64 };
+enum { LIMIT = 30, LEAST = 64 };
 
 /* The bit is `bit`: p moves towards it, by less each time. */
 static inline void learn(struct fmt_prob *p, bool bit)

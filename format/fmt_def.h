@@ -66,8 +66,13 @@ enum fmt_encoding {
 	FMT_ENC_CLASS = 9,	 /* one byte: encoding e; then a value for each class of the class column, coded as e */
 	FMT_ENC_GROUP =
 		10, /* varint: column id g; then as 8, of differences to the latest row before with the same value in g; the first of each to 0 */
-	FMT_ENC_SYMBOLS = 11, /* varints: column id g of contexts, n, n values as differences; then a code of which of them a row has */
-	FMT_ENC_STEPS = 12, /* varints: column id g of groups, period; then a code of differences as in 10, to the nearest multiple of the period */
+	FMT_ENC_SYMBOLS =
+		11, /* varints: column id g of contexts, n, n values as differences; then a code of which of them a row has */
+	FMT_ENC_STEPS =
+		12, /* varints: column id g of groups, period; then a code of differences as in 10, to the nearest multiple of the period */
+	FMT_ENC_LIKE =
+		13, /* varint: column id g of contexts; then a code of whether a row is as the switches beside it say, and what else */
+	FMT_ENC_COUNT = 14, /* a code of the differences to what the switches beside a row say of a counter */
 };
 
 enum fmt_payload {

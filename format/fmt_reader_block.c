@@ -113,6 +113,7 @@ static bool has_sections(u32 type)
 /* r->payload, which holds, into the reader's sections. 0, -EBADMSG, -ENOMEM. */
 static int decode_payload(struct fmt_reader *r, const struct fmt_block_header *h, struct fmt_block *b, const char **ret_what)
 {
+	const struct fmt_section *outs = NULL;
 	struct fmt_cursor c;
 	u64 rows = 0;
 	int err;
@@ -125,11 +126,12 @@ static int decode_payload(struct fmt_reader *r, const struct fmt_block_header *h
 	fmt_arena_reset(&r->arena);
 	c = cur_init(r->raw.p, h->raw_size);
 	for (u32 i = 0; i < h->sections; i++) {
-		err = fmt_section_decode(&c, &r->arena, &r->sections[i]);
+		err = fmt_section_decode(&c, &r->arena, outs, &r->sections[i]);
 		*ret_what = c.what;
 		if (err)
 			return err == -ENOMEM ? err : -EBADMSG;
 		rows += r->sections[i].rows;
+		outs = r->sections[i].kind_id == FMT_SWITCH_OUT ? &r->sections[i] : outs;
 	}
 	*ret_what = "block contents and header disagree";
 	if (rows != h->rows || cur_left(&c))

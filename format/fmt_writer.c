@@ -212,6 +212,8 @@ static void widen_times(const struct fmt_rows *r, struct fmt_block_header *h)
 /* Encodes the rows that wait for a block of h->type into w->raw; fills counts and time range of *h. */
 static int gather_block(struct fmt_writer *w, struct fmt_block_header *h)
 {
+	const struct fmt_rows *outs = &w->rows[w->slot_of[FMT_SWITCH_OUT] - 1];
+
 	buf_reset(&w->raw);
 	h->ts_first = UINT64_MAX;
 	for (u32 i = 0; i < w->n_kinds; i++) {
@@ -221,7 +223,7 @@ static int gather_block(struct fmt_writer *w, struct fmt_block_header *h)
 		w->encoded[i] = 0;
 		if (!r->rows || !goes_into(r->kind, h->type))
 			continue;
-		fmt_section_encode(r, &w->scratch, &w->raw);
+		fmt_section_encode(r, outs->rows ? outs : NULL, &w->scratch, &w->raw);
 		w->encoded[i] = (u32)(w->raw.len - before);
 		h->rows += r->rows;
 		h->sections++;
@@ -499,14 +501,14 @@ static int gather_footer(struct fmt_writer *w, struct fmt_block_header *h)
 	*h = (struct fmt_block_header){.type = FMT_BLOCK_FOOTER, .sections = 2, .rows = w->index.rows + sums.rows};
 	buf_reset(&w->raw);
 	if (!err) {
-		fmt_section_encode(&w->index, &w->scratch, &w->raw);
+		fmt_section_encode(&w->index, NULL, &w->scratch, &w->raw);
 		if (w->raw.len > FMT_MAX_RAW / 2) { /* it is redundant, the limits are not */
 			fmt_rows_clear(&w->index);
 			h->rows = sums.rows;
 			buf_reset(&w->raw);
-			fmt_section_encode(&w->index, &w->scratch, &w->raw);
+			fmt_section_encode(&w->index, NULL, &w->scratch, &w->raw);
 		}
-		fmt_section_encode(&sums, &w->scratch, &w->raw);
+		fmt_section_encode(&sums, NULL, &w->scratch, &w->raw);
 		err = buf_err(&w->raw);
 	}
 	fmt_rows_release(&sums);

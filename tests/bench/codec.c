@@ -294,6 +294,7 @@ static void cost_section(struct costs *c, const struct buf *section)
 
 static int cost_block(struct costs *c, const struct fmt_block *b)
 {
+	struct fmt_rows outs = {0};
 	u64 row[FMT_MAX_COLUMNS];
 	int err = 0;
 
@@ -315,13 +316,17 @@ static int cost_block(struct costs *c, const struct fmt_block *b)
 					   n);
 		}
 		buf_reset(&c->section);
-		fmt_section_encode(&rows, &c->scratch, &c->section);
-		fmt_rows_release(&rows);
+		fmt_section_encode(&rows, outs.rows ? &outs : NULL, &c->scratch, &c->section);
+		if (s->kind_id == FMT_SWITCH_OUT && !outs.rows)
+			outs = rows;
+		else
+			fmt_rows_release(&rows);
 		err = err ? err : buf_err(&c->section);
 		if (!err)
 			cost_section(c, &c->section);
 		buf_put(&c->out, c->section.data, c->section.len);
 	}
+	fmt_rows_release(&outs);
 	c->stored += compressed(c, c->out.data, c->out.len, true) + FRAME + FMT_BLOCK_HEADER;
 	return err ? err : buf_err(&c->out);
 }

@@ -18,6 +18,7 @@ import sys
 MAGIC = b"\x89ASC\r\n\x1a\n"
 MAX_PAYLOAD = 16_777_216
 MAX_ROWS, MAX_SECTIONS, MAX_COLUMNS, MAX_VALUES, MAX_DICT, MAX_CLASSES = 262_144, 64, 64, 8_388_608, 256, 4096
+MAX_CODED, MAX_TREE = 4096, 65_536
 MAX_STRING, MAX_FRAMES, MAX_PERFMAP = 4096, 512, 4096
 HEADER, BLOCK_HEADER, TRAILER = 64, 80, 32
 EVENTS, FOOTER, DICTIONARY, COPY = 1, 2, 3, 4
@@ -176,7 +177,190 @@ class Classes:
         return column
 
 
-def read_ordinary(number, encoding, data, rows, classes, budget):
+class Code:
+    """The decisions of a binary range coder."""
+
+    def __init__(self, data):
+        self.data, self.at, self.code, self.range = data, 4, int.from_bytes(data[:4].ljust(4, b"\0"), "big"), MASK >> 32
+
+    def shift(self):
+        while self.range < 1 << 24:
+            self.code = (self.code << 8 | (self.data[self.at] if self.at < len(self.data) else 0)) & MASK >> 32
+            self.range, self.at = self.range << 8, self.at + 1
+
+    def bit(self, zero):
+        """The next decision, whose part of the range for 0 is `zero`."""
+        one = self.code >= zero
+        if one:
+            self.code, self.range = self.code - zero, self.range - zero
+        else:
+            self.range = zero
+        self.shift()
+        return int(one)
+
+    def plain(self, n):
+        value = 0
+        for _ in range(n):
+            self.range >>= 1
+            one = self.code >= self.range
+            self.code -= self.range if one else 0
+            self.shift()
+            value = 2 * value + one
+        return value
+
+    def number(self, tree, context=0):
+        token = tree.read(self, context)
+        extra = 0 if token < 16 else token // 4 - 2
+        return token if token < 16 else (4 + token % 4) << extra | self.plain(extra)
+
+    def finish(self):
+        if self.at < len(self.data):
+            raise Damaged("data is not used up")
+
+
+class Tree:
+    """Numbers of `bits` bits, whose decisions are learnt."""
+
+    def __init__(self, bits):
+        self.bits, self.nodes = bits, {}
+
+    def read(self, code, context=0):
+        node = 1
+        for _ in range(self.bits):
+            base = self.nodes.setdefault((0, node), [32768, 1])
+            here = self.nodes.setdefault((context, node), [base[0], 2])
+            bit = code.bit((code.range >> 16) * here[0])
+            for learnt in (base, here) if context else (base,):
+                step = 2 * learnt[1] + 1
+                z = learnt[0] - 2 * learnt[0] // step if bit else learnt[0] + 2 * (65536 - learnt[0]) // step
+                learnt[:] = min(max(z, 64), 65472), min(learnt[1] + 1, 30)
+            node = 2 * node + bit
+        return node - (1 << self.bits)
+
+
+def signed(zigzag):
+    return (zigzag >> 1) ^ -(zigzag & 1)
+
+
+class Coded:
+    """Columns of a section in encodings 11-14. values: {column id: its values}, of what was read so far; names: {id: name}."""
+
+    def __init__(self, rows, names, values, outs, budget):
+        self.rows, self.values, self.outs, self.budget = rows, values, outs, budget
+        self.names, self.ids, self.symbols, self.passed = names, {name: i for i, name in names.items()}, {}, None
+
+    def column(self, number, encoding, data):
+        if self.rows > MAX_CODED:
+            raise Damaged("too many rows for a code")
+        self.budget[0] -= self.rows * (8 if encoding == 11 else 16)
+        c = Cursor(data)
+        g = c.varint() if encoding != 14 else 0
+        if g not in self.symbols and g and not (encoding == 11 and g == number):
+            raise Damaged("a code by a column without symbols")
+        return {11: self.read_symbols, 12: self.read_steps, 13: self.read_like, 14: self.read_count}[encoding](c, g, number)
+
+    def read_symbols(self, c, g, number):
+        n, values = c.varint(), []
+        if not 1 <= n <= min(MAX_CLASSES, self.rows):
+            raise Damaged("number of symbols")
+        for _ in range(n):
+            values.append((c.varint() + (values[-1] if values else 0)) & MASK)
+        tree, code, own = Tree(max(1, (n - 1).bit_length())), Code(c.take(len(c.data) - c.at)), []
+        contexts = n if g == number else self.symbols[g][0] if g else 0
+        if 1 + contexts << tree.bits > MAX_TREE:
+            raise Damaged("too many contexts")
+        for i in range(self.rows):
+            context = 0 if not g or (g == number and not i) else 1 + (own[i - 1] if g == number else self.symbols[g][1][i])
+            own.append(tree.read(code, context))
+            if own[-1] >= n:
+                raise Damaged("a symbol that is not there")
+        code.finish()
+        self.symbols[number] = n, own
+        return [values[k] for k in own]
+
+    def read_steps(self, c, g, _):
+        period, points, column = c.varint(), {}, []
+        first, counts, rests = Tree(8), Tree(8), Tree(8)
+        code = Code(c.take(len(c.data) - c.at))
+        for i in range(self.rows):
+            group = self.symbols[g][1][i] if g else 0
+            if group not in points:
+                points[group] = ((column[-1] if column else 0) + signed(code.number(first))) & MASK
+                column.append(points[group])
+                continue
+            if period:
+                points[group] += (signed(code.number(counts)) + 1) * period
+            rest = signed(code.number(rests))
+            column.append((points[group] + rest) & MASK)
+            points[group] += rest if not period else rest // 16 if rest > 0 else -(-rest // 4)
+            points[group] &= MASK
+        code.finish()
+        return column
+
+    def look_beside(self, number):
+        """Of each row the next switch and the recent row, as (rows of a kind by name, index), or None."""
+        if "ts" not in self.ids or "thread" not in self.ids or "cpu" not in self.ids:
+            raise Damaged("no times, cpus and threads")
+        ts, thread, cpu = (self.values.get(self.ids[name]) for name in ("ts", "thread", "cpu"))
+        if ts is None or cpu is None or (thread is None and number != self.ids["thread"]):
+            raise Damaged("no times, cpus and threads yet")
+        outs, at, latest, own, found = self.outs, 0, {}, {}, []
+        if self.passed is None:
+            self.budget[0] -= len(outs)
+            self.passed = True
+        waiting = {}
+        for k in reversed(range(len(outs))):
+            waiting.setdefault(outs[k]["cpu"] % 4096, []).append(k)
+        for i in range(self.rows):
+            while at < len(outs) and outs[at]["ts"] <= ts[i]:
+                waiting[outs[at]["cpu"] % 4096].pop()
+                latest[outs[at]["thread"] % 4096] = at
+                at += 1
+            queue, recent = waiting.get(cpu[i] % 4096), None
+            if thread:
+                slot = thread[i] % 4096
+                a, b = latest.get(slot), own.get(slot)
+                recent = ("own", b) if b is not None and (a is None or ts[b] >= outs[a]["ts"]) else ("out", a) if a is not None else None
+                own[slot] = i
+            found.append((outs[queue[-1]] if queue else None, recent))
+        return found, ts, thread
+
+    def of_recent(self, recent, name, column):
+        kind, index = recent
+        return column[index] if kind == "own" else self.outs[index].get(name, 0)
+
+    def read_like(self, c, g, number):
+        other, values, column, name = Tree(1), Tree(8), [], self.names[number]
+        code, (found, _, thread) = Code(c.take(len(c.data) - c.at)), self.look_beside(number)
+        for i, (after, recent) in enumerate(found):
+            if name == "thread":
+                value = after["thread"] if after else column[-1] if column else 0
+            elif after and after["thread"] == thread[i] and name in after:
+                value = after[name]
+            else:
+                value = self.of_recent(recent, name, column) if recent else 0
+            column.append(code.number(values) if other.read(code, 1 + self.symbols[g][1][i] if g else 0) else value)
+        code.finish()
+        return column
+
+    def read_count(self, c, _, number):
+        tree, column, name = Tree(8), [], self.names[number]
+        code, (found, ts, thread) = Code(c.take(len(c.data) - c.at)), self.look_beside(number)
+        for i, (after, recent) in enumerate(found):
+            value, context = (self.of_recent(recent, name, column), 34) if recent else (0, 35)
+            if recent and after and after["thread"] == thread[i] and name in after:
+                since = self.of_recent(recent, "ts", ts)
+                growth, span, at = ((a - b) & MASK for a, b in ((after[name], value), (after["ts"], since), (ts[i], since)))
+                if growth < 1 << 32 and 0 < span < 1 << 32 and at <= span:
+                    value, context = value + growth * at // span, 1 + growth.bit_length()
+            column.append((value + signed(code.number(tree, context))) & MASK)
+        code.finish()
+        return column
+
+
+def read_ordinary(number, encoding, data, rows, classes, coded, budget):
+    if 11 <= encoding <= 14:
+        return coded.column(number, encoding, data)
     if encoding not in (9, 10):
         return read_column(data, encoding, rows, 0)
     if classes is None:
@@ -192,7 +376,7 @@ def read_list(c, n):
     return out
 
 
-def read_section(c, kinds, budget):
+def read_section(c, kinds, budget, outs):
     """(kind, rows) with rows as dicts; None for a kind that is not known."""
     kind, rows, columns, size = c.varint(), c.varint(), c.varint(), c.varint()
     if rows > MAX_ROWS or columns > MAX_COLUMNS + 2:
@@ -206,6 +390,7 @@ def read_section(c, kinds, budget):
         raise Damaged("a column twice")
     limit = MAX_FRAMES if name == "stack" else MAX_PERFMAP if name == "perfmap" else MAX_STRING
     values, classes = {}, None
+    coded = Coded(rows, known, values, outs, budget)
     for column, encoding, length in directory:
         data = body.take(length)
         if column == CLASS_COLUMN:
@@ -216,7 +401,7 @@ def read_section(c, kinds, budget):
             if (column == PAYLOAD_COLUMN) != (encoding in (5, 6)):
                 raise Damaged("an encoding of another kind of column")
             values[column] = (read_column(data, encoding, rows, limit) if column == PAYLOAD_COLUMN
-                              else read_ordinary(column, encoding, data, rows, classes, budget))
+                              else read_ordinary(column, encoding, data, rows, classes, coded, budget))
     body.finish()
     budget[0] -= rows * len(known) + sum(map(len, values.get(PAYLOAD_COLUMN, [])))
     if budget[0] < 0:
@@ -233,7 +418,11 @@ def read_block(header, payload, kinds):
     if zstd.ZSTD_decompress(raw, raw_size, payload, len(payload)) != raw_size:
         raise Damaged("the payload does not decompress to its size")
     c, budget = Cursor(raw.raw[:raw_size]), [MAX_VALUES]
-    sections = [read_section(c, kinds, budget) for _ in range(n_sections)]
+    sections, outs = [], []
+    for _ in range(n_sections):
+        sections.append(read_section(c, kinds, budget, outs))
+        if kinds.get(sections[-1][0], ("",))[0] == "switch_out":
+            outs = sections[-1][2]
     c.finish()
     if sum(rows for _, rows, _ in sections) != n_rows:
         raise Damaged("rows of the sections are not those of the block")

@@ -84,10 +84,10 @@ static void round_trip(const struct fmt_rows *r, struct buf *out)
 	struct fmt_cursor c;
 
 	buf_reset(out);
-	fmt_section_encode(r, &scratch, out);
+	fmt_section_encode(r, NULL, &scratch, out);
 	assert_int_equal(buf_err(out), 0);
 	c = cur_init(out->data, out->len);
-	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_int_equal(fmt_section_decode(&c, &a, NULL, &s), 0);
 	assert_int_equal(cur_left(&c), 0);
 	expect_same(r, &s);
 	fmt_arena_release(&a);
@@ -227,7 +227,7 @@ static int decode(const struct buf *p, u32 col, u64 *ret)
 	struct fmt_arena a = {0};
 	struct fmt_section s = {0};
 	struct fmt_cursor c = cur_init(p->data, p->len);
-	int err = fmt_section_decode(&c, &a, &s);
+	int err = fmt_section_decode(&c, &a, NULL, &s);
 
 	if (err)
 		assert_non_null(c.what);
@@ -549,19 +549,19 @@ static void absent_and_unknown_columns(void **state)
 	raw_section(&p, FMT_STRING, 3, NULL, 0); /* not even a payload */
 	raw_section(&p, 1ULL << 40, 1, cols, 1); /* not kind 0, whose low half it is */
 	c = cur_init(p.data, p.len);
-	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_int_equal(fmt_section_decode(&c, &a, NULL, &s), 0);
 	fmt_section_row(&s, 1, &row);
 	assert_int_equal(row.ts, 0);
 	assert_int_equal(row.thread, 0);
 	assert_int_equal(row.cpu, 9);
-	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_int_equal(fmt_section_decode(&c, &a, NULL, &s), 0);
 	assert_null(s.kind);
 	assert_int_equal(s.kind_id, 999);
 	assert_int_equal(s.rows, 77);
-	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_int_equal(fmt_section_decode(&c, &a, NULL, &s), 0);
 	assert_int_equal(s.kind_id, FMT_STRING);
 	assert_int_equal(s.payload_off[3], 0);
-	assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+	assert_int_equal(fmt_section_decode(&c, &a, NULL, &s), 0);
 	assert_null(s.kind);
 	assert_int_equal(cur_left(&c), 0);
 	fmt_arena_release(&a);
@@ -598,7 +598,7 @@ static void cut_and_stretched_sections(void **state)
 		struct fmt_section s;
 		struct fmt_cursor c = cur_init(out.data, n);
 
-		assert_true(fmt_section_decode(&c, &a, &s) < 0);
+		assert_true(fmt_section_decode(&c, &a, NULL, &s) < 0);
 		assert_ptr_equal(c.p, c.end); /* sticky: nothing more is read */
 		fmt_arena_release(&a);
 	}
@@ -629,7 +629,7 @@ static void changed_bytes(void **state)
 			bad.data[at % (at & 1 ? 120 : bad.len)] = (u8)(at >> 32); /* half of them in the directory */
 		}
 		c = cur_init(bad.data, bad.len);
-		if (fmt_section_decode(&c, &a, &s)) {
+		if (fmt_section_decode(&c, &a, NULL, &s)) {
 			assert_true(c.err == -EBADMSG || c.err == -ENODATA);
 			assert_non_null(c.what);
 			refused++;
@@ -721,7 +721,7 @@ static void constant_columns_are_no_bomb(void **state)
 	assert_true(p.len < 1024);
 	c = cur_init(p.data, p.len);
 	while (!err && n++ < FMT_MAX_SECTIONS)
-		err = fmt_section_decode(&c, &a, &s);
+		err = fmt_section_decode(&c, &a, NULL, &s);
 	assert_int_equal(err, -EBADMSG);
 	assert_true(n <= FMT_MAX_CELLS / FMT_MAX_ROWS / 22 + 1);
 	assert_true(arena_size(&a) <= FMT_MAX_CELLS * sizeof(u64) + ((size_t)4 << 20));
@@ -743,7 +743,7 @@ static void memory_is_one_blocks(void **state)
 		raw_section(&p, FMT_SWITCH_IN, FMT_MAX_ROWS / 2 + 2 * block, &col, 1);
 		c = cur_init(p.data, p.len);
 		fmt_arena_reset(&a);
-		assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+		assert_int_equal(fmt_section_decode(&c, &a, NULL, &s), 0);
 		assert_true(arena_size(&a) <= (size_t)16 << 20);
 	}
 	fmt_arena_release(&a);

@@ -51,7 +51,7 @@ static void put_section(struct buf *out, u32 rows, u64 *rnd)
 
 		assert_int_equal(fmt_rows_add(&r, &row, NULL, 0), 0);
 	}
-	fmt_section_encode(&r, &scratch, out);
+	fmt_section_encode(&r, NULL, &scratch, out);
 	assert_int_equal(buf_err(out), 0);
 	fmt_rows_release(&r);
 }
