@@ -7,8 +7,8 @@ enum { END_FACTS = 16 << 10, END_PER_KSYM = 80 };
 /* What may come between two calls: with little room that is one record, with the rows of a stack or a process. */
 #define SLACK_FAR  ((u64)1 << 20)
 #define SLACK_NEAR ((u64)16 << 10)
-/* A flush with little room must gain more than that, or every record would soon be a block of its own. */
-#define WORTH_IT ((u64)64 << 10)
+/* Room that a flush must find: more than SLACK_NEAR by the bound of some thirty records, or every record would soon be a block of its own. */
+#define WORTH_IT ((u64)24 << 10)
 enum { FAR_EVERY = 256 }; /* calls: while room is short the file system is not asked for plenty at each */
 
 static enum stop_reason reason_of(enum output_full full)
