@@ -25,7 +25,7 @@ static u32 refers_to(const struct fmt_column *col)
 		u32 kind;
 	} names[] = {{"process", FMT_PROCESS}, {"thread", FMT_THREAD}, {"parent", FMT_THREAD},	 {"waker", FMT_THREAD},
 		     {"module", FMT_MODULE},   {"layout", FMT_LAYOUT}, {"context", FMT_CONTEXT}, {"waker_context", FMT_CONTEXT},
-		     {"ustack", FMT_STACK},    {"kstack", FMT_STACK}};
+		     {"ustack", FMT_STACK},    {"kstack", FMT_STACK},  {"symbol", FMT_SYMBOL},	 {"caller", FMT_SYMBOL}};
 
 	if (!strncmp(col->doc, "string:", 7))
 		return FMT_STRING;
