@@ -59,12 +59,9 @@ int capture_opt_libraries(void *ctx, const char *value);
 		 "DIR",                                                                                                          \
 		 "look here for programs and debug files (taken by build-id); may be repeated",                                  \
 		 capture_opt_debug_dir},                                                                                         \
-		{0,                                                                                                              \
-		 "debuginfod",                                                                                                   \
-		 OPT_FLAG,                                                                                                       \
-		 &(o)->debuginfod,                                                                                               \
-		 NULL,                                                                                                           \
-		 "ask the servers in $DEBUGINFOD_URLS for what is not on this machine",                                          \
+		{0,	   "debuginfod",                                                                                         \
+		 OPT_FLAG, &(o)->debuginfod,                                                                                     \
+		 NULL,	   "ask the servers in $DEBUGINFOD_URLS for what is not on this machine",                                \
 		 NULL},                                                                                                          \
 		{0,                                                                                                              \
 		 "libraries",                                                                                                    \
