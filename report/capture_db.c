@@ -36,9 +36,9 @@
 struct capture_db {
 	sqlite3 *handle;
 	bool is_partial;
-	enum capture_rows rows;		/* that are in it */
+	enum capture_rows rows;		 /* that are in it */
 	const struct capture_opts *opts; /* of capture_db_open() */
-	char *path;			/* of the file; NULL: it has no name */
+	char *path;			 /* of the file; NULL: it has no name */
 };
 
 /* What is being opened, and where its database is or goes. */
@@ -46,7 +46,7 @@ struct opening {
 	const struct capture_opts *o;
 	struct load_source src;
 	char uuid[33];
-	char *path; /* of the database, once chosen */
+	char *path;		/* of the database, once chosen */
 	const char *names_from; /* a database of this capture with fewer rows, which the one being made replaces; NULL none */
 	struct library_table *libraries;
 };
@@ -170,7 +170,8 @@ static int check_db(const struct opening *op, const char *path, bool *ret_has_na
 	if (schema_matches(db) != 1)
 		return 0;
 	if (db_prepare(db,
-		       "SELECT uuid, size, mtime, (SELECT value FROM meta WHERE key = 'ascope.maker'), " ROWS_SQL " FROM capture", &row) < 0 ||
+		       "SELECT uuid, size, mtime, (SELECT value FROM meta WHERE key = 'ascope.maker'), " ROWS_SQL " FROM capture",
+		       &row) < 0 ||
 	    db_step(row) != 1)
 		return 0;
 	if (!column_is(row, 0, op->uuid) || (u64)sqlite3_column_int64(row, 1) != op->src.size ||

@@ -152,7 +152,7 @@ static int finish_out(struct intervals *iv, struct thread_run *t, u64 end, bool 
 		poll_interval(&t->poll, &i);
 	t->state = RUN_UNKNOWN;
 	if (o->state == 'X' || o->state == 'Z')
-		return 0; /* the end of a thread is no time off the cpu */
+		return 0;			    /* the end of a thread is no time off the cpu */
 	t->last_in = t->last_out = t->last_cpu = 0; /* told by this row */
 	return iv->sink.offcpu(iv->sink.ctx, o);
 }

@@ -305,7 +305,9 @@ static int write_extent(const struct loader *l, sqlite3 *db, u64 events)
 			err = db_run(ins, (struct db_val[]){db_text(rows[i].key), db_text(text)}, 2);
 	}
 	if (!err)
-		err = db_run(ins, (struct db_val[]){db_text("ascope.rows"), db_text(l->rows == CAPTURE_ROWS_ALL ? "all" : "polls")}, 2);
+		err = db_run(ins,
+			     (struct db_val[]){db_text("ascope.rows"), db_text(l->rows == CAPTURE_ROWS_ALL ? "all" : "polls")},
+			     2);
 	return err;
 }
 

@@ -50,7 +50,7 @@ struct dict_stack {
 	bool top_is_return; /* its innermost address is looked up like a return address */
 	bool is_counted;    /* told in stack_ends.stacks */
 	bool is_listed, is_kept;
-	u32 end, weight; /* position of how it ended; as stack.weight */
+	u32 end, weight;  /* position of how it ended; as stack.weight */
 	u32 kernel_marks; /* of a kernel stack: what its functions say */
 	bool has_marks;	  /* kernel_marks is known */
 };

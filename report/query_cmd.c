@@ -349,7 +349,8 @@ int query_cmd(int argc, char **argv)
 		 "the same, and texts that a spreadsheet takes for formulas stay as they are", NULL},
 		{0, "json", OPT_FLAG, &q.json, NULL, "one array of objects", NULL},
 		{0, "schema", OPT_FLAG, &q.schema, NULL, "list tables, views and columns, and what they mean", NULL},
-		{0, "load", OPT_FLAG, &q.load, NULL, "load all rows and print the path of the database, for sqlite3, Datasette, Python", NULL},
+		{0, "load", OPT_FLAG, &q.load, NULL,
+		 "load all rows and print the path of the database, for sqlite3, Datasette, Python", NULL},
 		{0, "timeout", OPT_DURATION, &q.timeout, "TIME", "give up after this long (default: never)", NULL},
 		CAPTURE_OPT_ROWS(&q.capture),
 	};

@@ -131,8 +131,8 @@ static int load_extent(sqlite3 *db, struct capture_facts *f)
 		u64 *dest;
 		const char *key;
 	} values[] = {
-		{&f->events, "ascope.events"},	       {&f->switches, "ascope.switches"},   {&f->samples, "ascope.samples"},
-		{&f->tasks, "ascope.tasks"},	       {&f->read_lo, "ascope.window_from"}, {&f->read_hi, "ascope.window_to"},
+		{&f->events, "ascope.events"}, {&f->switches, "ascope.switches"},   {&f->samples, "ascope.samples"},
+		{&f->tasks, "ascope.tasks"},   {&f->read_lo, "ascope.window_from"}, {&f->read_hi, "ascope.window_to"},
 	};
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int r = db_prepare(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?", &st);

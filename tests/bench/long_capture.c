@@ -71,12 +71,19 @@ static void names(struct maker *m)
 	put(m, FMT_MODULE, &(struct fmt_module){.idx = 1, .path = path}, NULL, 0);
 	put(m, FMT_MAPPING, &(struct fmt_mapping){.process = 1, .module = 1, .start = 0x400000, .end = 0x900000}, NULL, 0);
 	put(m, FMT_LAYOUT,
-	    &(struct fmt_layout){.idx = 1, .process = 1, .module = 1, .version = string(m, "1.43.4"), .threads = WORKERS, .tick_from_mt = 1},
+	    &(struct fmt_layout){
+		    .idx = 1, .process = 1, .module = 1, .version = string(m, "1.43.4"), .threads = WORKERS, .tick_from_mt = 1},
 	    NULL, 0);
 	for (u64 i = 1; i <= WORKERS; i++) {
 		put(m, FMT_THREAD, &(struct fmt_thread){.idx = i, .process = 1, .tid = 100 + i, .comm = comm}, NULL, 0);
 		put(m, FMT_CONTEXT,
-		    &(struct fmt_context){.idx = i, .thread = i, .layout = 1, .sched = 0x1000 * i, .flavor = FMT_FLAVOR_MULTI_THREAD, .handle = 7, .worker = i},
+		    &(struct fmt_context){.idx = i,
+					  .thread = i,
+					  .layout = 1,
+					  .sched = 0x1000 * i,
+					  .flavor = FMT_FLAVOR_MULTI_THREAD,
+					  .handle = 7,
+					  .worker = i},
 		    NULL, 0);
 	}
 	for (u64 i = 1; i <= STACKS; i++) {
@@ -84,8 +91,8 @@ static void names(struct maker *m)
 
 		for (u32 k = 0; k < ARRAY_SIZE(frames); k++)
 			frames[k] = place_address(draw_place(m));
-		put(m, FMT_STACK, &(struct fmt_stack){.idx = i, .process = 1, .kind = FMT_STACK_USER, .status = FMT_STACK_WHOLE}, frames,
-		    ARRAY_SIZE(frames));
+		put(m, FMT_STACK, &(struct fmt_stack){.idx = i, .process = 1, .kind = FMT_STACK_USER, .status = FMT_STACK_WHOLE},
+		    frames, ARRAY_SIZE(frames));
 	}
 	put(m, FMT_META, &(struct fmt_meta){.key = string(m, "recording.start_ns"), .value = string(m, "1000000000")}, NULL, 0);
 	put(m, FMT_META, &(struct fmt_meta){.key = string(m, "sample.period_ns"), .value = string(m, "10101010")}, NULL, 0);
@@ -169,7 +176,8 @@ static void make(struct maker *m, u64 events, u64 seconds)
 
 		if (ts / NSEC_PER_SEC != flushed) {
 			flushed = ts / NSEC_PER_SEC;
-			put(m, FMT_CLOCK, &(struct fmt_clock){.ts = ts, .boottime = ts, .realtime = ts + 1767225600 * NSEC_PER_SEC}, NULL, 0);
+			put(m, FMT_CLOCK,
+			    &(struct fmt_clock){.ts = ts, .boottime = ts, .realtime = ts + 1767225600 * NSEC_PER_SEC}, NULL, 0);
 			if (!m->err)
 				m->err = fmt_writer_flush(m->w);
 		}

@@ -262,12 +262,14 @@ sqlite3 *cb_load(struct capture_builder *cb)
 		0);
 	/* the contract of _offcpu: what a thread ran before a row begins no earlier than the row before ended */
 	assert_int_equal(
-		cb_int(db, "SELECT count(*) FROM (SELECT ts - ran AS since, lag(ts + dur) OVER (PARTITION BY thread_id ORDER BY ts, id) AS prev "
-			   "FROM offcpu) WHERE since < prev"),
+		cb_int(db,
+		       "SELECT count(*) FROM (SELECT ts - ran AS since, lag(ts + dur) OVER (PARTITION BY thread_id ORDER BY ts, id) AS prev "
+		       "FROM offcpu) WHERE since < prev"),
 		0);
 	assert_int_equal(
-		cb_int(db, "SELECT count(*) FROM thread AS t WHERE (ts_last_in IS NULL) <> (ts_last_out IS NULL) OR ts_last_in > ts_last_out OR "
-			   "ts_last_in < (SELECT max(ts + coalesce(dur, 0)) FROM offcpu AS o WHERE o.thread_id = t.id)"),
+		cb_int(db,
+		       "SELECT count(*) FROM thread AS t WHERE (ts_last_in IS NULL) <> (ts_last_out IS NULL) OR ts_last_in > ts_last_out OR "
+		       "ts_last_in < (SELECT max(ts + coalesce(dur, 0)) FROM offcpu AS o WHERE o.thread_id = t.id)"),
 		0);
 	return db;
 }

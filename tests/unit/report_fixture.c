@@ -59,10 +59,12 @@ sqlite3 *fixture_open(void)
 	assert_int_equal(file_read_all("tests/unit/data/report_db.sql", &b, 1 << 20), 0);
 	fixture_exec(db, (const char *)b.data);
 	/* what loading counts */
-	fixture_exec(db, "UPDATE stack SET weight = 1; INSERT INTO meta SELECT 'ascope.switches', count(*) FROM offcpu "
-			 "UNION ALL SELECT 'ascope.samples', count(*) FROM sample "
-			 "UNION ALL SELECT 'ascope.events', count(*) + count(dur) + count(ts_waking) + (SELECT count(*) FROM sample) FROM offcpu "
-			 "UNION ALL SELECT 'ascope.tasks', count(DISTINCT format('%d:%d', runtime_id, task_id)) FROM poll WHERE task_id IS NOT NULL");
+	fixture_exec(
+		db,
+		"UPDATE stack SET weight = 1; INSERT INTO meta SELECT 'ascope.switches', count(*) FROM offcpu "
+		"UNION ALL SELECT 'ascope.samples', count(*) FROM sample "
+		"UNION ALL SELECT 'ascope.events', count(*) + count(dur) + count(ts_waking) + (SELECT count(*) FROM sample) FROM offcpu "
+		"UNION ALL SELECT 'ascope.tasks', count(DISTINCT format('%d:%d', runtime_id, task_id)) FROM poll WHERE task_id IS NOT NULL");
 	/* what names add: details, libraries, what to try */
 	assert_int_equal(library_table_builtin(&libraries), 0);
 	assert_int_equal(refine_run(db, libraries), 0);

@@ -571,8 +571,10 @@ static void time_on_the_cpu(void **state)
 	cb_finish(cb);
 	db = cb_load(cb);
 	cb_rows(db, "SELECT dur / 1000, ran / 1000 FROM offcpu ORDER BY ts", "25000|5000\n13000|7000");
-	cb_rows(db, "SELECT (ts_last_in - 1000000000) / 1000, (ts_last_out - ts_last_in) / 1000 FROM thread WHERE id = 1", "60000|10000");
-	cb_rows(db, "SELECT value FROM meta WHERE key IN ('ascope.rows', 'ascope.switches', 'ascope.samples') ORDER BY key", "all\n1\n2");
+	cb_rows(db, "SELECT (ts_last_in - 1000000000) / 1000, (ts_last_out - ts_last_in) / 1000 FROM thread WHERE id = 1",
+		"60000|10000");
+	cb_rows(db, "SELECT value FROM meta WHERE key IN ('ascope.rows', 'ascope.switches', 'ascope.samples') ORDER BY key",
+		"all\n1\n2");
 	(void)sqlite3_close(db);
 }
 
