@@ -46,6 +46,7 @@ struct sample_row {
 	bool in_kernel;
 	enum role role;
 	u64 poll_id, ustack, kstack;
+	u64 runtime_id, task; /* of the poll, where it has no row; set by load_events.c, 0 none */
 };
 
 struct interval_sink {

@@ -16,8 +16,11 @@ static int put_sample(struct event_loader *el, u64 id, const struct sample_row *
 	return row_writer_sample(&el->rows, id, s);
 }
 
-/* A poll has more than one record: the sample of it that was held, if any, is not alone. */
-static int release_held(struct event_loader *el, u64 poll_id)
+/*
+ * The sample that was held is not the only record of poll `poll_id`, or that poll has a row for another reason: its row leads to it. `weight`: as
+ * stack_store_keep()'s.
+ */
+static int release_held(struct event_loader *el, u64 poll_id, u32 weight)
 {
 	struct thread_load *t = el->at;
 	struct sample_row row = t->held;
@@ -26,11 +29,24 @@ static int release_held(struct event_loader *el, u64 poll_id)
 		return 0;
 	t->held.poll_id = 0;
 	t->poll_with_rows = row.poll_id;
+	return put_sample(el, t->held_id, &row, weight);
+}
+
+/* It is: its poll has no row, and the sample says itself what task was polled. */
+static int release_alone(struct event_loader *el, u64 runtime_id, u64 task)
+{
+	struct thread_load *t = el->at;
+	struct sample_row row = t->held;
+
+	if (!row.poll_id)
+		return 0;
+	t->held.poll_id = 0;
 	if (el->rows_wanted == CAPTURE_ROWS_POLLS)
-		return put_sample(el, t->held_id, &row, 1);
-	stack_store_keep(el->stacks, row.ustack, 1); /* the row is there already */
-	stack_store_keep(el->stacks, row.kstack, 1);
-	return 0;
+		return 0;
+	row.poll_id = 0;
+	row.runtime_id = runtime_id;
+	row.task = task;
+	return put_sample(el, t->held_id, &row, 0);
 }
 
 static int write_offcpu(void *ctx, const struct offcpu_row *o)
@@ -41,7 +57,7 @@ static int write_offcpu(void *ctx, const struct offcpu_row *o)
 
 	if (!o->poll_id && el->rows_wanted == CAPTURE_ROWS_POLLS)
 		return 0;
-	err = release_held(el, o->poll_id);
+	err = release_held(el, o->poll_id, 1);
 	if (err)
 		return err;
 	if (o->poll_id)
@@ -57,15 +73,18 @@ static int write_sample(void *ctx, const struct sample_row *s)
 	struct thread_load *t = el->at;
 	bool is_next = s->poll_id && (t->held.poll_id == s->poll_id || t->poll_with_rows == s->poll_id);
 	u64 id = ++el->samples;
-	int err = release_held(el, s->poll_id);
+	int err = release_held(el, s->poll_id, 1);
 
 	if (err)
 		return err;
-	if (!is_next) {
-		t->held = *s;
-		t->held_id = id;
-	}
-	return is_next || el->rows_wanted == CAPTURE_ROWS_ALL ? put_sample(el, id, s, is_next) : 0;
+	if (is_next)
+		return put_sample(el, id, s, 1);
+	if (!s->poll_id)
+		return el->rows_wanted == CAPTURE_ROWS_ALL ? put_sample(el, id, s, 0) : 0;
+	err = release_alone(el, 0, 0); /* of a poll that was given up, not closed */
+	t->held = *s;
+	t->held_id = id;
+	return err;
 }
 
 /* The process of a thread's image; 0 unknown. */
@@ -118,21 +137,20 @@ static int put_poll(struct event_loader *el, u64 thread_id, const struct poll_ro
 static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
 {
 	struct event_loader *el = ctx;
-	bool is_told = p->waits || p->dur;
+	bool is_told = p->waits || p->dur, is_held = el->at->held.poll_id == p->id;
 	int err = 0;
 
 	if (!p->classified && p->runtime_id && p->dur)
 		el->runtimes->runtimes[p->runtime_id - 1].unclassified++;
 	if (p->task)
 		err = task_set_add(&el->tasks, p->runtime_id, p->task);
-	if (!err && is_told)
-		err = release_held(el, p->id);
 	if (err)
 		return err;
-	/* a single sample is no row of a report, but where ticks are not proven it may be part of more */
-	if (el->rows_wanted == CAPTURE_ROWS_POLLS && !is_told && p->classified && el->at->poll_with_rows != p->id)
-		return 0;
-	return put_poll(el, thread_id, p);
+	/* where ticks are not proven a single sample may be part of more, which is told */
+	if (!is_told && p->classified && el->at->poll_with_rows != p->id)
+		return is_held ? release_alone(el, p->runtime_id, p->task) : 0;
+	err = release_held(el, p->id, is_told);
+	return err ? err : put_poll(el, thread_id, p);
 }
 
 int event_loader_init(struct event_loader *el, struct load_dict *d, struct runtime_set *rs, struct stack_store *st, sqlite3 *db)
@@ -355,7 +373,8 @@ static int finish_thread(struct event_loader *el, u32 slot)
 
 	el->at = el->runs[slot];
 	err = intervals_finish(&el->iv, run);
-
+	if (!err)
+		err = release_alone(el, 0, 0);
 	t->ts_last_in = run->last_in;
 	t->ts_last_out = run->last_out;
 	t->last_cpu = run->last_cpu;

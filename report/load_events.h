@@ -17,7 +17,7 @@
 
 /* Which rows are written; all are counted. */
 enum capture_rows {
-	CAPTURE_ROWS_POLLS, /* of polls that waited or have a length, what reports of blocking tell of: they, their off-CPU intervals and samples */
+	CAPTURE_ROWS_POLLS, /* off-CPU intervals and samples of the polls that have a row (schema.sql), which is what reports of blocking tell of */
 	CAPTURE_ROWS_ALL,
 };
 

@@ -23,7 +23,7 @@ int row_writer_init(struct row_writer *w, sqlite3 *db)
 	*w = (struct row_writer){.db = db};
 	err = db_prepare(db, "INSERT INTO _offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &w->ins_offcpu);
 	if (!err)
-		err = db_prepare(db, "INSERT INTO _sample VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &w->ins_sample);
+		err = db_prepare(db, "INSERT INTO _sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &w->ins_sample);
 	if (!err)
 		err = db_prepare(db, "INSERT INTO _wait VALUES (?, ?, ?, ?, ?, ?, ?)", &w->ins_wait);
 	if (!err)
@@ -141,5 +141,7 @@ int row_writer_sample(struct row_writer *w, u64 id, const struct sample_row *r)
 	bind_or_null(s, 6, r->poll_id, r->poll_id != 0);
 	bind_or_null(s, 7, r->ustack, r->ustack != 0);
 	bind_or_null(s, 8, r->kstack, r->kstack != 0);
+	bind_or_null(s, 9, r->runtime_id, r->runtime_id != 0);
+	bind_or_null(s, 10, r->task, r->task != 0);
 	return run(s);
 }

@@ -266,7 +266,8 @@ static int match_by_task(struct marker_match *m)
 /* Whether the interval holds more than its poll: other polls of the thread, or a park. */
 #define SPANS_SQL                                                                                                                \
 	"SELECT EXISTS (SELECT 1 FROM offcpu WHERE thread_id = ?1 AND ts >= ?2 AND ts < ?3 AND role = 'parked') "                \
-	"OR EXISTS (SELECT 1 FROM poll WHERE thread_id = ?1 AND ts >= ?2 AND ts < ?3 AND id <> ?4)"
+	"OR EXISTS (SELECT 1 FROM poll WHERE thread_id = ?1 AND ts >= ?2 AND ts < ?3 AND id <> ?4) "                             \
+	"OR EXISTS (SELECT 1 FROM sample WHERE thread_id = ?1 AND ts >= ?2 AND ts < ?3 AND role = 'in_poll' AND poll_id IS NULL)"
 
 static int find_spans(sqlite3 *db, struct marker_match *m)
 {

@@ -18,7 +18,8 @@ struct reading {
 static bool is_always_whole(const char *table)
 {
 	static const char *const names[] = {"capture", "meta",	  "total",   "loss",   "gap",	 "process",   "throttle",
-					    "thread",  "mapping", "runtime", "worker", "marker", "stack_end", "ascope_doc"};
+					    "thread",  "mapping", "runtime", "worker", "marker", "stack_end", "ascope_doc",
+					    "poll",    "advice"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (sqlite3_stricmp(table, names[i]) == 0)

@@ -224,8 +224,8 @@ CREATE TABLE worker (
     ts          INTEGER NOT NULL          -- first seen
 ) STRICT;
 
--- Blocks and other polls that were caught: one row per poll with at least one record in it (35-blocking: a poll is a maximal run of one
--- thread's in-poll records of equal key).
+-- Blocks and other polls that were caught at more than one instant: a poll is a maximal run of one thread's in-poll records of equal key. Of which
+-- nothing is known but that a single sample lies in it has no row; the sample says its task. (Where ticks are not proven, it has: it may be part of more.)
 CREATE TABLE poll (
     id          INTEGER PRIMARY KEY,
     ts          INTEGER NOT NULL,         -- first observed instant
@@ -350,6 +350,8 @@ CREATE TABLE _sample (
     poll_id     INTEGER REFERENCES poll (id),
     stack_id    INTEGER REFERENCES stack (id),
     kstack_id   INTEGER REFERENCES stack (id),
+    runtime_id  INTEGER REFERENCES runtime (runtime_id), -- of a poll without row
+    task_id     INTEGER,                  -- of a poll without row
     PRIMARY KEY (thread_id, ts, id)
 ) STRICT, WITHOUT ROWID;
 
@@ -362,9 +364,11 @@ SELECT
     s.cpu,                                -- on which it ran
     k.mode,                               -- 'user' or 'kernel': where it was interrupted
     k.role,                               -- as offcpu.role
-    s.poll_id,                            -- table poll; null outside of polls
+    s.poll_id,                            -- table poll; null outside of polls, and where the sample is all that was seen of its poll
     s.stack_id,                           -- user stack
-    s.kstack_id                           -- kernel stack
+    s.kstack_id,                          -- kernel stack
+    coalesce(s.runtime_id, (SELECT p.runtime_id FROM poll AS p WHERE p.id = s.poll_id)) AS runtime_id, -- in a poll: of the runtime that polled
+    coalesce(s.task_id, (SELECT p.task_id FROM poll AS p WHERE p.id = s.poll_id)) AS task_id -- in a poll: of this task; null for a root future
 FROM _sample AS s
 LEFT JOIN _sample_kind AS k ON k.id = s.kind_id;
 

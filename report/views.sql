@@ -277,15 +277,16 @@ SELECT
     NULL AS spawned_by,                   -- task that spawned it; not recorded yet
     NULL AS ts_spawn,                     -- not recorded yet
     NULL AS ts_end,                       -- not recorded yet
-    sum(p.dur) AS busy,                   -- time in its polls, of those that were caught (a wait or a sample lies in them): a lower bound
+    sum(p.dur) AS busy,                   -- time in its polls, of those that were caught (a wait or two records lie in them): a lower bound
     sum(p.off_cpu) AS blocked,            -- of that, time in which its thread waited
     sum(p.on_cpu) AS on_cpu,              -- of that, time executing
     sum(p.runnable) AS runnable,          -- of that, time ready but not running
-    count(*) AS polls,                    -- polls that were caught
+    count(*) AS polls,                    -- polls that were caught, if only by one sample
     max(p.dur) AS longest,                -- the longest of them
     min(p.ts) AS ts_first,                -- first caught
     max(p.ts + p.dur + p.stopped) AS ts_last -- last caught
-FROM poll AS p WHERE p.task_id IS NOT NULL
+FROM (SELECT runtime_id, task_id, ts, dur, off_cpu, on_cpu, runnable, stopped FROM poll WHERE task_id IS NOT NULL
+    UNION ALL SELECT runtime_id, task_id, ts, 0, 0, 0, 0, 0 FROM _sample WHERE task_id IS NOT NULL) AS p
 GROUP BY p.runtime_id, p.task_id;
 
 -- The worker that each thread served first: one row per thread of a runtime (worker has all).

@@ -14,7 +14,7 @@ FUZZ_ZSTD    := -DZSTD_createDCtx=fuzz_dctx_new -DZSTD_freeDCtx=fuzz_dctx_free -
 FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=8:malloc_context_size=5
 
 FUZZ_SRC_reader := tests/fuzz/fuzz_mutate.c tests/fuzz/fuzz_seeds.c
-FUZZ_SRC_repair := $(FUZZ_SRC_reader) $(wildcard report/check.c report/check_refs.c report/repair.c report/repair_facts.c) report/capture_file.c
+FUZZ_SRC_repair := $(FUZZ_SRC_reader) $(wildcard report/check.c report/check_refs.c report/repair.c report/repair_facts.c report/block_pass.c) report/capture_file.c
 FUZZ_SRC_rings  := record/rings.c
 FUZZ_SRC_answers := report/sym_wire.c
 FUZZ_SRC_cfi    := $(wildcard record/cfi*.c) record/elf_view.c record/unwind_extra.c record/unwind_module.c tests/fuzz/fuzz_cfi_seeds.c tests/unit/cfi_section.c \

@@ -35,7 +35,7 @@ static const char triggers_sql[] =
 	"INSERT INTO _sample_kind (mode, role) SELECT new.mode, new.role WHERE NOT EXISTS "
 	"(SELECT 1 FROM _sample_kind WHERE (mode, role) = (new.mode, new.role));"
 	"INSERT INTO _sample SELECT new.thread_id, new.ts, coalesce(new.id, (SELECT count(*) FROM _sample) + 1), new.cpu, k.id, new.poll_id, new.stack_id, "
-	"new.kstack_id FROM _sample_kind AS k WHERE (mode, role) = (new.mode, new.role); END;"
+	"new.kstack_id, NULL, NULL FROM _sample_kind AS k WHERE (mode, role) = (new.mode, new.role); END;"
 	"CREATE TRIGGER change_offcpu INSTEAD OF UPDATE ON offcpu BEGIN DELETE FROM _offcpu WHERE id = old.id;"
 	"INSERT INTO offcpu SELECT new.id, new.thread_id, new.ts, new.dur, new.ts_waking, new.cpu, new.state, new.role, new.poll_id, new.class, new.rule, "
 	"new.syscall, new.detail, new.stack_id, new.kstack_id, new.waker_tid, new.waker_task, new.ran; END;";

@@ -766,7 +766,7 @@ static void memory_is_one_blocks_whatever_the_order(void **state)
 
 		fmt_arena_reset(&a);
 		for (u32 i = 0; i < 4; i++)
-			assert_int_equal(fmt_section_decode(&c, &a, &s), 0);
+			assert_int_equal(fmt_section_decode(&c, &a, NULL, &s), 0);
 		first = block ? first : arena_size(&a);
 		assert_int_equal(arena_size(&a), first);
 	}

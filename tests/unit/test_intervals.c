@@ -422,7 +422,7 @@ static void gap_resets_pairing(void **state)
 		       .ts = AT(50), .ts_end = AT(90), .cause = cb_string(cb, "ring_full"), .count = 3}); /* drained later */
 	cb_total(cb, "lost.ring_full", 5);
 	cb_finish(cb);
-	cb_expect(cb, "SELECT dur / 1000, state FROM poll ORDER BY ts", "0|complete\n1000|complete");
+	cb_expect(cb, "SELECT dur / 1000, state FROM poll ORDER BY ts", "1000|complete");
 	cb_expect(cb, "SELECT count(*) FROM offcpu", "0");
 	cb_expect(cb, "SELECT cause, count FROM loss", "ring_full|5");
 	cb_expect(cb, "SELECT cause, count, (ts_end - ts) / 1000 FROM gap", "ring_full|3|40000");
@@ -465,7 +465,7 @@ static void missing_counterparts(void **state)
 	IN(100);
 	cb_finish(cb);
 	cb_expect(cb, POLLS,
-		  "10000|20000|20000|0|0|2|sleep|complete\n41000|9000|2000|7000|0|1|cpu|complete\n70000|0|0|0|0|0|cpu|complete\n"
+		  "10000|20000|20000|0|0|2|sleep|complete\n41000|9000|2000|7000|0|1|cpu|complete\n"
 		  "90000|5000|5000|0|0|1|sleep|complete\n99000|1000|1000|0|0|1|sleep|complete");
 	cb_expect(
 		cb, "SELECT (ts - 1000000000) / 1000, dur / 1000, role FROM offcpu ORDER BY ts",
@@ -518,7 +518,7 @@ static void lost_block_resets_pairing(void **state)
 	assert_int_equal(fseek(f, (long)(from + to) / 2, SEEK_SET), 0);
 	assert_int_equal(fwrite("damage!", 1, 7, f), 7);
 	assert_int_equal(fclose(f), 0);
-	cb_expect(cb, POLLS, "10000|0|0|0|0|0|cpu|complete"); /* never 80 ms: what lies between is not known */
+	cb_expect(cb, POLLS, ""); /* never 80 ms: what lies between is not known */
 	cb_expect(cb, "SELECT count FROM loss WHERE cause = 'damaged_blocks'", "1");
 	cb_expect(cb, "SELECT verdict <> 'complete' FROM capture", "1");
 }

@@ -265,10 +265,10 @@ static int body_sleeps(const struct sym_serve *s)
 	return 0;
 }
 
-static int body_closes_and_spins(const struct sym_serve *s)
+static int body_closes_and_sleeps(const struct sym_serve *s)
 {
 	(void)close(s->sock);
-	return body_spins(s);
+	return body_sleeps(s);
 }
 
 /* Takes memory until there is no more; what libdw does then is exit(1) (elfutils 0.188). */
@@ -322,7 +322,7 @@ static void hangs(void **state)
 	expect(&o, SYM_CHILD_TIME, "the reader took longer than 1 s");
 	o.body = body_sleeps;
 	expect(&o, SYM_CHILD_TIME, "the reader took longer than 1 s");
-	o.body = body_closes_and_spins;
+	o.body = body_closes_and_sleeps;
 	expect(&o, SYM_CHILD_CRASHED, "the reader ended too early");
 }
 

@@ -650,7 +650,7 @@ static void steps_of_a_capture(void **state)
 
 	build_whole(fx);
 	cb_init(&cb);
-	o = (struct capture_opts){.capture = cb.path};
+	o = (struct capture_opts){.capture = cb.path, .rows = CAPTURE_ROWS_ALL};
 	cb_row(&cb, FMT_MODULE,
 	       &(struct fmt_module){.idx = 2, .path = cb_string(&cb, NOWHERE), .build_id = cb_string(&cb, fx->id.build_id)});
 	cb_row(&cb, FMT_MAPPING, &(struct fmt_mapping){.process = 1, .module = 2, .start = base, .end = base + 0x10000000});
