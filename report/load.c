@@ -26,6 +26,7 @@ static const char indexes_sql[] = "CREATE INDEX offcpu_by_poll ON _offcpu (poll_
 				  "CREATE INDEX poll_by_thread ON poll (thread_id, ts);"
 				  /* of every length that reports ask for: dur_min <= dur <= dur_max */
 				  "CREATE INDEX poll_by_length ON poll (dur_max);"
+				  "CREATE INDEX poll_by_dur ON poll (dur);" /* what people ask for themselves */
 				  "CREATE INDEX marker_by_thread ON marker (thread_id, ts);"
 				  "CREATE INDEX mapping_by_process ON mapping (process_id, addr_start);";
 
