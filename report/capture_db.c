@@ -10,22 +10,19 @@
  */
 #include "report/capture_db.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <xxhash.h>
 
 #include "base/buf.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "report/capture_file.h"
 #include "report/carry_names.h"
 #include "report/db.h"
+#include "report/db_file.h"
 #include "report/load.h"
 #include "report/refine.h"
 #include "report/schema.h"
@@ -47,7 +44,7 @@ struct opening {
 	struct load_source src;
 	char uuid[33];
 	char *path;		/* of the database, once chosen */
-	const char *names_from; /* a database of this capture with fewer rows, which the one being made replaces; NULL none */
+	const char *names_from; /* a database of this capture with fewer rows, in place of which one is made; NULL none */
 	struct library_table *libraries;
 };
 
@@ -146,6 +143,24 @@ static int note_maker(sqlite3 *db)
 	return err ? err : db_run(ins, (struct db_val[]){db_text(maker.s)}, 1);
 }
 
+/* 1: it says that it is of this capture, made by this very ascope, with rows enough; 0: not, or with too few rows (*ret_has_names). */
+static int is_wanted(const struct opening *op, sqlite3 *db, bool *ret_has_names)
+{
+	_cleanup_stmt_ sqlite3_stmt *row = NULL;
+
+	*ret_has_names = false;
+	if (db_prepare(db,
+		       "SELECT uuid, size, mtime, (SELECT value FROM meta WHERE key = 'ascope.maker'), " ROWS_SQL " FROM capture",
+		       &row) < 0 ||
+	    db_step(row) != 1)
+		return 0;
+	if (!column_is(row, 0, op->uuid) || (u64)sqlite3_column_int64(row, 1) != op->src.size ||
+	    (u64)sqlite3_column_int64(row, 2) != op->src.mtime || !column_is(row, 3, maker_text().s))
+		return 0;
+	*ret_has_names = sqlite3_column_int(row, 4) < (int)op->o->rows;
+	return !*ret_has_names;
+}
+
 /*
  * 1: a database of ascope, made from this capture by this very ascope; 0: of ascope, but stale, or with too few rows (*ret_has_names); -EEXIST:
  * something else; negative errno: not there or unreadable.
@@ -153,7 +168,6 @@ static int note_maker(sqlite3 *db)
 static int check_db(const struct opening *op, const char *path, bool *ret_has_names)
 {
 	_cleanup_db_ sqlite3 *db = NULL;
-	_cleanup_stmt_ sqlite3_stmt *row = NULL;
 	s64 application_id = 0, version = 0;
 	int err = access(path, F_OK) < 0 ? -errno : db_open_ro(path, &db);
 
@@ -167,18 +181,7 @@ static int check_db(const struct opening *op, const char *path, bool *ret_has_na
 		err = db_get_s64(db, "PRAGMA user_version", &version);
 	if (err || version != SCHEMA_VERSION)
 		return err;
-	if (schema_matches(db) != 1)
-		return 0;
-	if (db_prepare(db,
-		       "SELECT uuid, size, mtime, (SELECT value FROM meta WHERE key = 'ascope.maker'), " ROWS_SQL " FROM capture",
-		       &row) < 0 ||
-	    db_step(row) != 1)
-		return 0;
-	if (!column_is(row, 0, op->uuid) || (u64)sqlite3_column_int64(row, 1) != op->src.size ||
-	    (u64)sqlite3_column_int64(row, 2) != op->src.mtime || !column_is(row, 3, maker_text().s))
-		return 0;
-	*ret_has_names = sqlite3_column_int(row, 4) < (int)op->o->rows;
-	return !*ret_has_names;
+	return schema_matches(db) == 1 ? is_wanted(op, db, ret_has_names) : 0;
 }
 
 /* ---- making ---- */
@@ -228,15 +231,6 @@ static int fill_db(sqlite3 *db, struct fmt_reader *r, const struct opening *op)
 	return err;
 }
 
-static int sync_path(const char *path, int flags)
-{
-	_cleanup_close_ int fd = open(path, flags | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 /* Fills the new, empty file. 0, or negative errno after the reason was logged. */
 static int make_db(const char *temp, struct fmt_reader *r, const struct opening *op)
 {
@@ -248,7 +242,7 @@ static int make_db(const char *temp, struct fmt_reader *r, const struct opening 
 	log_status_end();
 	if (!err) {
 		db = db_close(db);
-		err = sync_path(temp, O_RDONLY);
+		err = db_file_sync(temp);
 	}
 	if (err)
 		log_error("cannot load %s into %s: %s%s", op->o->capture, temp,
@@ -257,98 +251,45 @@ static int make_db(const char *temp, struct fmt_reader *r, const struct opening 
 	return err;
 }
 
-/* A load writes all the time: a temporary this old whose process is gone was left by a kill. */
-#define STALE_SECONDS 600
-
-static void remove_if_stale(int dir_fd, const char *name, const char *pid_text)
+/* 0; 1: another process made one meanwhile, which may have more rows, and it stays. */
+static int take_place(const struct opening *op, const char *temp, const char *path)
 {
-	struct stat st;
-	u64 pid;
+	bool has_names;
+	int err;
 
-	if (parse_u64(pid_text, &pid) < 0 || pid == 0 || pid > INT32_MAX || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
-		return;
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
-	    time(NULL) - st.st_mtime < STALE_SECONDS)
-		return;
-	(void)unlinkat(dir_fd, name, 0);
-}
-
-/* Removes what killed loads of the same database left in its directory. */
-static void remove_stale(const char *dir, const char *prefix)
-{
-	DIR *d = opendir(dir);
-	size_t n = strlen(prefix);
-
-	if (!d)
-		return;
-	for (struct dirent *e = readdir(d); e; e = readdir(d))
-		if (strncmp(e->d_name, prefix, n) == 0)
-			remove_if_stale(dirfd(d), e->d_name, e->d_name + n);
-	(void)closedir(d);
-}
-
-/* Directory of a path, "." when it has none; NULL on ENOMEM. */
-static char *dir_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return strdup(".");
-	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-}
-
-static char *temp_of(const char *path)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_buf_ struct buf prefix = BUF_INIT;
-	_cleanup_free_ char *dir = dir_of(path), *prefix_text = NULL;
-	const char *slash = strrchr(path, '/');
-
-	buf_printf(&prefix, "%s.tmp.", slash ? slash + 1 : path);
-	prefix_text = buf_take_str(&prefix);
-	if (dir && prefix_text)
-		remove_stale(dir, prefix_text);
-	buf_printf(&b, "%s.tmp.%d", path, (int)getpid());
-	return buf_take_str(&b);
-}
-
-/* A new, empty, private file. */
-static int create_temp(const char *temp)
-{
-	_cleanup_close_ int fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	return fd < 0 ? -errno : 0;
+	if (check_db(op, path, &has_names) == 1)
+		return 1;
+	err = db_file_replace(temp, path);
+	if (err == -EBUSY)
+		log_error("cannot replace %s: another process has been writing to it for %d s; run again, or use --no-cache", path,
+			  DB_FILE_WAIT_MS / 1000);
+	else if (err)
+		log_error("cannot rename %s to %s: %s", temp, path, strerror(-err));
+	return err;
 }
 
 /*
- * Loads into a temporary beside path and renames it. -EACCES, -EROFS, -ENOENT without a word when nothing can be created
- * there; else it has said why.
+ * Loads into a temporary beside path and renames it: 0, or 1 when one that another process made is there by then. -EACCES, -EROFS, -ENOENT without a
+ * word when nothing can be created there; else it has said why.
  */
 static int build_at(const struct opening *op, struct fmt_reader *r, const char *path)
 {
-	_cleanup_free_ char *temp = temp_of(path), *dir = dir_of(path);
-	int err;
+	_cleanup_free_ char *temp = NULL;
+	int err = db_file_create_temp(path, &temp);
 
-	if (!temp || !dir)
-		return no_memory(op);
-	err = create_temp(temp);
 	if (err == -EACCES || err == -EROFS || err == -ENOENT || err == -EPERM)
 		return err == -EPERM ? -EACCES : err;
+	if (err == -ENOMEM)
+		return no_memory(op);
 	if (err) {
-		log_error("cannot create %s: %s", temp, strerror(-err));
+		log_error("cannot create a temporary file beside %s: %s", path, strerror(-err));
 		return -EINVAL;
 	}
 	err = make_db(temp, r, op);
-	if (!err && rename(temp, path) < 0) {
-		err = -errno;
-		log_error("cannot rename %s to %s: %s", temp, path, strerror(-err));
-	}
-	if (err) {
-		(void)unlink(temp);
-		return -EINVAL;
-	}
-	(void)sync_path(dir, O_RDONLY | O_DIRECTORY);
-	return 0;
+	if (!err)
+		err = take_place(op, temp, path);
+	(void)unlink(temp); /* gone when it has its name */
+	return err < 0 ? -EINVAL : err;
 }
 
 /* ---- where ---- */
@@ -403,11 +344,12 @@ static int settle_at(struct opening *op, struct fmt_reader *r, const char *path)
 	if (state != 1) {
 		if (state == -EEXIST)
 			return state;
-		op->names_from = has_names ? path : NULL;
+		if (has_names)
+			op->names_from = path; /* of the one beside the capture too, when its directory cannot be written */
 		err = build_at(op, r, path);
-		op->names_from = NULL;
-		if (err)
+		if (err < 0)
 			return err;
+		state = err;
 	}
 	op->path = strdup(path);
 	return op->path ? state == 1 : no_memory(op);
@@ -437,14 +379,15 @@ static int settle_default(struct opening *op, struct fmt_reader *r)
 	if (!beside)
 		return no_memory(op);
 	err = settle_at(op, r, beside);
-	if (!is_place_error(err))
-		return err;
-	err = cache_path(op, &cache);
-	if (!err)
-		err = settle_at(op, r, cache);
+	if (is_place_error(err)) {
+		err = cache_path(op, &cache);
+		if (!err)
+			err = settle_at(op, r, cache);
+	}
 	if (is_place_error(err))
 		log_error("cannot create a database beside %s nor in %s; name a place with --db FILE, or use --no-cache",
 			  op->o->capture, cache ? cache : "$XDG_CACHE_HOME/ascope");
+	op->names_from = NULL; /* beside, or cache */
 	return err;
 }
 
@@ -491,7 +434,7 @@ static int update_names(const struct opening *op, const struct capture_db *ro)
 	if (!err)
 		err = db_exec(db, "COMMIT");
 	log_status_end();
-	if (!err || (!op->o->n_targets && !op->o->n_debug_dirs &&
+	if (!err || (!op->o->n_targets && !op->o->n_debug_dirs && !op->o->debuginfod &&
 		     !op->o->n_libraries)) /* nobody asked for it: the names are as good as they were */
 		return 0;
 	log_error("cannot add names to %s: %s; use --db FILE or --no-cache", op->path, strerror(-err));
@@ -511,11 +454,26 @@ static int finish_open(struct opening *op, const char *path, bool is_reused, str
 	return err;
 }
 
+/* How often a database that was there, or was just made, may be another one by the time that it is opened. */
+#define MAX_TRIES 3
+
+/* Others may make databases under the same name: of fewer rows, or with --db of another capture. What is opened is looked at again. */
 static int open_cached(struct opening *op, struct fmt_reader *r, struct capture_db *db)
 {
-	int err = op->o->db ? settle_given(op, r) : settle_default(op, r);
+	for (u32 i = 0; i < MAX_TRIES; i++) {
+		bool has_names;
+		int err = op->o->db ? settle_given(op, r) : settle_default(op, r);
 
-	return err < 0 ? err : finish_open(op, op->path, err == 1, db);
+		if (err >= 0)
+			err = finish_open(op, op->path, err == 1, db);
+		if (err < 0 || is_wanted(op, db->handle, &has_names) == 1)
+			return err;
+		log_debug("%s: replaced by another process", op->path);
+		db->handle = db_close(db->handle);
+		free(TAKE_PTR(op->path));
+	}
+	log_error("%s: other processes replace its database again and again; use --db FILE or --no-cache", op->o->capture);
+	return -EBUSY;
 }
 
 /* A database that has no name once it is open. */
