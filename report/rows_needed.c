@@ -10,7 +10,8 @@
 #include "report/schema.h"
 
 struct reading {
-	struct buf tables; /* of the database, each name NUL-terminated; views are not asked: what they read is */
+	struct buf tables;    /* of the database, each name NUL-terminated; views are not asked: what they read is */
+	bool trusts_blocking; /* a name "blocking" is the view's */
 	bool needs_all;
 };
 
@@ -39,7 +40,7 @@ static bool is_table(const struct reading *r, const char *name)
 static int note_read(void *ctx, int action, const char *table, const char *column, const char *database, const char *view)
 {
 	struct reading *r = ctx;
-	bool by_blocking = view && strcmp(view, "blocking") == 0;
+	bool by_blocking = r->trusts_blocking && view && sqlite3_stricmp(view, "blocking") == 0;
 
 	(void)column;
 	(void)database;
@@ -64,31 +65,55 @@ static int list_tables(sqlite3 *db, struct buf *ret)
 	return err;
 }
 
-static int find_needed(sqlite3 *db, const char *sql, enum capture_rows *ret)
+/* 1: *ret is what the statement needs; 0: it cannot be prepared. */
+static int find_needed(sqlite3 *db, const char *sql, bool trusts_blocking, enum capture_rows *ret)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
-	struct reading r = {.tables = BUF_INIT};
-	int err = list_tables(db, &r.tables);
+	struct reading r = {.tables = BUF_INIT, .trusts_blocking = trusts_blocking};
+	int err = list_tables(db, &r.tables), is_prepared = 0;
 
 	if (!err) {
 		(void)sqlite3_set_authorizer(db, note_read, &r);
-		err = db_errno(sqlite3_prepare_v2(db, sql, -1, &s, NULL)) == -ENOMEM ? -ENOMEM : 0;
+		err = db_errno(sqlite3_prepare_v2(db, sql, -1, &s, NULL));
 		(void)sqlite3_set_authorizer(db, NULL, NULL);
+		is_prepared = !err;
+		if (err != -ENOMEM)
+			err = 0;
 	}
 	*ret = r.needs_all ? CAPTURE_ROWS_ALL : CAPTURE_ROWS_POLLS;
 	buf_release(&r.tables);
-	return err;
+	return err ? err : is_prepared;
+}
+
+/* By a database that is ours to change. SQLite gives WITH blocking AS (...) the view's name, too: such a statement works without the view. */
+static int find_by_schema(sqlite3 *own, const char *sql, enum capture_rows *ret)
+{
+	enum capture_rows without;
+	int n = find_needed(own, sql, true, ret);
+
+	if (n != 1 || *ret == CAPTURE_ROWS_ALL)
+		return n;
+	n = db_exec(own, "DROP VIEW blocking");
+	if (!n)
+		n = find_needed(own, sql, false, &without);
+	if (n == 1)
+		*ret = without;
+	return n;
 }
 
 int rows_needed(sqlite3 *db, const char *sql, enum capture_rows *ret)
 {
 	_cleanup_db_ sqlite3 *own = NULL;
-	int err;
+	int n;
 
-	if (db)
-		return find_needed(db, sql, ret);
-	err = db_errno(sqlite3_open(":memory:", &own));
-	if (!err)
-		err = schema_create(own);
-	return err ? err : find_needed(own, sql, ret);
+	if (db) {
+		n = find_needed(db, sql, true, ret);
+	} else {
+		n = db_errno(sqlite3_open(":memory:", &own));
+		if (!n)
+			n = schema_create(own);
+		if (!n)
+			n = find_by_schema(own, sql, ret);
+	}
+	return n < 0 ? n : 0;
 }
