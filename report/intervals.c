@@ -140,10 +140,11 @@ static int finish_out(struct intervals *iv, struct thread_run *t, u64 end, bool 
 
 	o->dur = dur;
 	o->has_end = has_end;
+	o->ts_waking = min_u64(o->ts_waking, end); /* events out of order */
 	if (o->state == 'R') {
 		i.runnable = dur;
 	} else {
-		u64 woken = o->ts_waking ? min_u64(max_u64(o->ts_waking, o->ts), end) : end;
+		u64 woken = o->ts_waking ? max_u64(o->ts_waking, o->ts) : end;
 
 		*(o->is_wait ? &i.off : &i.stopped) = woken - o->ts;
 		i.runnable = end - woken;

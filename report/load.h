@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * load.h: a capture file -> an empty database with the schema in it: all tables but symbols of user code and what depends on
- * them (symbolize.h, place.h).
+ * them (symbolize.h, refine.h).
  */
 #pragma once
 

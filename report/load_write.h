@@ -22,10 +22,10 @@ int load_write_tasks(const struct load_dict *d, sqlite3 *db, u64 ts_start) __mus
 /* What could be read of the perf maps, into meta; nothing when there is none. */
 int load_write_perfmaps(sqlite3 *db, const struct perfmap_set *maps) __must_check;
 
-/* One row of loss; nothing when count is 0. Adds to what is there. */
 /* Table throttle. */
 int load_write_throttles(const struct load_dict *d, sqlite3 *db) __must_check;
 
+/* One row of loss; nothing when count is 0. Of what is there and this the larger count stays. */
 int load_write_loss(sqlite3 *db, const char *cause, u64 count) __must_check;
 
 /*

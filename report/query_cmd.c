@@ -231,7 +231,7 @@ static int flush_output(void)
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -EIO;
 }
 
-/* What the database lacks for this statement is loaded. It may be one with other tables than this ascope would make (--db). */
+/* It was opened for what the statement reads by the schema; the database itself is asked once more. */
 static int complete(struct capture_db *db, const char *sql)
 {
 	enum capture_rows rows;
