@@ -261,8 +261,8 @@ static int take_place(const struct opening *op, const char *temp, const char *pa
 		return 1;
 	err = db_file_replace(temp, path);
 	if (err == -EBUSY)
-		log_error("cannot replace %s: another process has been writing to it for %d s; run again, or use --no-cache", path,
-			  DB_FILE_WAIT_MS / 1000);
+		log_error("cannot replace %s: another process has been writing to it for %d s; run again, or use --no-cache",
+			  path, DB_FILE_WAIT_MS / 1000);
 	else if (err)
 		log_error("cannot rename %s to %s: %s", temp, path, strerror(-err));
 	return err;

@@ -64,6 +64,12 @@ int load_write_modules(const struct load_dict *d, sqlite3 *db)
 	return err ? err : write_mappings(d, db);
 }
 
+/* Facts of the loader: a capture that has such is not heard, or it could say what was loaded, or that a reader failed. */
+static bool is_loaders_fact(const char *key)
+{
+	return strncmp(key, "ascope.", 7) == 0 && strcmp(key, "ascope.version") != 0;
+}
+
 int load_write_facts(const struct load_dict *d, sqlite3 *db)
 {
 	_cleanup_stmt_ sqlite3_stmt *meta = NULL, *total = NULL, *gap = NULL;
@@ -73,12 +79,12 @@ int load_write_facts(const struct load_dict *d, sqlite3 *db)
 		err = db_prepare(db, "INSERT OR REPLACE INTO total VALUES (?, ?)", &total);
 	if (!err)
 		err = db_prepare(db, "INSERT INTO gap VALUES (?, ?, ?, ?)", &gap);
-	for (size_t i = 0; i < d->meta.cap && !err; i++)
-		if (d->meta.used[i] && load_dict_str(d, d->meta.keys[i]))
-			err = db_run(meta,
-				     (struct db_val[]){db_text(load_dict_str(d, d->meta.keys[i])),
-						       db_text(text_or(d, d->meta.values[i], ""))},
-				     2);
+	for (size_t i = 0; i < d->meta.cap && !err; i++) {
+		const char *key = d->meta.used[i] ? load_dict_str(d, d->meta.keys[i]) : NULL;
+
+		if (key && !is_loaders_fact(key))
+			err = db_run(meta, (struct db_val[]){db_text(key), db_text(text_or(d, d->meta.values[i], ""))}, 2);
+	}
 	for (size_t i = 0; i < d->totals.cap && !err; i++)
 		if (d->totals.used[i] && load_dict_str(d, d->totals.keys[i]))
 			err = db_run(total,

@@ -177,6 +177,41 @@ static void target_adds_names_to_an_old_database(void **state)
 	assert_true(before.st_ino == after.st_ino); /* nothing was loaded again */
 }
 
+/* A thread that waits outside of polls, in code that no poll was seen in. */
+static void add_idle_wait(struct fixture *fx, u64 ms)
+{
+	u64 addr = 0x40000000 + file_off_of(add_poll) + 1;
+	struct fmt_switch_out out = {
+		.ts = AT(ms), .thread = 2, .state = 1, .ctx_status = FMT_CTX_READ, .syscall = SYS_clock_nanosleep + 1};
+
+	out.ustack = cb_stack(&fx->cb, FMT_STACK_USER, &addr, 1);
+	cb_row(&fx->cb, FMT_SWITCH_OUT, &out);
+	cb_row(&fx->cb, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = AT(ms + 1), .thread = 2});
+}
+
+/* A database with more rows is made without the file that the names came from: it takes them over, and the file's others when it is there again. */
+static void names_for_more_rows(void **state)
+{
+	struct fixture *fx = *state;
+	struct capture_opts o = {.capture = fx->cb.path}, with = {.capture = fx->cb.path, .targets = {fx->self}, .n_targets = 1};
+	static const char named[] = "SELECT count(*), count(s.frame_id) FROM frame AS f LEFT JOIN symbol AS s ON s.frame_id = f.id AND s.depth = 0 "
+				    "WHERE f.module_id = 2";
+
+	add_module(fx, "/nowhere/program (deleted)");
+	add_poll(fx, 10, 30, SYS_clock_nanosleep);
+	add_idle_wait(fx, 100);
+	cb_meta(&fx->cb, "ascope.unreadable.2", "says the capture");
+	cb_finish(&fx->cb);
+	expect(&with, named, "2|2");
+	o.rows = with.rows = CAPTURE_ROWS_ALL;
+	expect(&o, named, "3|2");
+	expect(&o, "SELECT function FROM blocking", "user_code");
+	expect(&o, "SELECT symbols, symbols_from LIKE '%, in part', note LIKE 'names are missing: %--target' FROM module WHERE id = 2", "dwarf|1|1");
+	expect(&with, named, "3|3");
+	expect(&o, "SELECT symbols, note FROM module WHERE id = 2", "dwarf|-");
+	expect(&o, "SELECT count(*) FROM meta WHERE key GLOB 'ascope.unreadable.*'", "0"); /* only the loader says so */
+}
+
 static void another_build_is_refused(void **state)
 {
 	struct fixture *fx = *state;
@@ -419,6 +454,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(names_by_recorded_path),
 		TEST(target_adds_names_to_an_old_database),
+		TEST(names_for_more_rows),
 		TEST(another_build_is_refused),
 		TEST(missing_target),
 		TEST(stale_database_is_made_anew),
