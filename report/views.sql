@@ -277,10 +277,10 @@ SELECT
     NULL AS spawned_by,                   -- task that spawned it; not recorded yet
     NULL AS ts_spawn,                     -- not recorded yet
     NULL AS ts_end,                       -- not recorded yet
-    sum(p.dur) AS busy,                   -- time in its polls, of those that were caught (a wait or two records lie in them): a lower bound
-    sum(p.off_cpu) AS blocked,            -- of that, time in which its thread waited
-    sum(p.on_cpu) AS on_cpu,              -- of that, time executing
-    sum(p.runnable) AS runnable,          -- of that, time ready but not running
+    CAST(total(p.dur) AS INTEGER) AS busy, -- time in its polls, of those that were caught (a wait or two records lie in them): a lower bound
+    CAST(total(p.off_cpu) AS INTEGER) AS blocked, -- of that, time in which its thread waited
+    CAST(total(p.on_cpu) AS INTEGER) AS on_cpu, -- of that, time executing
+    CAST(total(p.runnable) AS INTEGER) AS runnable, -- of that, time ready but not running
     count(*) AS polls,                    -- polls that were caught, if only by one sample
     max(p.dur) AS longest,                -- the longest of them
     min(p.ts) AS ts_first,                -- first caught
