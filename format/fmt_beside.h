@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * fmt_beside.h: what a block's switches say of its samples: FORMAT.md section 5, "Beside switches". The switch that ends the run in which a sample was taken is
- * the next one of its cpu: whose it is, and how the runtime stood then, is mostly the sample's as well. Called by fmt_coded_section.c and fmt_codec.c.
+ * the next one of its cpu: whose it is, and how the runtime stood then, is mostly the sample's as well. Called by fmt_coded_section.c and fmt_coded.c.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * fmt_coded.h: columns of a section of few rows, by a code that adapts (fmt_coder.h): FORMAT.md section 5, encodings `symbols` and `steps`. Called by
- * fmt_codec.c.
+ * fmt_coded.h: columns of a section of few rows, by a code that adapts (fmt_coder.h): FORMAT.md section 5, encodings `symbols`, `steps`, `like` and
+ * `count`. Called by fmt_coded_section.c.
  */
 #pragma once
 

@@ -235,11 +235,11 @@ static int memory_new(struct fmt_coded_reader *k)
 	return k->memory.values && k->memory.last && k->memory.probs ? 0 : -ENOMEM;
 }
 
-/* The symbols of column g; of `column` itself, with which they are on the way, and of none nothing. */
-static int given_of(const struct fmt_coded_reader *k, struct fmt_cursor *c, u64 g, u32 column, const struct fmt_symbols **ret)
+/* The symbols of column g; of column 0, and of a column of symbols itself (is_own), with which they are on the way, nothing. */
+static int given_of(const struct fmt_coded_reader *k, struct fmt_cursor *c, u64 g, bool is_own, const struct fmt_symbols **ret)
 {
 	*ret = NULL;
-	if (!g || g == column + 1ULL)
+	if (!g || is_own)
 		return 0;
 	if (g > FMT_MAX_COLUMNS || !k->symbols[g - 1].n)
 		return cur_fail(c, -EBADMSG, "a code goes by a column without symbols");
@@ -247,7 +247,8 @@ static int given_of(const struct fmt_coded_reader *k, struct fmt_cursor *c, u64 
 	return 0;
 }
 
-static int beside_new(struct fmt_coded_reader *k, struct fmt_cursor *c)
+/* `column` is the one that is read: it has a place already, but no values. */
+static int beside_new(struct fmt_coded_reader *k, struct fmt_cursor *c, u32 column)
 {
 	struct fmt_beside *b = &k->beside;
 	u32 rows = k->s->rows, outs = k->outs ? k->outs->rows : 0;
@@ -258,7 +259,8 @@ static int beside_new(struct fmt_coded_reader *k, struct fmt_cursor *c)
 	b->ts = fmt_column_named(k->s->kind, "ts");
 	b->thread = fmt_column_named(k->s->kind, "thread");
 	b->cpu = fmt_column_named(k->s->kind, "cpu");
-	if (b->ts < 0 || b->thread < 0 || b->cpu < 0 || !k->s->cols[b->ts] || !k->s->cols[b->cpu])
+	if (b->ts < 0 || b->thread < 0 || b->cpu < 0 || !k->s->cols[b->ts] || !k->s->cols[b->cpu] || (int)column == b->ts ||
+	    (int)column == b->cpu)
 		return cur_fail(c, -EBADMSG, "no time and cpu in front of a column that goes by switches");
 	b->next = fmt_arena_take(k->a, (2ULL * rows + outs + 2ULL * FMT_BESIDE_SLOTS) * sizeof(u32));
 	if (!b->next)
@@ -275,17 +277,20 @@ static int beside_new(struct fmt_coded_reader *k, struct fmt_cursor *c)
 	return 0;
 }
 
-/* What the switches say of a row: of its thread when it is known where it was and when, of all else when it is known which thread it is. */
-static int look(struct fmt_coded_reader *k, struct fmt_cursor *c, u32 column)
+/*
+ * What the switches say of a row: of its thread when it is known where it was and when, of all else when it is known which thread it is. A counter goes
+ * by the recent row, which a thread has none of before it is known.
+ */
+static int look(struct fmt_coded_reader *k, struct fmt_cursor *c, u32 column, u8 enc)
 {
 	struct fmt_beside *b = &k->beside;
 	int err;
 
 	section_columns(k->s, &k->columns);
-	err = b->next ? 0 : beside_new(k, c);
-	if (err || (int)column == b->thread)
+	err = b->next ? 0 : beside_new(k, c, column);
+	if (err || ((int)column == b->thread && enc == FMT_ENC_LIKE))
 		return err;
-	if (!k->s->cols[b->thread])
+	if (!k->s->cols[b->thread] || (int)column == b->thread)
 		return cur_fail(c, -EBADMSG, "no thread in front of a column that goes by switches");
 	if (!k->has_recent)
 		fmt_beside_recent(b, &k->columns);
@@ -298,13 +303,14 @@ int fmt_coded_read(struct fmt_coded_reader *k, struct fmt_cursor *c, u32 column,
 	u32 rows = k->s->rows;
 	const struct fmt_symbols *given = NULL;
 	u64 g = enc == FMT_ENC_COUNT ? 0 : cur_uvarint(c, "column that a code goes by");
+	bool is_own = enc == FMT_ENC_SYMBOLS && g == column + 1ULL;
 	int err = rows > FMT_MAX_CODED ? cur_fail(c, -EBADMSG, "too many rows for a code") : c->err;
 
 	err = err ? err : charge(c, k->a, (u64)rows * (enc == FMT_ENC_SYMBOLS ? SYMBOL_CELLS : NUMBER_CELLS));
 	err = err ? err : memory_new(k);
-	err = err ? err : given_of(k, c, g, column, &given);
+	err = err ? err : given_of(k, c, g, is_own, &given);
 	if (!err && (enc == FMT_ENC_LIKE || enc == FMT_ENC_COUNT))
-		err = look(k, c, column);
+		err = look(k, c, column, enc);
 	if (err)
 		return err;
 	switch (enc) {
@@ -312,7 +318,7 @@ int fmt_coded_read(struct fmt_coded_reader *k, struct fmt_cursor *c, u32 column,
 		k->symbols[column].of = fmt_arena_take(k->a, rows * sizeof(u16) + 1);
 		if (!k->symbols[column].of)
 			return -ENOMEM;
-		return fmt_symbols_get(c, &k->memory, given, g == column + 1ULL, rows, &k->symbols[column], ret);
+		return fmt_symbols_get(c, &k->memory, given, is_own, rows, &k->symbols[column], ret);
 	case FMT_ENC_STEPS:
 		return fmt_steps_get(c, &k->memory, given, rows, ret);
 	case FMT_ENC_LIKE:

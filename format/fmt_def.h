@@ -41,8 +41,8 @@ enum fmt_limit {
 	FMT_MAX_FRAMES = 512,	   /* frames of a stack */
 	FMT_MAX_DICT = 256,	   /* distinct values of a dictionary-coded column in one block */
 	FMT_MAX_CLASSES = 4096,	   /* classes of rows in one section */
-	FMT_MAX_CODED = 4096,	   /* rows of a section with columns of symbols or steps */
-	FMT_MAX_PROBS = 1 << 16,   /* probabilities of a column of symbols */
+	FMT_MAX_CODED = 4096,	   /* rows of a section with columns of encodings 11-14 */
+	FMT_MAX_PROBS = 1 << 16,   /* probabilities of a column of encodings 11-14 */
 	FMT_MAX_ID = 1 << 28,	   /* the largest dictionary index (strings, threads, stacks, ...) */
 	FMT_MAX_PERFMAP = 1 << 14, /* pieces of one process's perf map: 64 MiB */
 };

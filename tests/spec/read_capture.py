@@ -297,12 +297,12 @@ class Coded:
         code.finish()
         return column
 
-    def look_beside(self, number):
+    def look_beside(self, number, is_like):
         """Of each row the next switch and the recent row, as (rows of a kind by name, index), or None."""
         if "ts" not in self.ids or "thread" not in self.ids or "cpu" not in self.ids:
             raise Damaged("no times, cpus and threads")
         ts, thread, cpu = (self.values.get(self.ids[name]) for name in ("ts", "thread", "cpu"))
-        if ts is None or cpu is None or (thread is None and number != self.ids["thread"]):
+        if ts is None or cpu is None or (thread is None and (number != self.ids["thread"] or not is_like)):
             raise Damaged("no times, cpus and threads yet")
         outs, at, latest, own, found = self.outs, 0, {}, {}, []
         if self.passed is None:
@@ -331,7 +331,7 @@ class Coded:
 
     def read_like(self, c, g, number):
         other, values, column, name = Tree(1), Tree(8), [], self.names[number]
-        code, (found, _, thread) = Code(c.take(len(c.data) - c.at)), self.look_beside(number)
+        code, (found, _, thread) = Code(c.take(len(c.data) - c.at)), self.look_beside(number, True)
         for i, (after, recent) in enumerate(found):
             if name == "thread":
                 value = after["thread"] if after else column[-1] if column else 0
@@ -345,7 +345,7 @@ class Coded:
 
     def read_count(self, c, _, number):
         tree, column, name = Tree(8), [], self.names[number]
-        code, (found, ts, thread) = Code(c.take(len(c.data) - c.at)), self.look_beside(number)
+        code, (found, ts, thread) = Code(c.take(len(c.data) - c.at)), self.look_beside(number, False)
         for i, (after, recent) in enumerate(found):
             value, context = (self.of_recent(recent, name, column), 34) if recent else (0, 35)
             if recent and after and after["thread"] == thread[i] and name in after:

@@ -399,6 +399,7 @@ static void malformed_steps(void **state)
 	assert_int_equal(decode_one(2, 1, FMT_ENC_STEPS, "\x00\x00\x00\x00\x00\x00\x01\x01\x01", 9), -EBADMSG);
 	assert_int_equal(decode(FMT_SAMPLE, 2, by_const, 2), -EBADMSG); /* no symbols */
 	assert_int_equal(decode(FMT_SAMPLE, 2, by_symbols, 2), 0);
+	assert_int_equal(decode_one(2, 1, FMT_ENC_STEPS, "\x01\x00", 2), -EBADMSG); /* by itself */
 	assert_int_equal(decode_one(3, 1, FMT_ENC_STEPS, "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), 0); /* any period */
 }
 
@@ -409,7 +410,11 @@ static void what_goes_by_switches_has_its_columns_in_front(void **state)
 				cpu = {.id = 3, .enc = FMT_ENC_CONST, .data = "\x01", .size = 1},
 				task = {.id = 11, .enc = FMT_ENC_LIKE, .data = "\x00", .size = 1},
 				tick = {.id = 12, .enc = FMT_ENC_COUNT, .data = "", .size = 0},
-				exit = {.id = 2, .enc = FMT_ENC_LIKE, .data = "\x00", .size = 1};
+				exit = {.id = 2, .enc = FMT_ENC_LIKE, .data = "\x00", .size = 1},
+				counted = {.id = 2, .enc = FMT_ENC_COUNT, .data = "", .size = 0},
+				known = {.id = 2, .enc = FMT_ENC_CONST, .data = "\x01", .size = 1},
+				own_ts = {.id = 1, .enc = FMT_ENC_LIKE, .data = "\x00", .size = 1},
+				own_cpu = {.id = 3, .enc = FMT_ENC_LIKE, .data = "\x00", .size = 1};
 
 	(void)state;
 	assert_int_equal(decode(FMT_SAMPLE, 2, (struct raw_column[]){ts, cpu, thread, task, tick}, 5), 0);
@@ -418,6 +423,9 @@ static void what_goes_by_switches_has_its_columns_in_front(void **state)
 	assert_int_equal(decode(FMT_SAMPLE, 2, (struct raw_column[]){ts, cpu, task, thread}, 4), -EBADMSG);
 	assert_int_equal(decode(FMT_SAMPLE, 2, (struct raw_column[]){ts, cpu, tick, thread}, 4), -EBADMSG);
 	assert_int_equal(decode(FMT_THREAD_EXIT, 2, (struct raw_column[]){ts, exit}, 2), -EBADMSG); /* has no cpu */
+	assert_int_equal(decode(FMT_SAMPLE, 2, (struct raw_column[]){ts, cpu, counted, tick}, 4), -EBADMSG);
+	assert_int_equal(decode(FMT_SAMPLE, 2, (struct raw_column[]){cpu, known, own_ts}, 3), -EBADMSG); /* by itself */
+	assert_int_equal(decode(FMT_SAMPLE, 2, (struct raw_column[]){ts, known, own_cpu}, 3), -EBADMSG);
 }
 
 int main(void)
