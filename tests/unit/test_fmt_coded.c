@@ -399,7 +399,7 @@ static void malformed_steps(void **state)
 	assert_int_equal(decode_one(2, 1, FMT_ENC_STEPS, "\x00\x00\x00\x00\x00\x00\x01\x01\x01", 9), -EBADMSG);
 	assert_int_equal(decode(FMT_SAMPLE, 2, by_const, 2), -EBADMSG); /* no symbols */
 	assert_int_equal(decode(FMT_SAMPLE, 2, by_symbols, 2), 0);
-	assert_int_equal(decode_one(2, 1, FMT_ENC_STEPS, "\x01\x00", 2), -EBADMSG); /* by itself */
+	assert_int_equal(decode_one(2, 1, FMT_ENC_STEPS, "\x01\x00", 2), -EBADMSG);				  /* by itself */
 	assert_int_equal(decode_one(3, 1, FMT_ENC_STEPS, "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), 0); /* any period */
 }
 
