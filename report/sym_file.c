@@ -216,24 +216,34 @@ int sym_file_read(int fd, struct sym_file *ret)
 	return look_at_sections(fd, &e, ret);
 }
 
+/* The path may be a stranger's: of a device the opening alone does something (a watchdog starts, a tape is wound back), so it is looked at first. */
+static int open_regular(const char *path, const char **ret_why)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (S_ISREG(st.st_mode)) {
+		/* O_NONBLOCK: if it has become a fifo since, that must not hang the report. */
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd < 0 || fstat(fd, &st) < 0)
+			return -errno;
+	}
+	if (S_ISREG(st.st_mode))
+		return TAKE_FD(fd);
+	*ret_why = "not a regular file";
+	return -ENOEXEC;
+}
+
 int sym_file_open(const char *path, struct sym_file *ret, const char **reterr_why)
 {
-	/* O_NONBLOCK: a fifo of that name must not hang the report. */
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	const char *why = "cannot be read";
-	struct stat st;
-	int err;
+	_cleanup_close_ int fd = open_regular(path, &why);
+	int err = fd < 0 ? fd : sym_file_read(fd, ret);
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		err = -errno;
-	} else if (!S_ISREG(st.st_mode)) {
-		err = -ENOEXEC;
-		why = "not a regular file";
-	} else {
-		err = sym_file_read(fd, ret);
-		if (err == -ENOEXEC)
-			why = "not an ELF file";
-	}
+	if (fd >= 0 && err == -ENOEXEC)
+		why = "not an ELF file";
 	if (err && reterr_why)
 		*reterr_why = why;
 	return err ? err : TAKE_FD(fd);
