@@ -380,8 +380,12 @@ static void take_request(struct sym_child *c)
 	struct sym_split_want want;
 	int fd;
 
-	if (n <= 0) /* its end shows on the other socket */
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (n <= 0) { /* its end shows on the other socket; here it would be ready for ever */
+		(void)close(TAKE_FD(c->files));
+		return;
+	}
 	if (!c->in.open_split || sym_wire_get_want(packet, (size_t)n, &want) < 0) {
 		(void)snprintf(c->answers.why, sizeof(c->answers.why), "a request that makes no sense");
 		settle(c, SYM_CHILD_BROKEN);

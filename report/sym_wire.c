@@ -221,7 +221,8 @@ int sym_answers_feed(struct sym_answers *a, const void *p, size_t n)
 	err = take_records(a, a->in.data, a->in.len, &used);
 	if (err)
 		return err;
-	memmove(a->in.data, a->in.data + used, a->in.len - used);
+	if (used) /* not for each byte of a record that comes byte by byte */
+		memmove(a->in.data, a->in.data + used, a->in.len - used);
 	a->in.len -= used;
 	return 0;
 }
