@@ -39,14 +39,19 @@ int embed_check(const char *path)
 
 /* ---- the process ---- */
 
-/* Everything but the pipe, which becomes FIRST_FD, and standard error. */
-static void keep_only(int pipe_fd)
+/*
+ * Everything but the pipe, which becomes FIRST_FD, and standard error. The recorder's end of the pipe goes first and by itself: were it left here, by a kernel
+ * before 5.9 that has no close_range(2), the pipe would never end.
+ */
+static void keep_only(int pipe_fd, int recorders_fd)
 {
-	int null = open("/dev/null", O_RDWR);
+	int null;
 
+	(void)close(recorders_fd);
+	(void)dup2(pipe_fd, FIRST_FD); /* before the standard ones, of which it may be one */
+	null = open("/dev/null", O_RDWR);
 	(void)dup2(null, STDIN_FILENO);
 	(void)dup2(null, STDOUT_FILENO);
-	(void)dup2(pipe_fd, FIRST_FD);
 	(void)syscall(SYS_close_range, FIRST_FD + 1, ~0U, 0);
 }
 
@@ -133,7 +138,8 @@ static _Noreturn void run_bundle(enum embed what, const char *path, const int *r
 	_exit(1);
 }
 
-static _Noreturn void embedder_main(int pipe_fd, enum embed what, const char *path, const struct target_list *targets, bool quiet)
+static _Noreturn void embedder_main(const int pair[2], enum embed what, const char *path, const struct target_list *targets,
+				    bool quiet)
 {
 	int roots[MAX_ROOTS];
 	u32 n_roots;
@@ -141,7 +147,7 @@ static _Noreturn void embedder_main(int pipe_fd, enum embed what, const char *pa
 
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	keep_only(pipe_fd);
+	keep_only(pair[0], pair[1]);
 	(void)prctl(PR_SET_NAME, "ascope-embed", 0, 0, 0);
 	n_roots = open_roots(targets, roots);
 	if (!is_told_to_go())
@@ -164,7 +170,7 @@ static int start(struct embedder *e, enum embed what, const char *path, const st
 		return -errno;
 	pid = fork();
 	if (pid == 0)
-		embedder_main(pair[0], what, path, targets, quiet);
+		embedder_main(pair, what, path, targets, quiet);
 	if (pid < 0) {
 		int err = -errno;
 
