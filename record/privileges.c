@@ -49,7 +49,8 @@ int privileges_drop(void)
 
 int privileges_become_invoker(void)
 {
-	if (id_from("SUDO_UID") != OVERFLOW_ID && id_from("SUDO_GID") != OVERFLOW_ID)
+	/* Not root: what the program file gives (setcap) is the recorder's. no_new_privs does not take away at exec what is held. */
+	if (geteuid() != 0 || (id_from("SUDO_UID") != OVERFLOW_ID && id_from("SUDO_GID") != OVERFLOW_ID))
 		return privileges_drop();
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }

@@ -13,8 +13,8 @@
 int privileges_drop(void) __must_check;
 
 /*
- * Under sudo becomes the user who called it, without capabilities (the groups beside his own are lost); otherwise stays who it is. no_new_privs is set in any
- * case. 0 or negative errno; after an error the process may be neither.
+ * Under sudo becomes the user who called it, without capabilities (the groups beside his own are lost); otherwise stays who it is, without capabilities unless
+ * that is root. no_new_privs is set in any case. 0 or negative errno; after an error the process may be neither.
  */
 int privileges_become_invoker(void) __must_check;
 
