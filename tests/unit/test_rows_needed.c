@@ -28,7 +28,7 @@ static void statements(void **state)
 		{"SELECT ts FROM sample", CAPTURE_ROWS_ALL},
 		{"SELECT * FROM blocking JOIN stack_text USING (stack_id)", CAPTURE_ROWS_ALL},
 		{"WITH x AS (SELECT thread_id FROM _offcpu) SELECT count(*) FROM x", CAPTURE_ROWS_ALL},
-		{"WITH blocking AS (SELECT thread_id FROM poll) SELECT count(*) FROM blocking", CAPTURE_ROWS_ALL},
+		{"WITH blocking AS (SELECT thread_id FROM _sample) SELECT count(*) FROM blocking", CAPTURE_ROWS_ALL},
 		{"WITH x AS (SELECT dur FROM Blocking) SELECT count(*) FROM x", CAPTURE_ROWS_POLLS},
 		{"SELECT dur_ms FROM v_blocking_ts", CAPTURE_ROWS_POLLS},
 		{"SELECT dur FROM thread_state", CAPTURE_ROWS_ALL}, /* a view over views */
