@@ -137,6 +137,10 @@ static void explain_error(sqlite3 *db, const char *sql, int err, u64 timeout)
 		log_error("stopped after --timeout (%llu ms)", (unsigned long long)(timeout / NSEC_PER_MSEC));
 		return;
 	}
+	if (err == -ENOMEM) {
+		log_error("SQL: %s", strerror(ENOMEM));
+		return;
+	}
 	if (sqlite3_errcode(db) == SQLITE_AUTH)
 		buf_puts(
 			&b,

@@ -22,10 +22,30 @@ static int next_row(sqlite3_stmt *s, FILE *out)
 	return ferror(out) ? -EPIPE : db_step(s);
 }
 
-static void hex_of(struct buf *b, const u8 *p, size_t n)
+/* Bytes of a column that is a text, a number or a blob. Valid until the next call for the column. */
+struct column_bytes {
+	const char *p; /* never NULL */
+	size_t n;
+};
+
+/* The pointer is asked for first: where there is no memory for the value it is NULL, and the length of another try. 0 or -ENOMEM. */
+static int column_bytes(sqlite3_stmt *s, int col, struct column_bytes *ret)
 {
-	for (size_t i = 0; i < n; i++)
-		buf_printf(b, "%02x", p[i]);
+	const char *p = sqlite3_column_type(s, col) == SQLITE_BLOB ? sqlite3_column_blob(s, col)
+								   : (const char *)sqlite3_column_text(s, col);
+
+	*ret = (struct column_bytes){p ? p : "", p ? (size_t)sqlite3_column_bytes(s, col) : 0};
+	return !p && sqlite3_errcode(sqlite3_db_handle(s)) == SQLITE_NOMEM ? -ENOMEM : 0;
+}
+
+static int hex_of(struct buf *b, sqlite3_stmt *s, int col)
+{
+	struct column_bytes v;
+	int err = column_bytes(s, col, &v);
+
+	for (size_t i = 0; i < v.n; i++)
+		buf_printf(b, "%02x", (u8)v.p[i]);
+	return err ? err : buf_err(b);
 }
 
 /* Shortest text that reads back as the same number, always with a point or an exponent. */
@@ -45,40 +65,43 @@ static void real_of(struct buf *b, double v)
 
 /* ---- JSON ---- */
 
-static void json_value(struct json *j, sqlite3_stmt *s, int col)
+static int json_value(struct json *j, sqlite3_stmt *s, int col)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
+	struct column_bytes v;
+	int err = 0;
 
 	switch (sqlite3_column_type(s, col)) {
 	case SQLITE_INTEGER:
 		json_s64(j, sqlite3_column_int64(s, col));
-		return;
+		return 0;
 	case SQLITE_FLOAT:
 		if (!isfinite(sqlite3_column_double(s, col)))
 			break;
 		real_of(&b, sqlite3_column_double(s, col));
 		text = buf_take_str(&b);
-		if (text) {
-			json_raw(j, text);
-			return;
-		}
-		break;
+		if (!text)
+			return -ENOMEM;
+		json_raw(j, text);
+		return 0;
 	case SQLITE_TEXT:
-		json_stringn(j, (const char *)sqlite3_column_text(s, col), (size_t)sqlite3_column_bytes(s, col));
-		return;
+		err = column_bytes(s, col, &v);
+		if (!err)
+			json_stringn(j, v.p, v.n);
+		return err;
 	case SQLITE_BLOB:
-		hex_of(&b, sqlite3_column_blob(s, col), (size_t)sqlite3_column_bytes(s, col));
+		err = hex_of(&b, s, col);
 		text = buf_take_str(&b);
-		if (text) {
-			json_string(j, text);
-			return;
-		}
-		break;
+		if (err || !text)
+			return -ENOMEM;
+		json_string(j, text);
+		return 0;
 	default:
 		break;
 	}
 	json_null(j);
+	return 0;
 }
 
 /* Key of a column: its name; a repeated name gets a number, because an object's keys are unique. NULL on ENOMEM. */
@@ -90,8 +113,13 @@ static char *json_key_of(sqlite3_stmt *s, int col)
 
 	if (!name)
 		return NULL;
-	for (int i = 0; i < col; i++)
-		before += strcmp(sqlite3_column_name(s, i), name) == 0;
+	for (int i = 0; i < col; i++) {
+		const char *other = sqlite3_column_name(s, i);
+
+		if (!other)
+			return NULL;
+		before += strcmp(other, name) == 0;
+	}
 	buf_puts(&b, name);
 	if (before)
 		buf_printf(&b, "_%d", before + 1);
@@ -114,9 +142,10 @@ static int print_json(sqlite3_stmt *s, FILE *out)
 	while (keys && n >= 0 && (n = next_row(s, out)) == 1) {
 		(void)fputc('\n', out);
 		json_object_begin(&j);
-		for (int c = 0; c < cols; c++) {
+		for (int c = 0; c < cols && n > 0; c++) {
 			json_key(&j, keys[c]);
-			json_value(&j, s, c);
+			if (json_value(&j, s, c) < 0)
+				n = -ENOMEM;
 		}
 		json_object_end(&j);
 	}
@@ -173,31 +202,30 @@ static void csv_field(FILE *out, const char *text, size_t n, bool may_be_formula
 		(void)fputc('"', out);
 }
 
-static void csv_value(FILE *out, sqlite3_stmt *s, int col, bool exact)
+static int csv_value(FILE *out, sqlite3_stmt *s, int col, bool exact)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
+	int type = sqlite3_column_type(s, col), err;
+	struct column_bytes v;
 
-	switch (sqlite3_column_type(s, col)) {
-	case SQLITE_NULL:
-		return;
-	case SQLITE_FLOAT:
-		real_of(&b, sqlite3_column_double(s, col));
-		break;
-	case SQLITE_BLOB:
-		hex_of(&b, sqlite3_column_blob(s, col), (size_t)sqlite3_column_bytes(s, col));
-		break;
-	case SQLITE_TEXT:
-		if (!sqlite3_column_bytes(s, col)) { /* not NULL */
-			(void)fputs("\"\"", out);
-			return;
-		}
-		csv_field(out, (const char *)sqlite3_column_text(s, col), (size_t)sqlite3_column_bytes(s, col), !exact);
-		return;
-	default:
-		csv_field(out, (const char *)sqlite3_column_text(s, col), (size_t)sqlite3_column_bytes(s, col), false);
-		return;
+	if (type == SQLITE_NULL)
+		return 0;
+	if (type == SQLITE_FLOAT || type == SQLITE_BLOB) {
+		if (type == SQLITE_FLOAT)
+			real_of(&b, sqlite3_column_double(s, col));
+		err = type == SQLITE_BLOB ? hex_of(&b, s, col) : buf_err(&b);
+		if (!err)
+			csv_field(out, (const char *)b.data, b.len, false);
+		return err;
 	}
-	csv_field(out, (const char *)b.data, b.len, false);
+	err = column_bytes(s, col, &v);
+	if (err)
+		return err;
+	if (type == SQLITE_TEXT && !v.n)
+		(void)fputs("\"\"", out); /* not NULL */
+	else
+		csv_field(out, v.p, v.n, type == SQLITE_TEXT && !exact);
+	return 0;
 }
 
 static int print_csv(sqlite3_stmt *s, FILE *out, bool exact)
@@ -209,14 +237,20 @@ static int print_csv(sqlite3_stmt *s, FILE *out, bool exact)
 
 		if (c)
 			(void)fputc(',', out);
-		csv_field(out, name ? name : "", name ? strlen(name) : 0, !exact);
+		if (!name)
+			return -ENOMEM;
+		csv_field(out, name, strlen(name), !exact);
 	}
 	(void)fputs("\r\n", out);
 	while ((n = next_row(s, out)) == 1) {
 		for (int c = 0; c < cols; c++) {
+			int err;
+
 			if (c)
 				(void)fputc(',', out);
-			csv_value(out, s, c, exact);
+			err = csv_value(out, s, c, exact);
+			if (err)
+				return err;
 		}
 		(void)fputs("\r\n", out);
 	}
@@ -273,16 +307,17 @@ static char *cell_text(sqlite3_stmt *s, int col, bool *ret_right)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	int type = sqlite3_column_type(s, col);
+	struct column_bytes v;
 
 	*ret_right = type == SQLITE_INTEGER || type == SQLITE_FLOAT;
 	if (type == SQLITE_NULL)
 		buf_puts(&b, "NULL");
 	else if (type == SQLITE_FLOAT)
 		real_of(&b, sqlite3_column_double(s, col));
-	else if (type == SQLITE_BLOB)
-		hex_of(&b, sqlite3_column_blob(s, col), (size_t)sqlite3_column_bytes(s, col));
-	else
-		return clean_text((const char *)sqlite3_column_text(s, col), (size_t)sqlite3_column_bytes(s, col));
+	else if (type != SQLITE_BLOB)
+		return column_bytes(s, col, &v) ? NULL : clean_text(v.p, v.n);
+	else if (hex_of(&b, s, col))
+		return NULL;
 	return buf_take_str(&b);
 }
 

@@ -4,7 +4,7 @@
 
     inject.py ASCOPE PRELOAD.so CAPTURE [--step N] [--only TEXT] [--calls memory,write,...]
 
---step N: the first 40 k, then every N-th (1: every one).
+--step N: the first 40 k, then every N-th (1: every one), and the last 40.
 
 What must hold: the command ends by itself within 20 s; it says what is wrong and exits with 1, or, when it can do without what failed, gives the very output
 and exit code that it gives undisturbed. No temporary file stays behind. A database or output file that is there is whole: what the next, undisturbed run
@@ -12,6 +12,7 @@ makes of it is what it would have made of none.
 """
 import argparse
 import os
+import re
 import shutil
 import signal
 import struct
@@ -48,6 +49,8 @@ def commands(ascope):
     if "\n  check" in helps:
         table += [Command("check", ["check", "c.ascope"]), Command("check --repair", ["check", "--repair", "out", "bad.ascope"], ["out"])]
     return table
+
+ENDS = 40
 
 
 class Place:
@@ -119,7 +122,7 @@ def wrong(place, command, call, how, k, base, files):
             return f"exit code {code}, but the output file is not what it should be", True
     elif code != 1:
         return f"exit code {code}: {text[-300:]}", True
-    elif not any(w in text.lower() for w in WORDS.get(call, WORDS["write"])) or "bug:" in text:
+    elif not any(w in text.lower() for w in WORDS.get(call, WORDS["write"])) or re.search(r"\bbug:", text):
         return f"the message does not name it: {text[-300:]!r}", True
     if (left := place.left(command)):
         return f"left behind: {' '.join(left)}", True
@@ -141,6 +144,8 @@ def try_all(place, command, call, how, step, limit):
     place.clear(command)
     first = place.run(command.argv, f"{call} 0 x")
     base, calls, files = first[:2], first[3], place.files(command)
+    if call == "memory" and not calls:
+        return 0, ["no allocation was counted: the preload is not there or does not work"]
     if base[0] not in (0, 3):
         return 0, [f"undisturbed: exit code {base[0]}: {first[2][-300:]!r}"]
     if place.left(command):
@@ -156,7 +161,8 @@ def try_all(place, command, call, how, step, limit):
         runs += reached
         if how == "short" and k == 1:
             break  # from the first on is all there is
-        k += 1 if k < 40 else step
+        near_end = calls - ENDS  # where results are printed
+        k = k + 1 if k < ENDS or k >= near_end else min(k + step, near_end)
     return runs, found
 
 
