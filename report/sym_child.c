@@ -28,6 +28,9 @@
 #define WAIT_FACTOR	3ULL
 #define MAX_CHILDREN	8
 
+/* Address space on top of the memory, as files are mapped: enough for the largest known debug info, but a sparse file must not lift the limit. */
+#define MAX_MAPPED ((u64)8 << 30)
+
 struct sym_child {
 	struct sym_child_opts opts;
 	struct sym_input in;
@@ -74,6 +77,7 @@ static void child_main(const struct sym_child *c, int sock, int files, pid_t par
 		.memory = c->opts.memory, .cpu_s = c->opts.seconds, .files = MAX_FILES, .without = c->opts.without};
 	int *const out[3] = {&s.in.fd, &s.in.debug_fd, &s.in.alt_fd};
 	int keep[5] = {sock, files};
+	u64 mapped = 0;
 	u32 n = 2;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -82,12 +86,13 @@ static void child_main(const struct sym_child *c, int sock, int files, pid_t par
 	(void)prctl(PR_SET_NAME, "ascope-symbols", 0, 0, 0);
 	default_signals();
 	for (u32 i = 0; i < ARRAY_SIZE(in); i++) {
-		l.memory += file_size(in[i]); /* they are mapped */
+		mapped = min_u64(mapped + min_u64(file_size(in[i]), MAX_MAPPED), MAX_MAPPED);
 		if (in[i] >= 0) {
 			*out[i] = 3 + (int)n;
 			keep[n++] = in[i];
 		}
 	}
+	l.memory += mapped;
 	if (!c->in.open_split)
 		s.files = -1;
 	(void)unsetenv("DEBUGINFOD_URLS");

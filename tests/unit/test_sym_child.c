@@ -333,6 +333,53 @@ static void memory_bomb(void **state)
 	       "the reader needed more than 64 MiB of memory");
 }
 
+/* Whether there is room for `size` bytes; none of it is used. */
+static int has_room(u64 size)
+{
+	return mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED ? SYM_SERVE_NO_MEMORY
+													     : 0;
+}
+
+static int body_has_3_gib(const struct sym_serve *s)
+{
+	(void)s;
+	return has_room((u64)3 << 30);
+}
+
+static int body_has_12_gib(const struct sym_serve *s)
+{
+	(void)s;
+	return has_room((u64)12 << 30);
+}
+
+/* With a file of this size for each of the three. */
+static void expect_with_file(u64 size, const struct sym_child_opts *o, enum sym_outcome outcome)
+{
+	int fd = memfd_create("sparse", MFD_CLOEXEC), fd2 = fcntl(fd, F_DUPFD_CLOEXEC, 0), fd3 = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	struct sym_input in = {.fd = fd, .debug_fd = fd2, .alt_fd = fd3};
+	struct sym_child *c = NULL;
+
+	assert_true(fd >= 0 && fd2 >= 0 && fd3 >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	assert_int_equal(sym_child_start(o, &in, NULL, 0, &c), 0);
+	while (sym_child_outcome(c) == SYM_CHILD_RUNNING)
+		assert_int_equal(sym_child_step(&c, 1, 1000), 0);
+	assert_int_equal(sym_child_outcome(c), outcome);
+	(void)sym_child_close(c);
+	(void)close(fd);
+	(void)close(fd2);
+	(void)close(fd3);
+}
+
+/* Files add room to be mapped, sparse ones of any size not. */
+static void sparse_files(void **state)
+{
+	(void)state;
+	expect_with_file(0, &(struct sym_child_opts){.body = body_has_3_gib, .memory = 64 << 20}, SYM_CHILD_MEMORY);
+	expect_with_file((u64)1 << 30, &(struct sym_child_opts){.body = body_has_3_gib, .memory = 64 << 20}, SYM_CHILD_CRASHED);
+	expect_with_file((u64)1 << 40, &(struct sym_child_opts){.body = body_has_12_gib, .memory = 64 << 20}, SYM_CHILD_MEMORY);
+}
+
 /* ---- readers that lie ---- */
 
 static int say(const struct sym_serve *s, enum sym_wire_kind kind, const void *p, u32 n)
@@ -706,6 +753,7 @@ int main(void)
 		cmocka_unit_test(crashes),
 		cmocka_unit_test(hangs),
 		cmocka_unit_test(memory_bomb),
+		cmocka_unit_test(sparse_files),
 		cmocka_unit_test(lies),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(files_and_environment),
