@@ -254,22 +254,28 @@ int sym_file_crc(int fd, u32 *ret)
 	_cleanup_free_ u8 *b = malloc(1 << 16);
 	u32 table[256], crc = UINT32_MAX;
 	u64 off = 0;
+	struct stat st;
 	ssize_t n;
 
 	if (!b)
 		return -ENOMEM;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size < 0 || (u64)st.st_size > SYM_CRC_MAX)
+		return -EFBIG;
 	for (u32 i = 0; i < ARRAY_SIZE(table); i++) {
 		table[i] = i;
 		for (int k = 0; k < 8; k++)
 			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320U : 0);
 	}
-	while ((n = fd_pread_full(fd, b, 1 << 16, off)) > 0) {
+	/* one that grows meanwhile ends there, too */
+	while (off <= SYM_CRC_MAX && (n = fd_pread_full(fd, b, 1 << 16, off)) > 0) {
 		for (ssize_t i = 0; i < n; i++)
 			crc = crc >> 8 ^ table[(crc ^ b[i]) & 0xff];
 		off += (u64)n;
 	}
-	if (n < 0)
-		return (int)n;
+	if (n)
+		return n < 0 ? (int)n : -EFBIG;
 	*ret = ~crc;
 	return 0;
 }

@@ -35,7 +35,10 @@ int sym_file_open(const char *path, struct sym_file *ret, const char **reterr_wh
 /* The same of an open regular file; 0 or negative errno. */
 int sym_file_read(int fd, struct sym_file *ret) __must_check;
 
-/* CRC-32 of a whole file as .gnu_debuglink has it (polynomial of IEEE 802.3, reflected); 0 or -errno. */
+/* Bytes. A larger file is not read for its checksum: a link may name a sparse file without end. */
+#define SYM_CRC_MAX ((u64)4 << 30)
+
+/* CRC-32 of a whole file as .gnu_debuglink has it (polynomial of IEEE 802.3, reflected); 0, -EFBIG (above SYM_CRC_MAX) or other -errno. */
 int sym_file_crc(int fd, u32 *ret) __must_check;
 
 /* True when the file is the build with this id: by build-id where there is one (NULL, "" none), else by content id. */

@@ -225,6 +225,9 @@ static int try_link(struct search *s, const char *path)
 		return 0;
 	}
 	err = sym_file_crc(fd, &crc);
+	if (err == -EFBIG && !s->why.len)
+		buf_printf(&s->why, "%s is too large (above %llu GiB) for the checksum that .gnu_debuglink needs", path,
+			   (unsigned long long)(SYM_CRC_MAX >> 30));
 	if (err)
 		return err == -ENOMEM ? err : 0;
 	if (crc == code->link_crc)

@@ -316,6 +316,9 @@ static void without_build_id(void **state)
 {
 	struct fixture *fx = *state;
 	char text[TEXT_MAX], why[TEXT_MAX];
+	struct sym_file facts;
+	u32 crc;
+	int fd;
 
 	run(fx, "mkdir -p whole stripped same && cc -g -O2 -rdynamic -Wl,--build-id=none prog.c -o whole/prog && "
 		"objcopy --only-keep-debug whole/prog p.debug && strip -o stripped/prog whole/prog && "
@@ -334,6 +337,14 @@ static void without_build_id(void **state)
 	run(fx, "printf x >>same/p.debug");
 	names_in(fx, "same", NOWHERE, text, why, NULL);
 	assert_string_equal(text, SYMBOL_C);
+	run(fx, "truncate -s 1T same/p.debug"); /* sparse: it would be read for minutes */
+	names_in(fx, "same", NOWHERE, text, why, NULL);
+	assert_string_equal(text, SYMBOL_C);
+	(void)snprintf(text, sizeof(text), "%s/same/p.debug", fx->dir);
+	fd = sym_file_open(text, &facts, NULL);
+	assert_true(fd >= 0); /* it is an ELF file nevertheless */
+	assert_int_equal(sym_file_crc(fd, &crc), -EFBIG);
+	assert_int_equal(close(fd), 0);
 }
 
 /* ---- forms ---- */
