@@ -37,7 +37,7 @@ static int add_frame(struct load_dict *d, const struct fmt_section *s, u32 i)
 	struct fmt_frame f;
 
 	fmt_section_row(s, i, &f);
-	if (f.file_off >= LOAD_FILE_OFF_MAX || f.is_return > 1) {
+	if (f.file_off >= LOAD_FILE_OFF_MAX || f.is_return > 1 || d->n_symbol_frames >= LOAD_MAX_SYMBOL_FRAMES) {
 		d->bad_rows++;
 		return 0;
 	}

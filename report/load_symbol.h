@@ -26,7 +26,13 @@ static inline u64 load_symbols_key(u64 file_off, bool is_return)
 	return file_off * 2 + is_return;
 }
 
-/* Rows as the first pass meets them. 0 or -ENOMEM; a row that cannot be is counted in d->bad_rows. */
+/*
+ * Places with names of one capture, 32 bytes each: a recording has some ten thousand, but a block of constant columns, 262144 rows in a few bytes, may be
+ * repeated.
+ */
+#define LOAD_MAX_SYMBOL_FRAMES ((size_t)1 << 22)
+
+/* Rows as the first pass meets them. 0 or -ENOMEM; a row that cannot be, or is one too many, is counted in d->bad_rows. */
 int load_symbols_add(struct load_dict *d, const struct fmt_section *s, u32 i) __must_check;
 
 /* When all rows are in: makes load_symbols_find() possible. */

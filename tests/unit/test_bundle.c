@@ -23,6 +23,8 @@
 #include "report/bundle.h"
 #include "report/check.h"
 #include "report/db.h"
+#include "report/load_dict.h"
+#include "report/load_symbol.h"
 #include "report/sym.h"
 
 #define AT(ms)	  (CB_START + (u64)(ms)*1000000)
@@ -185,7 +187,8 @@ static const char all_sql[] =
 
 static void names_of(const char *path, const char *target, const char *sql, char *buf, size_t n)
 {
-	struct capture_opts o = {.capture = path, .no_cache = true, .rows = CAPTURE_ROWS_ALL, .targets = {target}, .n_targets = target != NULL};
+	struct capture_opts o = {
+		.capture = path, .no_cache = true, .rows = CAPTURE_ROWS_ALL, .targets = {target}, .n_targets = target != NULL};
 	struct capture_db *db;
 
 	assert_int_equal(capture_db_open(&o, &db), 0);
@@ -478,6 +481,27 @@ static void hostile_rows(void **state)
 	cb_expect(&fx->cb, "SELECT symbols, note LIKE 'no line numbers%' FROM module WHERE id = 1", "symtab|1");
 }
 
+/* Repeated blocks of constant columns, which take no room in the file. */
+static void too_many_frames(void **state)
+{
+	enum { ROWS = 1 << 18 };
+	u64 *zeros = calloc(ROWS, sizeof(*zeros));
+	u64 *cols[FMT_MAX_COLUMNS];
+	struct fmt_section s = {.kind_id = FMT_FRAME, .kind = fmt_kind_by_id(FMT_FRAME), .rows = ROWS, .cols = cols};
+	struct load_dict d = {0};
+
+	(void)state;
+	assert_non_null(zeros);
+	for (u32 i = 0; i < ARRAY_SIZE(cols); i++)
+		cols[i] = zeros;
+	for (u64 i = 0; i < LOAD_MAX_SYMBOL_FRAMES + 5; i++)
+		assert_int_equal(load_symbols_add(&d, &s, (u32)(i % ROWS)), 0);
+	assert_int_equal(d.n_symbol_frames, LOAD_MAX_SYMBOL_FRAMES);
+	assert_int_equal(d.bad_rows, 5);
+	load_dict_release(&d);
+	free(zeros);
+}
+
 static void deep_chains_end(void **state)
 {
 	struct fixture *fx = *state;
@@ -571,6 +595,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(loss_of_a_block_loses_no_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(later_rows_replace, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_rows, setup, teardown),
+		cmocka_unit_test(too_many_frames),
 		cmocka_unit_test_setup_teardown(deep_chains_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(better_names_replace, setup, teardown),
 		cmocka_unit_test_setup_teardown(new_indices_are_free, setup, teardown),
