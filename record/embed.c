@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/log.h"
 #include "record/privileges.h"
 #include "record/procfs.h"
@@ -168,6 +169,7 @@ static int start(struct embedder *e, enum embed what, const char *path, const st
 
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return -errno;
+	child_want_statuses();
 	pid = fork();
 	if (pid == 0)
 		embedder_main(pair, what, path, targets, quiet);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "report/sym_serve.h"
@@ -115,15 +116,6 @@ static void close_pair(const int pair[2])
 	cleanup_close_p(&pair[1]);
 }
 
-/* Where SIGCHLD is ignored (inherited from who started us), an ended child leaves no status, and its pid may be another's. */
-static void want_statuses(void)
-{
-	struct sigaction now, dfl = {.sa_handler = SIG_DFL};
-
-	if (sigaction(SIGCHLD, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-		(void)sigaction(SIGCHLD, &dfl, NULL);
-}
-
 static int start_process(struct sym_child *c)
 {
 	int sock[2] = {-1, -1}, files[2] = {-1, -1};
@@ -132,7 +124,7 @@ static int start_process(struct sym_child *c)
 
 	if (!err)
 		err = socket_pair(SOCK_SEQPACKET, files);
-	want_statuses();
+	child_want_statuses();
 	if (!err) {
 		c->pid = fork();
 		if (!c->pid)
