@@ -23,6 +23,7 @@
 #include "report/load_symbol.h"
 #include "report/load_write.h"
 #include "report/schema.h"
+#include "report/sym_fetch.h"
 #include "report/symbolize.h"
 
 struct bundle {
@@ -158,6 +159,8 @@ static int find_names(struct bundle *u)
 	int err =
 		sqlite3_open_v2(":memory:", &u->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK ? 0 : -ENOMEM;
 
+	if (n->debuginfod)
+		sym_fetch_check();
 	if (!err)
 		err = db_exec(u->db, "BEGIN");
 	if (!err)

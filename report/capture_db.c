@@ -594,6 +594,8 @@ int capture_db_open(const struct capture_opts *o, struct capture_db **ret)
 			"(https only, but for servers on this machine)");
 		return -EINVAL;
 	}
+	if (o->debuginfod)
+		sym_fetch_check();
 	err = capture_file_open(o->capture, &r);
 	if (!err)
 		err = library_table_load(o->libraries, o->n_libraries, &libraries);

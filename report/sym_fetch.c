@@ -8,14 +8,18 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/child.h"
 #include "base/log.h"
 
+#define PROGRAM "debuginfod-find"
 #define WALL_MS 180000
+#define END_MS	2000 /* a program that has closed its output has this long to end */
 
 static bool starts_with(const char *s, size_t n, const char *with)
 {
@@ -63,6 +67,34 @@ bool sym_fetch_has_server(void)
 	return b.len != 0;
 }
 
+/* As posix_spawnp(3) looks for it. */
+static bool has_program(const char *name)
+{
+	const char *dirs = getenv("PATH");
+
+	if (!dirs)
+		dirs = "/bin:/usr/bin"; /* confstr(_CS_PATH) of glibc */
+	for (const char *p = dirs;; p++) {
+		size_t n = strcspn(p, ":");
+		char path[PATH_MAX];
+
+		if (n < sizeof(path) &&
+		    snprintf(path, sizeof(path), "%.*s/%s", n ? (int)n : 1, n ? p : ".", name) < (int)sizeof(path) &&
+		    access(path, X_OK) == 0)
+			return true;
+		p += n;
+		if (!*p)
+			return false;
+	}
+}
+
+void sym_fetch_check(void)
+{
+	if (!has_program(PROGRAM))
+		log_warn("--debuginfod: the program debuginfod-find is not installed (it comes with elfutils, in Debian in the "
+			 "package debuginfod)");
+}
+
 #define ENV_MAX 4096
 
 /* This process's environment with the servers and limits; texts holds what is new. -E2BIG when it is too large. */
@@ -99,7 +131,7 @@ static int spawn(const char *kind, const char *build_id, int out, pid_t *ret)
 {
 	_cleanup_buf_ struct buf texts = BUF_INIT;
 	_cleanup_free_ char **env = calloc(ENV_MAX, sizeof(*env));
-	char *argv[] = {(char *)(uintptr_t) "debuginfod-find", (char *)(uintptr_t)kind, (char *)(uintptr_t)build_id, NULL};
+	char *argv[] = {(char *)(uintptr_t)PROGRAM, (char *)(uintptr_t)kind, (char *)(uintptr_t)build_id, NULL};
 	posix_spawn_file_actions_t actions;
 	int err = env ? make_env(env, &texts) : -ENOMEM;
 
@@ -154,13 +186,26 @@ static int read_output(int fd, struct buf *ret)
 	}
 }
 
+/* Of a program that ends by itself or is killed: 0, -ENOENT it has failed, -ETIME it was killed here, other -errno. */
 static int wait_for(pid_t pid)
 {
+	u64 until = now_ms() + END_MS;
+	bool is_late = false;
 	int status;
+	pid_t got;
 
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
+	while ((got = waitpid(pid, &status, is_late ? 0 : WNOHANG)) != pid) {
+		if (got < 0 && errno != EINTR)
 			return -errno;
+		if (!is_late && now_ms() >= until) {
+			(void)kill(pid, SIGKILL);
+			is_late = true;
+		} else if (!got) {
+			(void)poll(NULL, 0, 1);
+		}
+	}
+	if (is_late)
+		return -ETIME;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ENOENT;
 }
 
@@ -177,14 +222,10 @@ int sym_fetch(const char *kind, const char *build_id, char **ret_path)
 		return -errno;
 	r = fds[0];
 	w = fds[1];
+	child_want_statuses();
 	err = spawn(kind, build_id, w, &pid);
-	if (err) {
-		if (err == -ENOENT)
-			log_warn(
-				"--debuginfod: the program debuginfod-find is not installed (it comes with elfutils, in Debian in the "
-				"package debuginfod)");
+	if (err)
 		return err;
-	}
 	(void)close(TAKE_FD(w));
 	log_status("asking debuginfod for the %s of %s", kind, build_id);
 	err = read_output(r, &out);

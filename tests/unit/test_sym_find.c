@@ -592,6 +592,11 @@ static void fetched_files_are_checked(void **state)
 	assert_int_equal(sym_find(&f, &w, &found), 0);
 	assert_non_null(strstr(found.why, "/answer is another build"));
 	sym_found_release(&found);
+	/* one that has closed its output, and hangs */
+	run(fx, "printf '#!/bin/sh\nexec >/dev/null sleep 30\n' >bin/debuginfod-find");
+	assert_int_equal(sym_find(&f, &w, &found), 0);
+	assert_string_equal(found.why, "debuginfod did not answer in time");
+	sym_found_release(&found);
 	f.debuginfod = false;
 	run(fx, "rm asked");
 	assert_int_equal(sym_find(&f, &w, &found), 0);
