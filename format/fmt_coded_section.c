@@ -163,7 +163,7 @@ static void put_column(struct coded_work *w, const struct plan *p, struct buf *d
 static void as_columns(const struct fmt_rows *r, struct fmt_columns *ret)
 {
 	*ret = (struct fmt_columns){.kind = r->kind, .rows = r->rows, .step = r->kind->n_cols};
-	for (u32 c = 0; c < r->kind->n_cols; c++)
+	for (u32 c = 0; r->rows && c < r->kind->n_cols; c++) /* without rows there are no values */
 		ret->of[c] = r->values + c;
 }
 

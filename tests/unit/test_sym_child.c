@@ -304,12 +304,12 @@ static int body_recurses(const struct sym_serve *s)
 static void crashes(void **state)
 {
 	(void)state;
-	if (!HAS_ASAN) /* it catches signals and ends with a code */
+	if (!HAS_ASAN) { /* it catches signals and ends with a code, and what it maps runs into the limit of memory */
 		expect(&(struct sym_child_opts){.body = body_segv}, SYM_CHILD_CRASHED, "the reader crashed: Segmentation fault");
-	expect(&(struct sym_child_opts){.body = body_abort}, SYM_CHILD_CRASHED, "the reader crashed: Aborted");
-	if (!HAS_ASAN)
+		expect(&(struct sym_child_opts){.body = body_abort}, SYM_CHILD_CRASHED, "the reader crashed: Aborted");
 		expect(&(struct sym_child_opts){.body = body_recurses}, SYM_CHILD_CRASHED,
 		       "the reader crashed: Segmentation fault");
+	}
 	expect(&(struct sym_child_opts){.body = body_ends}, SYM_CHILD_CRASHED, "the reader ended too early");
 }
 
@@ -329,6 +329,8 @@ static void hangs(void **state)
 static void memory_bomb(void **state)
 {
 	(void)state;
+	if (HAS_ASAN) /* whose own address space is what the limit would be of */
+		return;
 	expect(&(struct sym_child_opts){.body = body_eats, .memory = 64 << 20}, SYM_CHILD_MEMORY,
 	       "the reader needed more than 64 MiB of memory");
 }
