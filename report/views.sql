@@ -371,7 +371,8 @@ FROM (WITH RECURSIVE
           rest (thread_id, second, e) AS (
               SELECT thread_id, s / 1000000000 + 1, e FROM run WHERE e > (s / 1000000000 + 1) * 1000000000
               UNION ALL
-              SELECT thread_id, second + 1, e FROM rest WHERE e > (second + 1) * 1000000000)
+              SELECT thread_id, second + 1, e FROM rest WHERE e > (second + 1) * 1000000000
+              LIMIT 4000000) -- 46 workers for a day; a damaged time may be centuries away
       SELECT thread_id, second, sum(ran) AS ran
       FROM (SELECT thread_id, s / 1000000000 AS second, min(e, (s / 1000000000 + 1) * 1000000000) - s AS ran FROM run
             UNION ALL
