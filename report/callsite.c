@@ -31,20 +31,20 @@ static u64 depth_of(u64 row_depth)
 	return row_depth & 0xffff;
 }
 
-/* *at: the row and, in the low 16 bits, its depth + 1. -ENOSPC: the tree is full. */
+/* *at: the row and, in the low 16 bits, its depth + 1. -E2BIG (which no error of SQLite becomes): no id, or the tree is full. */
 static int step(struct tree *t, u64 *at, s64 frame)
 {
 	u64 row = *at >> 16, key = key_of(row, frame), child;
 	int err;
 
 	if (!key)
-		return -EINVAL;
+		return -E2BIG;
 	if (u64map_get(&t->children, key, &child)) {
 		*at = child << 16 | (depth_of(*at) + 1);
 		return 0;
 	}
 	if (t->n >= t->max || depth_of(*at) == 0xffff)
-		return -ENOSPC;
+		return -E2BIG;
 	child = t->n + 1;
 	err = u64map_put(&t->children, key, child);
 	if (!err)
@@ -62,7 +62,7 @@ static int walk_list(struct tree *t, u64 *at, s64 list)
 	int n;
 
 	if (!key)
-		return -EINVAL;
+		return -E2BIG;
 	if (u64map_get(&t->lists, key, at))
 		return 0;
 	n = db_bind(t->frames, (struct db_val[]){DB_INT(list)}, 1);
@@ -95,7 +95,7 @@ static int add_stack(struct tree *t, s64 stack, s64 kstack)
 		err = u64map_put(&t->of_stack, (u64)stack, at);
 	if (!err && kstack)
 		err = walk_stack(t, &at, kstack);
-	if (err == -ENOSPC || err == -EINVAL) {
+	if (err == -E2BIG) {
 		t->cut++;
 		return 0;
 	}

@@ -10,6 +10,8 @@
 
 #include <cmocka.h> /* needs the four above */
 
+#include <errno.h>
+
 #include "report/callsite.h"
 #include "report/db.h"
 #include "report/schema.h"
@@ -196,6 +198,23 @@ static void utilisation_of_long_runs(void **state)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* Damaged times: a run of 146 years, which has an end here. */
+static void utilisation_of_damaged_times(void **state)
+{
+	sqlite3 *db = NULL;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	assert_int_equal(schema_create(db), 0);
+	fixture_exec(
+		db, TWO_THREADS
+		"DELETE FROM _offcpu; UPDATE capture SET ts_end = 1 << 62, realtime_start = 0;"
+		"UPDATE thread SET ts_last_in = NULL;"
+		"INSERT INTO _offcpu (thread_id, ts, id, dur, cpu, wait_id, ran) VALUES (1, 1 << 62, 1, 1, 0, 1, (1 << 62) - 1000)");
+	assert_number(db, "SELECT count(*) FROM v_utilisation_ts", 4000001);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* Frames from the row up, innermost first, beside those of the stack. */
 #define WALK                                                                                                                     \
 	"WITH RECURSIVE up (stack_id, depth, id) AS (SELECT stack_id, 0, callsite_id FROM stack_callsite UNION ALL "             \
@@ -247,13 +266,28 @@ static void a_tree_that_does_not_fit(void **state)
 		"SELECT stack_id FROM up GROUP BY stack_id HAVING count(*) <> (SELECT count(*) FROM stack_frame AS f WHERE f.stack_id = up.stack_id)");
 }
 
+/* No room on the disk, or what SQLite refuses: no tree that was cut. */
+static void a_tree_that_fails(void **state)
+{
+	sqlite3 *db = *state;
+
+	fixture_exec(db, "CREATE TEMP TABLE stack_profile_callsite (id PRIMARY KEY CHECK (id < 5), depth, parent_id, frame_id)");
+	assert_int_equal(callsites_fill(db, CALLSITES_MAX), -EINVAL);
+	assert_number(db, "SELECT count(*) FROM meta WHERE key = 'ascope.callsites_cut'", 0);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(everything_has_its_sentence), TEST(perfetto_names),
-		cmocka_unit_test(time_adds_up),	   cmocka_unit_test(utilisation_of_long_runs),
-		TEST(every_stack_is_in_the_tree),  TEST(a_tree_that_does_not_fit),
+		TEST(everything_has_its_sentence),
+		TEST(perfetto_names),
+		cmocka_unit_test(time_adds_up),
+		cmocka_unit_test(utilisation_of_long_runs),
+		cmocka_unit_test(utilisation_of_damaged_times),
+		TEST(every_stack_is_in_the_tree),
+		TEST(a_tree_that_does_not_fit),
+		TEST(a_tree_that_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
