@@ -272,8 +272,8 @@ static void warn_partial(sqlite3 *db, const char *path)
 		text = sql_text(st, 0);
 	if (!text)
 		text = "";
-	log_warn("%s is incomplete%s%s (SELECT verdict_why FROM capture; SELECT * FROM loss; SELECT path, note FROM module)", path, *text ? ": " : "",
-		 human_clean(&why, text, strcspn(text, "\n")));
+	log_warn("%s is incomplete%s%s (SELECT verdict_why FROM capture; SELECT * FROM loss; SELECT path, note FROM module)",
+		 path, *text ? ": " : "", human_clean(&why, text, strcspn(text, "\n")));
 }
 
 static int query_file(struct query_opts *q, const char *operand)

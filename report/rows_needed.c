@@ -18,9 +18,9 @@ struct reading {
 /* The same at any depth. */
 static bool is_always_whole(const char *table)
 {
-	static const char *const names[] = {"capture", "meta",	  "total",   "loss",   "gap",	 "process",   "throttle",
-					    "thread",  "mapping", "runtime", "worker", "marker", "stack_end", "ascope_doc",
-					    "poll",    "advice"};
+	static const char *const names[] = {"capture",	 "meta",       "total",	  "loss",    "gap",    "process",
+					    "throttle",	 "thread",     "mapping", "runtime", "worker", "marker",
+					    "stack_end", "ascope_doc", "poll",	  "advice"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (sqlite3_stricmp(table, names[i]) == 0)

@@ -289,7 +289,7 @@ struct sym_module {
 	Dwarf *alt;	       /* what dwz moved out; NULL none */
 	int alt_fd;
 	struct sym_image no_alt; /* stands in for it */
-	struct sym_input from; /* of it only open_split and ctx are used */
+	struct sym_input from;	 /* of it only open_split and ctx are used */
 	struct sym_split *splits;
 	struct split_file *package; /* NULL not asked for yet; its fd -1 there is none */
 	bool package_asked;

@@ -372,7 +372,7 @@ FROM (WITH RECURSIVE
               SELECT thread_id, s / 1000000000 + 1, e FROM run WHERE e > (s / 1000000000 + 1) * 1000000000
               UNION ALL
               SELECT thread_id, second + 1, e FROM rest WHERE e > (second + 1) * 1000000000
-              LIMIT 4000000) -- 46 workers for a day; a damaged time may be centuries away
+              LIMIT 500000) -- 64 workers for two hours; a damaged time may be centuries away
       SELECT thread_id, second, sum(ran) AS ran
       FROM (SELECT thread_id, s / 1000000000 AS second, min(e, (s / 1000000000 + 1) * 1000000000) - s AS ran FROM run
             UNION ALL
