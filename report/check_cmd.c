@@ -204,21 +204,21 @@ static void print_notes(const struct check *c)
 		       human_count(c->repaired.blocks).s, c->repaired.not_closed ? ", and it had not been closed" : "");
 }
 
-/* Its parts, each on a line. */
-static void print_summary(const struct check *c, const struct check_args *a, const char *summary)
+/* Its parts, each on a line. `summary` is taken apart. */
+static void print_summary(const struct check *c, const struct check_args *a, char *summary)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *lines = NULL;
-
-	for (const char *part = summary, *end; part; part = end ? end + 2 : NULL) {
+	for (char *part = summary, *end; part; part = end) {
 		end = strstr(part, "; ");
-		buf_printf(&b, "%s%.*s", b.len ? "\n" : "", (int)(end ? (size_t)(end - part) : strlen(part)), part);
+		if (end) {
+			*end = 0;
+			end += 2;
+		}
+		text_color(stdout, a->color, check_is_sound(c) ? TEXT_GREEN : TEXT_RED, part);
+		(void)putchar('\n');
 	}
-	lines = buf_take_str(&b);
-	text_color(stdout, a->color, check_is_sound(c) ? TEXT_GREEN : TEXT_RED, lines ? lines : summary);
 }
 
-static void print_text(const struct check *c, const struct check_args *a, const char *summary)
+static void print_text(const struct check *c, const struct check_args *a, char *summary)
 {
 	struct human_clean name;
 
@@ -247,7 +247,6 @@ static void print_text(const struct check *c, const struct check_args *a, const 
 		(void)putchar('\n');
 	print_notes(c);
 	print_summary(c, a, summary);
-	(void)putchar('\n');
 }
 
 /* ---- JSON ---- */
@@ -391,12 +390,16 @@ static int tell(const struct check *c, const struct check_args *a)
 	bool repairs = a->out && !check_is_sound(c);
 	_cleanup_free_ char *summary = summary_of(c, a->path, repairs);
 
+	if (!summary) {
+		log_error("%s: %s", a->path, strerror(ENOMEM));
+		return EXIT_FAILED;
+	}
 	if (repairs && repair_file(a->path, c, a->out, a->force, &done) < 0)
 		return EXIT_FAILED; /* it has been said */
 	if (a->as_json)
-		print_json(c, a, repairs ? &done : NULL, summary ? summary : "?");
+		print_json(c, a, repairs ? &done : NULL, summary);
 	else
-		print_text(c, a, summary ? summary : "?");
+		print_text(c, a, summary);
 	if (ferror(stdout))
 		return EXIT_FAILED; /* ascope.c says so */
 	if (repairs)

@@ -241,6 +241,8 @@ static int complete(struct capture_db *db, const char *sql)
 	enum capture_rows rows;
 	int err = rows_needed(capture_db_handle(db), sql, &rows);
 
+	if (err)
+		log_error("cannot read the database %s: %s", capture_db_path(db), strerror(-err));
 	return err ? err : capture_db_need_rows(db, rows);
 }
 

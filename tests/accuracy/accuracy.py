@@ -78,8 +78,8 @@ def record_all(args):
             # Beside the build, not in /tmp, which may be a tmpfs: the scenario `file` must be able to wait for a disk.
             folder = pathlib.Path(tempfile.mkdtemp(prefix="accuracy.", dir=args.out))
             try:
-                yield measure.measure(ascope, binary, scenario, folder, build=label, seconds=seconds, turns=turns, names=names,
-                                      target=twin if args.twin else None)
+                yield measure.undisturbed(lambda empty: measure.measure(ascope, binary, scenario, empty, build=label, seconds=seconds, turns=turns, names=names,
+                                                                        target=twin if args.twin else None), folder)
             except measure.Skipped as why:
                 print(f"skipped: {scenario[0]}: {why}")
             except (measure.Failed, OSError, ValueError, subprocess.SubprocessError) as error:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Proves that every bar of bars.py can be missed, one at a time. Run by `accuracy.py --self-test`."""
+import contextlib
 import io
 import pathlib
 import tempfile
@@ -7,6 +8,7 @@ import unittest
 
 import accuracy
 import bars
+import measure
 from bars import MS, PERIOD, US
 
 
@@ -69,6 +71,21 @@ class Bars(unittest.TestCase):
         self.assert_unmet("quiet", good(quiet={"seconds": 59}))
         self.assertEqual(self.unmet(good(quiet={"seconds": 6}), full=False), [])
         self.assert_unmet("quiet", good()[:1])
+
+    def repeats(self, runs):
+        """How many of these runs, one after another, are recorded, and the one that counts."""
+        left = list(runs)
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            counted = measure.undisturbed(lambda _: left.pop(0), pathlib.Path(folder))
+        return len(runs) - len(left), counted
+
+    def test_a_quiet_run_is_repeated_when_the_host_took_time(self):
+        stolen = {"scenario": "idle", "quiet": True, "cpu": part(false=1), "stolen": measure.STOLEN}
+        self.assertEqual(self.repeats([run(**stolen), run(), run()])[0], 2)
+        self.assertEqual(self.repeats([run(**stolen)] * 4), (3, run(**stolen)))
+        self.assertEqual(self.repeats([run(**{**stolen, "stolen": measure.STOLEN - 1}), run()])[0], 1)
+        self.assertEqual(self.repeats([run(**{**stolen, "quiet": False}), run()])[0], 1)
+        self.assertEqual(self.repeats([run(**{**stolen, "cpu": part()}), run()])[0], 1)
 
     def test_every_quiet_scenario_must_be_long(self):
         self.assert_unmet("quiet", good() + [run(scenario="timers", quiet=True, seconds=10)])

@@ -69,14 +69,14 @@ def measure(place, maker, bare, rounds):
 
 
 def perf_rate(place):
-    """Events a CPU second that `perf script` prints: switches and wakings of a pipe's two ends, without stacks."""
+    """Events a CPU second that `perf script` prints: those of a pipe's two ends, of the kinds that ascope records, with stacks, as a capture has them."""
     data = place.file("perf.data")
-    run([place.perf, "record", "-q", "-o", data, "-e", "sched:sched_switch,sched:sched_waking", "-m", "8M", place.perf, "bench", "sched", "pipe", "-l",
-         str(PERF_SWITCHES)])
+    run([place.perf, "record", "-q", "-g", "-o", data, "-e", "sched:sched_switch,sched:sched_waking,cpu-clock", "-m", "8M", place.perf, "bench", "sched",
+         "pipe", "-l", str(PERF_SWITCHES)])
     with open(place.file("script.txt"), "w+", encoding="utf-8", errors="replace") as out:
         r = run([place.perf, "script", "-i", data], stdout=out)
         out.seek(0)
-        lines = sum(1 for _ in out)
-    if lines < PERF_SWITCHES:
-        raise Failed(f"perf printed {lines} events only")
-    return lines / r["cpu"], lines
+        events = sum("sched:sched_" in line or " cpu-clock:" in line for line in out)
+    if events < PERF_SWITCHES:
+        raise Failed(f"perf printed {events} events only")
+    return events / r["cpu"], events
