@@ -259,8 +259,8 @@ def too_deep(work):
     return f"{len(deep)} stacks"
 
 
-def untouched_stack(work):
-    """a forked child whose outer stack pages are not mapped: cut with the reason, or whole, never wrong"""
+def forked_stacks(work):
+    """{status: waits} of a child that shares its stack with its parent."""
     with Recorder(work, "--stacks", "all", "--", fixture("stacks"), "--go", "fork", "0.5") as r:
         let_go(r)
         r.finish()
@@ -277,8 +277,18 @@ def untouched_stack(work):
         check(has_chain(stack, ["poll", "stacks::forked::inner", "stacks::forked::middle"]), text(stack))
         if stack["status"] == "whole":
             check(has_chain(stack, ["stacks::forked::inner", "stacks::forked::middle", "stacks::forked::outer", "stacks::forked::on_shared_stack"]), text(stack))
-    check("fault" in seen, f"none was cut, so this proves nothing: {seen}")
-    return ", ".join(f"{status} {n}" for status, n in seen.items())
+    return seen
+
+
+def untouched_stack(work):
+    """a forked child whose outer stack pages are not mapped: cut with the reason, or whole, never wrong"""
+    for number in range(3):  # the kernel may map pages around the one that is touched, and then nothing is cut
+        folder = pathlib.Path(work) / str(number)
+        folder.mkdir()
+        seen = forked_stacks(folder)
+        if "fault" in seen:
+            return ", ".join(f"{status} {n}" for status, n in seen.items())
+    raise Failure(f"none was cut, so this proves nothing: {seen}")
 
 
 def same_place_other_callers(work):
