@@ -33,9 +33,7 @@
 struct capture_db {
 	sqlite3 *handle;
 	bool is_partial;
-	enum capture_rows rows;		 /* that are in it */
-	const struct capture_opts *opts; /* of capture_db_open() */
-	char *path;			 /* of the file; NULL: it has no name */
+	char *path; /* of the file; NULL: it has no name */
 };
 
 /* What is being opened, and where its database is or goes. */
@@ -396,20 +394,17 @@ static int settle_default(struct opening *op, struct fmt_reader *r)
 /* The way readers see it: nothing can be changed through this connection. */
 static int open_final(const char *path, struct capture_db *db)
 {
-	s64 lost = 0, rows = 0;
+	s64 lost = 0;
 	int err = db_open_ro(path, &db->handle);
 
 	if (!err)
 		err = db_exec(db->handle, "PRAGMA query_only = 1");
 	if (!err)
 		err = db_get_s64(db->handle, "SELECT value = '1' FROM meta WHERE key = 'ascope.data_lost'", &lost);
-	if (!err)
-		err = db_get_s64(db->handle, "SELECT " ROWS_SQL, &rows);
 	if (err)
 		log_error("cannot read the database %s: %s; remove it and run again", path,
 			  db->handle ? sqlite3_errmsg(db->handle) : strerror(-err));
 	db->is_partial = lost != 0;
-	db->rows = rows ? CAPTURE_ROWS_ALL : CAPTURE_ROWS_POLLS;
 	return err;
 }
 
@@ -612,7 +607,6 @@ int capture_db_open(const struct capture_opts *o, struct capture_db **ret)
 		log_error("%s: %s", o->capture, strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	db->opts = o;
 	err = open_capture(&op, r, db);
 	db->path = op.path;
 	if (err) {
@@ -636,27 +630,6 @@ struct capture_db *capture_db_close(struct capture_db *db)
 sqlite3 *capture_db_handle(const struct capture_db *db)
 {
 	return db->handle;
-}
-
-int capture_db_need_rows(struct capture_db *db, enum capture_rows rows)
-{
-	struct capture_opts o = *db->opts;
-	const struct capture_opts *opts = db->opts;
-	struct capture_db *more;
-	int err;
-
-	if (db->rows >= rows)
-		return 0;
-	o.rows = rows;
-	err = capture_db_open(&o, &more);
-	if (err)
-		return err;
-	db_close(db->handle);
-	free(db->path);
-	*db = *more;
-	db->opts = opts; /* not o, which is gone */
-	free(more);
-	return 0;
 }
 
 const char *capture_db_path(const struct capture_db *db)

@@ -81,18 +81,12 @@ struct capture_db;
 
 /*
  * Opens, loading and symbolizing when needed. On failure it has said why on stderr (what, where, what to do) and returns a
- * negative errno. The caller owns *ret. o is borrowed until it is closed.
+ * negative errno. The caller owns *ret.
  */
 int capture_db_open(const struct capture_opts *o, struct capture_db **ret) __must_check;
 struct capture_db *capture_db_close(struct capture_db *db); /* accepts NULL, returns NULL */
 
-sqlite3 *capture_db_handle(const struct capture_db *db); /* read-only connection; borrowed, until capture_db_need_rows() */
-
-/*
- * Afterwards at least these rows are there: where they are not, the database is made anew with them, beside the one that other readers have open, and
- * takes its place. Statements of the handle must be finalized. As capture_db_open(); after a failure db is as it was.
- */
-int capture_db_need_rows(struct capture_db *db, enum capture_rows rows) __must_check;
+sqlite3 *capture_db_handle(const struct capture_db *db); /* read-only connection; borrowed */
 
 /* File of the database, borrowed; "" when it has no name (--no-cache). */
 const char *capture_db_path(const struct capture_db *db);

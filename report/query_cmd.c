@@ -235,17 +235,6 @@ static int flush_output(void)
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -EIO;
 }
 
-/* It was opened for what the statement reads by the schema; the database itself is asked once more. */
-static int complete(struct capture_db *db, const char *sql)
-{
-	enum capture_rows rows;
-	int err = rows_needed(capture_db_handle(db), sql, &rows);
-
-	if (err)
-		log_error("cannot read the database %s: %s", capture_db_path(db), strerror(-err));
-	return err ? err : capture_db_need_rows(db, rows);
-}
-
 /* For programs that read the database themselves. */
 static int load_file(struct query_opts *q)
 {
@@ -286,13 +275,11 @@ static int query_file(struct query_opts *q, const char *operand)
 
 	if (!sql)
 		return 1;
-	if (rows_needed(NULL, sql, &q->capture.rows) < 0)
+	if (rows_needed(sql, &q->capture.rows) < 0)
 		q->capture.rows = CAPTURE_ROWS_ALL;
 	if (capture_db_open(&q->capture, &db) < 0)
 		return 1;
-	err = complete(db, sql);
-	if (!err)
-		err = run_sql(capture_db_handle(db), sql, q);
+	err = run_sql(capture_db_handle(db), sql, q);
 	if (flush_output() < 0)
 		err = -EIO;
 	if (!err && capture_db_is_partial(db)) {

@@ -101,19 +101,15 @@ static int find_by_schema(sqlite3 *own, const char *sql, enum capture_rows *ret)
 	return n;
 }
 
-int rows_needed(sqlite3 *db, const char *sql, enum capture_rows *ret)
+int rows_needed(const char *sql, enum capture_rows *ret)
 {
 	_cleanup_db_ sqlite3 *own = NULL;
 	int n;
 
-	if (db) {
-		n = find_needed(db, sql, true, ret);
-	} else {
-		n = db_errno(sqlite3_open(":memory:", &own));
-		if (!n)
-			n = schema_create(own);
-		if (!n)
-			n = find_by_schema(own, sql, ret);
-	}
+	n = db_errno(sqlite3_open(":memory:", &own));
+	if (!n)
+		n = schema_create(own);
+	if (!n)
+		n = find_by_schema(own, sql, ret);
 	return n < 0 ? n : 0;
 }

@@ -26,6 +26,7 @@
 #include "report/load_dict.h"
 #include "report/load_symbol.h"
 #include "report/sym.h"
+#include "tests/unit/own_code.h"
 
 #define AT(ms)	  (CB_START + (u64)(ms)*1000000)
 #define BASE	  0x40000000ULL /* module 2 is mapped so that address = file offset + BASE */
@@ -47,24 +48,6 @@ __attribute__((noinline)) static int bundle_leaf(int x)
 	return x ^ 7;
 }
 
-static u64 file_off_of(const void *p)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	u64 addr = (u64)(uintptr_t)p, off = 0;
-	char line[512];
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long long start, end, file_off;
-
-		if (sscanf(line, "%llx-%llx %*s %llx", &start, &end, &file_off) == 3 && addr >= start && addr < end)
-			off = addr - start + file_off;
-	}
-	(void)fclose(f);
-	assert_true(off != 0);
-	return off;
-}
-
 struct fixture {
 	struct capture_builder cb;
 	char self[256];
@@ -78,7 +61,7 @@ struct fixture {
 static void add_events(struct fixture *fx)
 {
 	struct capture_builder *cb = &fx->cb;
-	u64 wait[] = {BASE + file_off_of(bundle_leaf) + 1, BASE + file_off_of(bundle_outer) + 1}, callers[] = {wait[1]};
+	u64 wait[] = {BASE + own_file_off(bundle_leaf) + 1, BASE + own_file_off(bundle_outer) + 1}, callers[] = {wait[1]};
 	struct fmt_switch_out out = {.ts = AT(0),
 				     .thread = 1,
 				     .state = 1,
@@ -102,7 +85,7 @@ static void add_events(struct fixture *fx)
 	       &(struct fmt_sample){.ts = AT(51),
 				    .thread = 1,
 				    .mode = 1,
-				    .pc = BASE + file_off_of(bundle_inner),
+				    .pc = BASE + own_file_off(bundle_inner),
 				    .ustack = cb_stack(cb, FMT_STACK_USER, callers, 1)});
 	cb_flush(cb);
 }
@@ -526,7 +509,7 @@ static void better_names_replace(void **state)
 
 	put_symbol(fx, 1, 0, "from the symbol table", NULL, 0);
 	cb_row(&fx->cb, FMT_FRAME,
-	       &(struct fmt_frame){.module = 2, .file_off = file_off_of(bundle_leaf) + 1, .is_return = 1, .symbol = 1});
+	       &(struct fmt_frame){.module = 2, .file_off = own_file_off(bundle_leaf) + 1, .is_return = 1, .symbol = 1});
 	cb_row(&fx->cb, FMT_MODULE_NAMES, &(struct fmt_module_names){.module = 2, .source = 1});
 	cb_finish(&fx->cb);
 	names_of(fx->cb.path, NULL, names_sql, got, sizeof(got));

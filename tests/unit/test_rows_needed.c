@@ -38,7 +38,7 @@ static void statements(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		enum capture_rows rows;
 
-		assert_int_equal(rows_needed(NULL, cases[i].sql, &rows), 0);
+		assert_int_equal(rows_needed(cases[i].sql, &rows), 0);
 		if (rows != cases[i].rows)
 			fail_msg("%s", cases[i].sql);
 	}

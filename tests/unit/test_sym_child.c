@@ -29,6 +29,7 @@
 #include "base/fdio.h"
 #include "report/sym_child.h"
 #include "report/sym_serve.h"
+#include "tests/unit/own_code.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_ASAN 1
@@ -41,24 +42,6 @@ enum { KNOWN_LINE = __LINE__ };
 __attribute__((noinline)) static int known_function(int x)
 {
 	return x * 5 + 1;
-}
-
-static u64 file_off_of(const void *p)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	u64 addr = (u64)(uintptr_t)p, off = 0;
-	char line[512];
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long long start, end, file_off;
-
-		if (sscanf(line, "%llx-%llx %*s %llx", &start, &end, &file_off) == 3 && addr >= start && addr < end)
-			off = addr - start + file_off;
-	}
-	(void)fclose(f);
-	assert_true(off != 0);
-	return off;
 }
 
 static int open_self(void)
@@ -130,7 +113,7 @@ static u32 layers_here(void)
 
 static void names(void **state)
 {
-	struct sym_wire_lookup lookups[3] = {{0}, {file_off_of(known_function) + 1, 0}, {file_off_of(known_function) + 2, 1}};
+	struct sym_wire_lookup lookups[3] = {{0}, {own_file_off(known_function) + 1, 0}, {own_file_off(known_function) + 2, 1}};
 	_cleanup_close_ int fd = open_self();
 	struct sym_input in = {.fd = fd, .debug_fd = -1, .alt_fd = -1};
 	u32 n;
@@ -156,7 +139,7 @@ static void many_lookups(void **state)
 	_cleanup_close_ int fd = open_self();
 	struct sym_input in = {.fd = fd, .debug_fd = -1, .alt_fd = -1};
 	struct sym_child *two[2];
-	u64 known = file_off_of(known_function);
+	u64 known = own_file_off(known_function);
 
 	(void)state;
 	assert_non_null(lookups);

@@ -25,6 +25,7 @@
 #include "report/frame_kind.h"
 #include "report/sym.h"
 #include "report/wait_names.h"
+#include "tests/unit/own_code.h"
 
 #define AT(ms) (CB_START + (u64)(ms)*1000000)
 
@@ -39,25 +40,6 @@ __attribute__((noinline)) static int getaddrinfo_like(int x)
 	return user_code(x) + 5;
 }
 
-/* Offset of an address of this program in its file. */
-static u64 file_off_of(const void *p)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	u64 addr = (u64)(uintptr_t)p, off = 0;
-	char line[512];
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long long start, end, file_off;
-
-		if (sscanf(line, "%llx-%llx %*s %llx", &start, &end, &file_off) == 3 && addr >= start && addr < end)
-			off = addr - start + file_off;
-	}
-	(void)fclose(f);
-	assert_true(off != 0);
-	return off;
-}
-
 struct fixture {
 	struct capture_builder cb;
 	char self[256];
@@ -70,7 +52,7 @@ struct fixture {
 static void add_module(struct fixture *fx, const char *path)
 {
 	struct capture_builder *cb = &fx->cb;
-	u64 base = 0x40000000, addrs[] = {base + file_off_of(user_code) + 1, base + file_off_of(getaddrinfo_like) + 1};
+	u64 base = 0x40000000, addrs[] = {base + own_file_off(user_code) + 1, base + own_file_off(getaddrinfo_like) + 1};
 
 	cb_row(cb, FMT_MODULE,
 	       &(struct fmt_module){.idx = 2, .path = cb_string(cb, path), .build_id = cb_string(cb, fx->build_id)});
@@ -180,7 +162,7 @@ static void target_adds_names_to_an_old_database(void **state)
 /* A thread that waits outside of polls, in code that no poll was seen in. */
 static void add_idle_wait(struct fixture *fx, u64 ms)
 {
-	u64 addr = 0x40000000 + file_off_of(add_poll) + 1;
+	u64 addr = 0x40000000 + own_file_off(add_poll) + 1;
 	struct fmt_switch_out out = {
 		.ts = AT(ms), .thread = 2, .state = 1, .ctx_status = FMT_CTX_READ, .syscall = SYS_clock_nanosleep + 1};
 
