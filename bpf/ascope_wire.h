@@ -31,6 +31,10 @@ enum wire_kind {
 	WIRE_RENAME,
 	WIRE_EXEC,
 	WIRE_MARKER,
+	WIRE_TASK_SPAWN,
+	WIRE_TASK_END,
+	WIRE_TASK_POLL,
+	WIRE_TASK_WAKE,
 	WIRE_CORE, /* raw bytes of a scheduler Core, while the tick is being calibrated */
 	WIRE_KINDS,
 };
@@ -83,6 +87,8 @@ struct wire_switch_out {
 	__u8 preempt;
 	__u8 lifo;    /* 1 + occupied; 0 not read */
 	__u16 queued; /* 1 + length; 0 not read */
+	__u32 inject; /* 1 + length of the runtime's injection queue; 0 not read */
+	__u32 pad2;
 };
 
 struct wire_switch_in {
@@ -102,8 +108,10 @@ struct wire_sample {
 	struct wire_ctx ctx;
 	__u64 ustack, kstack; /* ustack: of the callers only, the innermost address is pc */
 	__u64 pc;	      /* user address that was interrupted, or behind the system call */
-	__u32 user_mode;
-	__u32 pad;
+	__u32 inject;	      /* this and the next two as in wire_switch_out */
+	__u16 queued;
+	__u8 lifo;
+	__u8 user_mode;
 };
 
 struct wire_stack {
@@ -148,6 +156,57 @@ struct wire_marker {
 	__u64 ustack;	   /* of a START: the function's callers; 0 not taken */
 	__u32 pair;	   /* from 0 */
 	__u32 end;	   /* 0 START, 1 END */
+};
+
+/* Of a task that a probe met (record/probe_group.h). Fields that could not be read are 0. */
+struct wire_task_ref {
+	__u64 header; /* address of its Header: an identity only while it lives */
+	__u64 vtable; /* address */
+	__u64 task;   /* its id, read by the vtable's id offset; 0 unknown */
+	__u32 state;  /* low bits of Tokio's state word */
+	__u32 module; /* of the cookie: the file that the probe is in */
+};
+
+/* What the thread at a probe was doing itself. */
+struct wire_task_by {
+	__u64 task;   /* its current task id */
+	__u16 budget; /* as in wire_ctx */
+	__u8 status;  /* enum wire_ctx_status */
+	__u8 runtime;
+	__u8 entered; /* it is in a scheduler context */
+	__u8 pad[3];
+};
+
+struct wire_task_spawn {
+	struct wire_hdr h;
+	struct wire_task_ref ref;
+	struct wire_task_by by;
+	__u64 handle;	/* what its scheduler field points to (Arc<Handle>), read by the vtable's scheduler_offset; 0 unknown, or none */
+	__u64 location; /* address of the Location, of the spawn that led here; 0 none */
+	__u64 caller;	/* return address into what called spawn, or bind where spawn is inlined */
+	__u32 blocking; /* 1: a closure for the blocking pool */
+	__u32 pad;
+};
+
+struct wire_task_end {
+	struct wire_hdr h;
+	struct wire_task_ref ref;
+	__u32 freed; /* 0 complete was entered, 1 dealloc was */
+	__u32 pad;
+};
+
+struct wire_task_poll {
+	struct wire_hdr h;
+	struct wire_task_ref ref; /* of an end: module alone */
+	__u64 returns_to;	  /* of a begin, where its end is not probed yet; else 0 */
+	__u32 end;
+	__u32 pad;
+};
+
+struct wire_task_wake {
+	struct wire_hdr h; /* the thread that wakes */
+	struct wire_task_ref ref;
+	struct wire_task_by by;
 };
 
 struct wire_core {
@@ -204,6 +263,7 @@ struct wire_layout {
 	__u16 tick_mt, tick_ct;
 	__u16 off_park;		   /* multi-thread */
 	__u16 off_lifo, off_queue; /* multi-thread: LIFO slot and the run queue's Arc; WIRE_NO_FIELD: not read */
+	__u16 off_inject; /* from the runtime's Handle to the length of its injection queue (usize); WIRE_NO_FIELD: not read */
 	__u16 core_from; /* current-thread: offset in Core of what WIRE_CORE takes along; before 1.32 the tick is far in */
 	__u32 want_core; /* send WIRE_CORE: bit 0 current-thread, bit 1 multi-thread */
 	__u32 pad2;
@@ -228,5 +288,7 @@ enum wire_stat {
 	WIRE_STAT_WALK_SAME,		   /* user stacks that were not walked, being provably those of the time before */
 	WIRE_STAT_WALK,			   /* + enum uw_status: user stacks that were walked */
 	WIRE_STAT_WALK_LAST = WIRE_STAT_WALK + UW_STATUSES - 1,
+	WIRE_STAT_PROBE_HITS, /* + enum probe_group (record/probe_group.h): hits in a target */
+	WIRE_STAT_PROBE_LAST = WIRE_STAT_PROBE_HITS + 7,
 	WIRE_STATS,
 };

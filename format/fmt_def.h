@@ -211,6 +211,30 @@ enum fmt_payload {
 	X(source, DICT, "1 the symbol table, 2 debug info")                                                                      \
 	X(lines, DICT, "1: source files and lines are known of most of its code")
 
+#define FMT_VTABLE_COLS(X)                                                                                                       \
+	X(idx, DELTA, "vtable index")                                                                                            \
+	X(layout, DICT, "layout index of the copy of Tokio that it belongs to")                                                  \
+	X(addr, VARINT, "address of the task's vtable (tokio::runtime::task::raw::Vtable)")                                      \
+	X(poll, VARINT, "address of its function poll; 0 the vtable could not be read")                                          \
+	X(schedule, VARINT, "of its function schedule; 0 none (before 1.23)")                                                    \
+	X(dealloc, VARINT, "of its function dealloc")                                                                            \
+	X(shutdown, VARINT, "of its function shutdown")                                                                          \
+	X(id_off, VARINT, "offset of the task id in the task's cell, bytes; 0 unknown (before 1.23)")
+
+#define FMT_LOCATION_COLS(X)                                                                                                     \
+	X(idx, DELTA, "location index")                                                                                          \
+	X(layout, DICT, "layout index of the copy of Tokio that was called")                                                     \
+	X(addr, VARINT, "address of the core::panic::Location")                                                                  \
+	X(file, VARINT, "string: source file as the compiler was given it; 0 it could not be read")                              \
+	X(line, VARINT, "line of it")                                                                                            \
+	X(column, VARINT, "column of it")
+
+#define FMT_TASK_NAME_COLS(X)                                                                                                    \
+	X(vtable, DELTA, "vtable index")                                                                                         \
+	X(name, VARINT, "string: the future's type, wrappers peeled")                                                            \
+	X(how, DICT,                                                                                                             \
+	  "1 from a v0 symbol, 2 from debug info, 3 from symbols of what poll and dealloc call, 4 one of several candidates, which the name lists")
+
 /* events; ts is always CLOCK_MONOTONIC ns */
 #define FMT_SWITCH_OUT_COLS(X)                                                                                                   \
 	X(ts, SPLIT_DELTA, "when the thread left the cpu")                                                                       \
@@ -228,7 +252,8 @@ enum fmt_payload {
 	X(ustack, CLASS, "user stack; 0 not taken")                                                                              \
 	X(kstack, CLASS, "kernel stack; 0 not taken")                                                                            \
 	X(lifo, CLASS, "1 + whether the worker's LIFO slot holds a task; 0 not read")                                            \
-	X(queued, CLASS, "1 + tasks in the worker's local run queue; 0 not read")
+	X(queued, CLASS, "1 + tasks in the worker's local run queue; 0 not read")                                                \
+	X(inject, CLASS, "1 + tasks in the runtime's injection queue; 0 not read")
 
 #define FMT_SWITCH_IN_COLS(X)                                                                                                    \
 	X(ts, SPLIT_DELTA, "when the thread got a cpu")                                                                          \
@@ -257,7 +282,10 @@ enum fmt_payload {
 	FMT_CTX_COLS(X)                                                                                                          \
 	X(ustack, CLASS, "user stack; 0 not taken")                                                                              \
 	X(kstack, CLASS, "kernel stack; 0 not taken")                                                                            \
-	X(pc, CLASS, "user address where it was interrupted, when ustack holds only its callers; 0: ustack begins with it")
+	X(pc, CLASS, "user address where it was interrupted, when ustack holds only its callers; 0: ustack begins with it")      \
+	X(lifo, CLASS, "as in switch_out")                                                                                       \
+	X(queued, CLASS, "as in switch_out")                                                                                     \
+	X(inject, CLASS, "as in switch_out")
 
 /* one per thread at attach; as a switch-out without its instant */
 #define FMT_SNAPSHOT_COLS(X)                                                                                                     \
@@ -314,6 +342,67 @@ enum fmt_payload {
 	X(task, GROUP, "current task id; 0 none or not known")                                                                   \
 	X(ustack, CLASS, "of a START: user stack of the callers, innermost first; 0 not taken")
 
+#define FMT_TASK_SPAWN_COLS(X)                                                                                                   \
+	X(ts, SPLIT_DELTA, "when the task was made")                                                                             \
+	X(thread, CLASS, "thread that spawned it")                                                                               \
+	X(cpu, CLASS, "cpu")                                                                                                     \
+	X(layout, CLASS, "layout index of the copy of Tokio")                                                                    \
+	X(task, GROUP, "the new task's id; 0 not known")                                                                         \
+	X(handle, CLASS, "address of its runtime's Handle, as in context; of a LocalSet's task of its Shared; 0 not known")      \
+	X(vtable, CLASS, "its vtable index; 0 not known")                                                                        \
+	X(by_task, VARINT, "current task id of the thread that spawned it; 0 none")                                              \
+	X(budget, CLASS, "that thread's coop budget, as in switch_out: not 0 in a poll")                                         \
+	X(runtime, CLASS, "that thread's EnterRuntime, as in switch_out")                                                        \
+	X(entered, CLASS, "1 + whether that thread was in a scheduler context; 0 not read")                                      \
+	X(location, CLASS, "location index of the call of spawn; 0 not known")                                                   \
+	X(caller, CLASS, "return address into the function that called spawn; 0 not known")                                      \
+	X(blocking, CLASS, "1: a closure for the blocking pool")
+
+#define FMT_TASK_END_COLS(X)                                                                                                     \
+	X(ts, SPLIT_DELTA, "when")                                                                                               \
+	X(thread, CLASS, "thread on which it ended")                                                                             \
+	X(layout, CLASS, "layout index of the copy of Tokio")                                                                    \
+	X(task, GROUP, "task id; 0 not known")                                                                                   \
+	X(how, CLASS, "1 its future is done, 2 it was cancelled, 3 its memory is freed")
+
+#define FMT_TASK_ALIVE_COLS(X)                                                                                                   \
+	X(ts, SPLIT_DELTA, "when it was found in its runtime's list of tasks")                                                   \
+	X(layout, CLASS, "layout index of the copy of Tokio")                                                                    \
+	X(handle, CLASS, "address of the runtime's Handle, as in context")                                                       \
+	X(task, DELTA, "task id")                                                                                                \
+	X(vtable, CLASS, "its vtable index; 0 not known")                                                                        \
+	X(state, CLASS, "Tokio's state word: 1 running, 2 complete, 4 notified, 32 cancelled; upper bits are counts")
+
+#define FMT_TASK_POLL_COLS(X)                                                                                                    \
+	X(ts, SPLIT_DELTA, "when")                                                                                               \
+	X(thread, CLASS, "thread index")                                                                                         \
+	X(layout, CLASS, "layout index of the copy of Tokio")                                                                    \
+	X(task, GROUP, "task id; 0 not known")                                                                                   \
+	X(end, CLASS, "0 a poll begins, 1 the thread's latest one has ended")                                                    \
+	X(vtable, CLASS, "of a begin: vtable index; 0 not known")
+
+#define FMT_TASK_WAKE_COLS(X)                                                                                                    \
+	X(ts, SPLIT_DELTA, "when the task was put into a run queue")                                                             \
+	X(thread, CLASS, "thread that woke it")                                                                                  \
+	X(layout, CLASS, "layout index of the copy of Tokio")                                                                    \
+	X(task, GROUP, "id of the task that was woken")                                                                          \
+	X(vtable, CLASS, "its vtable index; 0 not known")                                                                        \
+	X(by_task, VARINT, "current task id of the thread that woke it; 0 none")                                                 \
+	X(budget, CLASS, "that thread's coop budget, as in switch_out: not 0 in a poll")                                         \
+	X(runtime, CLASS, "that thread's EnterRuntime, as in switch_out")                                                        \
+	X(entered, CLASS, "1 + whether that thread was in a scheduler context; 0 not read")
+
+#define FMT_PROBE_COLS(X)                                                                                                        \
+	X(ts, DELTA, "when")                                                                                                     \
+	X(process, VARINT, "process index; 0 all")                                                                               \
+	X(module, VARINT, "module index")                                                                                        \
+	X(group, VARINT, "string: what is probed: spawn, bind, blocking, complete, dealloc, poll, poll_end, schedule")           \
+	X(action, VARINT, "1 attached, 2 not possible, 3 taken away by the governor, 4 still there at the end")                  \
+	X(places, VARINT, "places in the code")                                                                                  \
+	X(hits, VARINT, "how often they were hit so far")                                                                        \
+	X(cost, VARINT, "estimated cpu time of that, ns")                                                                        \
+	X(why, VARINT, "string: reason; 0 none")
+
 #define FMT_THROTTLE_COLS(X)                                                                                                     \
 	X(ts, DELTA, "between a reading of the cgroup's cpu.stat here")                                                          \
 	X(ts_end, DELTA, "and the next one here")                                                                                \
@@ -354,6 +443,9 @@ enum fmt_payload {
 	X(SYMBOL, symbol, 13, NONE, 0)                                                                                           \
 	X(FRAME, frame, 14, NONE, 0)                                                                                             \
 	X(MODULE_NAMES, module_names, 15, NONE, 0)                                                                               \
+	X(VTABLE, vtable, 16, NONE, 0)                                                                                           \
+	X(LOCATION, location, 17, NONE, 0)                                                                                       \
+	X(TASK_NAME, task_name, 18, NONE, 0)                                                                                     \
 	X(SWITCH_OUT, switch_out, 32, NONE, 1)                                                                                   \
 	X(SWITCH_IN, switch_in, 33, NONE, 1)                                                                                     \
 	X(WAKING, waking, 34, NONE, 1)                                                                                           \
@@ -367,6 +459,12 @@ enum fmt_payload {
 	X(GAP, gap, 42, NONE, 1)                                                                                                 \
 	X(MARKER, marker, 43, NONE, 1)                                                                                           \
 	X(THROTTLE, throttle, 44, NONE, 1)                                                                                       \
+	X(TASK_SPAWN, task_spawn, 45, NONE, 1)                                                                                   \
+	X(TASK_END, task_end, 46, NONE, 1)                                                                                       \
+	X(TASK_ALIVE, task_alive, 47, NONE, 1)                                                                                   \
+	X(TASK_POLL, task_poll, 48, NONE, 1)                                                                                     \
+	X(TASK_WAKE, task_wake, 49, NONE, 1)                                                                                     \
+	X(PROBE, probe, 50, NONE, 1)                                                                                             \
 	X(INDEX, index, 64, NONE, 0)                                                                                             \
 	X(KIND_TOTAL, kind_total, 65, NONE, 0)
 

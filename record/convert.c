@@ -319,6 +319,10 @@ int convert_record(struct convert *cv, const struct wire_hdr *h, size_t size)
 		return put_exec(cv, e);
 	case WIRE_MARKER:
 		return put_marker(cv, e);
+	case WIRE_TASK_SPAWN:
+	case WIRE_TASK_END:
+	case WIRE_TASK_POLL:
+	case WIRE_TASK_WAKE:
 	case WIRE_CORE:
 	case WIRE_KINDS:
 		break;
