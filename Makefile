@@ -56,7 +56,7 @@ SKEL := $(OUT)/gen/ascope.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-versions check-san static lint format format-check fuzz goldens man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-tokio check-san static lint format format-check fuzz goldens man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -129,9 +129,9 @@ check-services: all ## record three services from crates.io, built as their auth
 check-sql-tools: all ## read a capture's database with Datasette and sqlite-utils from PyPI (doc/sql.md; needs a network the first time)
 	@python3 -B tests/sql/datasette.py $(OUT)
 
-# VERSIONS: options of tests/versions/run.py, as VERSIONS='--versions 1.54.1'
-check-versions: all ## record a program built with many versions of Tokio, with symbols and stripped (root, cargo, half an hour; doc/tokio-versions.md)
-	@ASCOPE=$(abspath $(OUT))/ascope tests/versions/run.py --out $(OUT)/versions $(VERSIONS)
+# TOKIO: options of tests/tokio/run.py, as TOKIO='--only 1.36'
+check-tokio: all ## record a program built with many versions of Tokio as people build and ship it, and compare with its own log (root, cargo, half an hour; doc/tokio.md)
+	@ASCOPE=$(abspath $(OUT))/ascope tests/tokio/run.py --out $(OUT)/tokio $(TOKIO)
 
 check-damage-long: all $(RELIABILITY) ## flip every bit of a capture, fail every call of every command (half an hour; doc/reliability.md)
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined $(patsubst $(OUT)/%,$(OUT)/san/%,$(RELIABILITY))
