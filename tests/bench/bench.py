@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Measures what ascope costs and prints it beside the bars that it has set itself. Started by run.sh; doc/bench.md says how each is measured.
 
-    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--long-capture FILE] [--bare-insert FILE] [--sym-bench FILE] [--fixtures DIR]
-             [--rounds N] [--json] [NAME...]
+    bench.py --ascope FILE --programs DIR [--table-build FILE] [--codec FILE] [--long-capture FILE] [--bare-insert FILE] [--sym-bench FILE] [--dial9 FILE]
+             [--fixtures DIR] [--rounds N] [--json] [NAME...]
 
 Prints figures, never a verdict: the exit status is 0 whatever they are, and 1 when a measurement could not be made (which, and
 why, is said). 2: usage.
@@ -25,6 +25,7 @@ import size
 import stacks
 import storm
 import symbolize
+import tasks
 from harness import Failed, Place, median, spread
 
 
@@ -56,7 +57,7 @@ class Bench:
     def __init__(self, place, options):
         self.place, self.rounds, self.table_build = place, options.rounds, options.table_build
         self.codec, self.fixtures, self.long_capture = options.codec, options.fixtures, options.long_capture
-        self.bare_insert, self.sym_bench = options.bare_insert, options.sym_bench
+        self.bare_insert, self.sym_bench, self.dial9 = options.bare_insert, options.sym_bench, options.dial9
         self.say = lambda text: print(f"    {text}", file=sys.stderr if options.json else sys.stdout, flush=True)
 
     def need_perf(self):
@@ -106,6 +107,21 @@ class Bench:
                             spread(r["ascope"]["part"]), bar, beside=f"{median(r['switches']):.3f} switches of the server a request",
                             doubt=self.doubt(r)))
         return rows
+
+    def tasks(self):
+        """CPU time a request of services that poll, and that spawn, 10,000 times a second and more; beside dial9."""
+        table = []
+        for mode, bar in (("echo", 0.01), ("spawn", 0.02)):
+            r = tasks.measure(self.place, mode, 60_000, self.rounds, self.dial9)
+            tasks.tell(mode, r, self.say)
+            for name, rows in r.items():
+                part = [x["part"] for x in rows]
+                table.append(Row(f"{mode}, 16 in flight, one CPU: CPU that {name} adds", median(part), "%", spread(part), bar if name == "ascope" else None,
+                                 beside=f"requests/s x {median([x['rate'] for x in rows]):.3f}, p99 x {median([x['p99'] for x in rows]):.3f}"))
+            if tasks.PEER in r:
+                ratios = [a["added"] / b["added"] for a, b in zip(r["ascope"], r[tasks.PEER])]
+                table.append(Row(f"{mode}: what ascope adds, as part of what {tasks.PEER} adds", median(ratios), "", spread(ratios), 0.5))
+        return table
 
     def cut(self):
         """Stacks that end early, beside perf's."""
@@ -291,7 +307,7 @@ class Bench:
         return table
 
 
-NAMES = ["echo", "echo16", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "load", "size", "symbolize"]
+NAMES = ["echo", "echo16", "tasks", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "load", "size", "symbolize"]
 
 
 def arguments():
@@ -304,6 +320,7 @@ def arguments():
     p.add_argument("--bare-insert")
     p.add_argument("--fixtures")
     p.add_argument("--sym-bench")
+    p.add_argument("--dial9")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--json", action="store_true")
     p.add_argument("names", nargs="*", metavar="NAME")
