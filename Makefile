@@ -245,7 +245,7 @@ lint: ## layering, bans, headers, man pages, shell scripts, formatting
 	@tests/run.sh $(OUT) lint
 	@$(MAKE) --no-print-directory format-check
 
-C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/reliability/*.[ch] tests/golden/*.c tests/live/unwind/*.[ch] tests/services/*.c fixtures/c/*.c)
+C_FILES := $(wildcard ascope.c base/*.[ch] format/*.[ch] bpf/*.[ch] record/*.[ch] report/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/reliability/*.[ch] tests/golden/*.c tests/live/*.[ch] tests/live/unwind/*.[ch] tests/services/*.c fixtures/c/*.c)
 
 format: ## run clang-format on all C
 	@clang-format -i $(C_FILES)

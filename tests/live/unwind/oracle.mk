@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# oracle.mk: builds the same-event oracle of tests/live/unwind; included by the Makefile.
+# oracle.mk: builds the same-event oracle of tests/live/unwind, and the watcher of all live tests; included by the Makefile.
 
 # nothing to build where nothing is recorded
-ORACLE := $(if $(filter 1,$(RECORD)),$(OUT)/live/oracle)
+HOST_STALLS := $(if $(filter 1,$(RECORD)),$(OUT)/live/host_stalls)
+ORACLE := $(if $(filter 1,$(RECORD)),$(OUT)/live/oracle) $(HOST_STALLS)
 
 ORACLE_SRC := $(wildcard tests/live/unwind/*.c)
 ORACLE_SRC := $(filter-out %.bpf.c,$(ORACLE_SRC))
@@ -23,3 +24,7 @@ $(ORACLE_OBJ): CPPFLAGS_ALL += -Ibpf
 $(OUT)/live/oracle: $(ORACLE_OBJ) $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(OUT)/live/host_stalls: $(OUT)/obj/tests/live/host_stalls.o
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^
