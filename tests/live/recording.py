@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import score
-from tap import ASCOPE, TARGET, Failure, check
+from tap import ASCOPE, TARGET, Failure, check, stalls
 
 RELEASE = TARGET / "release"
 SCENARIOS = RELEASE / "scenarios"
@@ -213,7 +213,7 @@ def agree(name, capture, truths, min_must, within=False):
     entries = [entry for path in truths for entry in score.read_truth(path)]
     window = capture.window()
     proven = score.proven_from(capture.query("SELECT tick_from FROM runtime"), window)
-    result = score.score(name, entries, capture.rows(), window, score.Rules(within=within, proven=proven))
+    result = score.score(name, entries, capture.rows(), window, score.Rules(within=within, proven=proven, stalls=stalls()))
     # which poll is whose is what is tested here; the length of one that queued for a cpu depends on who else is on this machine
     result.wrong["duration"] = [text for text in result.wrong["duration"] if float(re.search(r"run delay ([0-9.]+) ms", text)[1]) < 1]
     check(result.agrees(), "\n".join([result.line(), *result.details()]))

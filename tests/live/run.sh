@@ -6,6 +6,7 @@
 #
 # Needs root and /sys/kernel/btf/vmlinux; without them, or without a built ascope, every test is skipped and counted.
 # Environment: ASCOPE       the program under test (out/ascope)
+#              ASCOPE_OUT   where live/host_stalls is built (out); without it, what the host of a virtual machine does is no excuse
 #              ASCOPE_SCORES file that gets one JSON line per scored scenario, for `make accuracy`
 #              KEEP=1       leaves each scenario's folder (capture, truth log, rows) and says where it is
 # One scenario after the other, never two at once: they would disturb each other's durations on a small machine.
@@ -16,6 +17,7 @@ root=$(cd "$here/../.." && pwd)
 ascope=${ASCOPE:-$root/out/ascope}
 [[ $ascope == /* ]] || ascope=$PWD/$ascope
 fixtures=${CARGO_TARGET_DIR:-$root/out/fixtures}/release
+host_stalls=${ASCOPE_OUT:-$root/out}/live/host_stalls
 
 # A scenario's line: name, what it runs, the runtime that ascope must find (any: also_NAME looks), the fewest entries that prove something, and options for
 # score.py.
@@ -64,6 +66,7 @@ fixture_seconds=12 # an upper bound: each fixture is told to leave once it was r
 
 repeated=$(mktemp)     # what runs that were repeated had to say
 declare -A children=() # pids that were started and not yet waited for
+watcher=               # the pid of host_stalls, where it is built
 work=
 
 cleanup() {
@@ -153,17 +156,34 @@ record() {
 	run_ascope record record -p "$1" -o "$work/capture.ascope" --duration "$record_seconds"
 }
 
+# watch: from now on, when the host stops this machine.
+watch() {
+	watcher=
+	[[ -x $host_stalls ]] || return 0
+	start stalls "$host_stalls"
+	watcher=$pid
+}
+
+# Whether it did so for 10 ms in a row, which is the least that the reports show. What score.py compares is excused there, exactly.
+was_stalled() {
+	[[ -n $watcher ]] && awk -F '[:,}]' '/"from"/ && $6 - $4 >= 1e7 { found = 1 } END { exit !found }' "$work/stalls.out"
+}
+
 # compare NAME FLAVOR MINIMUM [OPTION...]: the capture against the truth log; then what also_NAME asks, if there is one.
 compare() {
-	local runtime=(--runtime "$work/runtime.json" --flavor "$2") within=()
+	local runtime=(--runtime "$work/runtime.json" --flavor "$2") within=() stalls=()
 	[[ $2 == multi_thread ]] && runtime+=(--workers 4)
 	[[ $2 == any ]] && runtime=()
 	[[ $1 == demo ]] && within=(--within)
+	if [[ -n $watcher ]]; then
+		leave stalls "$watcher" || return
+		stalls=(--stalls "$work/stalls.out")
+	fi
 	run_ascope blocking query "$work/capture.ascope" "SELECT * FROM blocking" --json || return
 	run_ascope capture query "$work/capture.ascope" "SELECT ts_start, ts_end FROM capture" --json || return
 	run_ascope runtime query "$work/capture.ascope" "SELECT flavor, workers, tick_from FROM runtime" --json || return
 	python3 -B "$here/score.py" "$work/truth" "$work/blocking.json" --capture "$work/capture.json" \
-		"${runtime[@]}" "${within[@]}" --name "$1" --min-must "$3" "${@:4}" \
+		"${runtime[@]}" "${within[@]}" "${stalls[@]}" --name "$1" --min-must "$3" "${@:4}" \
 		${ASCOPE_SCORES:+--append "$ASCOPE_SCORES"} || return
 	if declare -F "also_$1" >/dev/null; then
 		"also_$1"
@@ -178,7 +198,10 @@ also_runtimes() {
 		WHERE b.dur >= 10000000 GROUP BY 1, 2, 3, 4 ORDER BY 1, 4" || return
 	tr -d '\r' <"$work/also.json" | tail -n +2 | diff - <(printf '%s\n' \
 		clock_nanosleep,multi_thread,3,orders,1 epoll_wait,current_thread,1,orders,1 \
-		futex,multi_thread,2,billing,1 poll,current_thread,1,ticker,1) || fail "which runtime blocked how (<: found, >: should be)"
+		futex,multi_thread,2,billing,1 poll,current_thread,1,ticker,1) && return
+	fail "which runtime blocked how (<: found, >: should be)"
+	was_stalled && return 6
+	return 1
 }
 
 # Attach to a running program.
@@ -269,13 +292,11 @@ kernel_skipped() {
 	{ echo "repeated: the kernel did not report $skipped_switches of the switches of this run, which had:"; cat "$work/outcome"; } >>"$repeated"
 }
 
-# Nor can a program tell when the host takes a cpu away: it looks like running, or like a wait that is longer, for milliseconds. A run in which that was two
-# ticks of /proc/stat (of one, most may have been before it) may be repeated, and says so. tap.py has the same two rules.
-stolen_ticks() { awk '$1 == "cpu" { print $9 }' /proc/stat; }
-host_stole() { # TICKS_BEFORE
-	local stolen=$(($(stolen_ticks) - $1))
-	[[ $stolen -ge 2 ]] || return 1
-	{ echo "repeated: the host took $((stolen * 1000 / $(getconf CLK_TCK))) ms of cpu time from this run, which had:"; cat "$work/outcome"; } >>"$repeated"
+# Nor can a program tell when the host stops the machine. score.py knows it and takes nothing for wrong that this explains (--stalls); only when so much was
+# stopped that the rest proves nothing, the run may be repeated (its exit code 6). tap.py has rules of its own.
+too_stalled() { # CODE
+	[[ $1 == 6 ]] || return 1
+	{ echo "repeated: the host stopped this machine too often:"; cat "$work/outcome"; } >>"$repeated"
 }
 
 usage() {
@@ -310,11 +331,11 @@ for name in "${names[@]}"; do
 	for try in 1 2 3; do
 		# Beside the build, not in /tmp, which may be a tmpfs: the scenario `file` must be able to wait for a disk.
 		work=$(mktemp -d "$root/out/live.XXXXXX") || exit 1
-		stolen_before=$(stolen_ticks)
+		watch
 		# shellcheck disable=SC2086 # the options are words
 		"run_$how" "$name" "$flavor" "$minimum" $options >"$work/outcome" 2>&1
 		code=$?
-		[[ $code != 0 && $code != 5 && $try -lt 3 ]] && { kernel_skipped || host_stole "$stolen_before"; } || break
+		[[ $code != 0 && $code != 5 && $try -lt 3 ]] && { kernel_skipped || too_stalled "$code"; } || break
 		cleanup
 	done
 	if [[ $code == 0 ]]; then

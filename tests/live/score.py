@@ -3,7 +3,7 @@
 """Compares what ascope reports of a program with what the program knows of itself.
 
     score.py TRUTH BLOCKING [--capture FILE] [--runtime FILE --flavor NAME --workers N] [--name NAME] [--min-must N]
-             [--min MS] [--only waits|computes] [--without-names] [--append FILE]
+             [--min MS] [--only waits|computes] [--without-names] [--stalls FILE] [--append FILE]
     score.py --self-test
 
 TRUTH is a fixture's truth log (fixtures/truth: a head, then one JSON object per poll that blocked). The others are what
@@ -26,8 +26,15 @@ time. Then
 Entries that only may be reported may lack a row, and need not agree in class. With --only, entries of the other kind become
 such, and rows of the other kind without an entry are left to the other scoring.
 
+The host of a virtual machine can stop it, for milliseconds, which looks like running or like a longer wait and is in no clock of the
+thread's. With --stalls (what host_stalls.c printed meanwhile) this excuses exactly as much as the stalls that lie there add up to:
+  - an entry during which there were more than 0.5 ms is `disturbed`. It may lack a row, or have another class, if without them it
+    would be too short, or if they and its CPU time could be the larger part;
+  - its length may be off by the stalls between its begin and the row's, and between its end and the row's;
+  - a row without an entry is no false one if it would be too short without the stalls during it.
+
 Exit: 0 all agrees; 1 something does not; 2 usage, unreadable input; 4 too few entries that must be reported, so that
-agreement would prove nothing.
+agreement would prove nothing; 6 too few because of stalls.
 """
 import argparse
 import dataclasses
@@ -52,6 +59,26 @@ PLACE = ["function", "file", "line"]
 CHECKS = ["duration", "parts", "class", "syscall", "detail", "holds", "task", "state"] + PLACE
 
 
+class Stalls:
+    """When the host stopped this machine. On whichever CPU: which one a thread was on, or waited for, is not known here."""
+
+    def __init__(self, pairs=()):
+        self.spans = []  # in order, none overlaps another
+        for begin, end in sorted(pairs):
+            if self.spans and begin <= self.spans[-1][1]:
+                self.spans[-1][1] = max(self.spans[-1][1], end)
+            else:
+                self.spans.append([begin, end])
+
+    def within(self, begin, end):
+        """Their ns in [begin, end]."""
+        return sum(max(0, min(end, b) - max(begin, a)) for a, b in self.spans)
+
+    def between(self, a, b):
+        """Their ns between two instants, whichever is the earlier."""
+        return self.within(min(a, b), max(a, b))
+
+
 @dataclasses.dataclass(frozen=True)
 class Rules:
     """How to score."""
@@ -62,6 +89,7 @@ class Rules:
     #                       before and behind its block is not compared, but for being short
     cut: bool = False  # rows of what the capture holds a part of must be there
     proven: int = 0  # polls on the cpu can be told apart from this instant on; while that is found out, they are not reported
+    stalls: Stalls = Stalls()
 
 
 class Entry:
@@ -81,10 +109,15 @@ class Entry:
                 f"{self.function} {self.file}:{self.line} (run delay {self.run_delay_ns / MS:.2f} ms)")
 
 
-def expect(entry, rules):
+def mostly_computes(entry, stalled=0):
+    """The largest part gives the class. Well under half, so that the class is not a matter of luck."""
+    return entry.cpu_ns + stalled > entry.own * 2 // 5
+
+
+def expect(entry, rules, stalled=0):
     """
-    Whether the reports must, may or must never have it. What happened decides, not what was intended: a file that came from
-    a cache, or a wait that was mostly a queue for the CPU, proves nothing and is only "may".
+    Whether the reports must, may or must never have it, if it was stopped for so long. What happened decides, not what was intended:
+    a file that came from a cache, or a wait that was mostly a queue for the CPU, proves nothing and is only "may".
     """
     if entry.cost == "harmless":
         return "never"
@@ -92,12 +125,11 @@ def expect(entry, rules):
         if entry.length < rules.min:
             return "never"
         # Two sampling periods above the threshold a computation is proven by its samples alone.
-        short = entry.own < rules.min + 2 * PERIOD
+        short = entry.own - stalled < rules.min + 2 * PERIOD
         return "may" if short or entry.t0 < rules.proven or rules.only == "waits" else "must"
     if entry.cost == "waits":
-        # The largest part gives the class. Well under half, so that the class is not a matter of luck.
-        mostly_computes = entry.cpu_ns > entry.own * 2 // 5
-        return "may" if entry.own < rules.min + MARGIN or mostly_computes or rules.only == "computes" else "must"
+        short = entry.own - stalled < rules.min + MARGIN
+        return "may" if short or mostly_computes(entry, stalled) or rules.only == "computes" else "must"
     raise ValueError(f"an entry that costs {entry.cost!r}: {entry}")
 
 
@@ -107,6 +139,7 @@ class Score:
     def __init__(self, name):
         self.name = name
         self.must = self.found = self.may = self.delayed = self.ignored = 0
+        self.disturbed = self.excused = 0  # entries during which the host stopped the machine; those of them that else must be reported
         self.matched = 0  # rows with an entry of the kind that is scored
         self.placed = self.placed_right = 0  # rows whose function, file and line were compared, and were right
         self.band = self.band_found = 0  # computations less than two periods above the threshold
@@ -127,7 +160,7 @@ class Score:
         return (f"{self.name:<15} truth {self.must:3}  found {self.found:3}  missed {len(self.missed)}  "
                 f"false {len(self.false)}  error median {statistics.median(errors) / MS:.3f} worst "
                 f"{max(errors) / MS:.3f} ms  wrong {wrong or 'none'}  "
-                f"({self.may} may, {self.delayed} delayed, {self.ignored} ignored)")
+                f"({self.may} may, {self.delayed} delayed, {self.disturbed} disturbed, {self.ignored} ignored)")
 
     def details(self):
         yield from self.complaints
@@ -150,18 +183,34 @@ def describe(row):
             f"{row.get('function')} {row.get('file')}:{row.get('line')} ({row.get('state')})")
 
 
+def own_of(row):
+    """Its length without the time spent waiting for a cpu."""
+    return row["dur"] - row["runnable"]
+
+
+def stalled_at_edges(entry, row, rules):
+    """What the two may differ by: the stalls between their begins and between their ends."""
+    return rules.stalls.between(entry.t0, row["ts"]) + rules.stalls.between(entry.t1, row["ts"] + row["dur"])
+
+
 def score(name, entries, rows, window=None, rules=Rules()):
     """window = the capture's first and last instant; None: everything was recorded. Writes expect and row of each entry."""
     result = Score(name)
     for entry in entries:
-        entry.expect, entry.row = expect(entry, rules), None
+        entry.stalled = rules.stalls.within(entry.t0, entry.t1)
+        entry.disturbed = entry.stalled > JITTER
+        entry.expect, entry.row = expect(entry, rules, entry.stalled if entry.disturbed else 0), None
     # as the reports do: time spent waiting for a cpu is contention, not blocking
-    rows = [row for row in rows if row["dur"] - row["runnable"] >= rules.min]
+    rows = [row for row in rows if own_of(row) >= rules.min]
     left = match([entry for entry in entries if entry.expect != "never"], rows)
-    result.false = [row for row in left if rules.only in ("", "computes" if row["class"] == "cpu" else "waits")]
+    left = [row for row in left if rules.only in ("", "computes" if row["class"] == "cpu" else "waits")]
+    result.false = [row for row in left if own_of(row) - rules.stalls.within(row["ts"], row["ts"] + row["dur"]) >= rules.min]
+    result.disturbed = len(left) - len(result.false)
     for entry in entries:
         if window and not (window[0] <= entry.t0 and entry.t1 <= window[1]):
             result.ignored += 1
+            if entry.kind == "fault-in-call" and entry.t0 < window[0]:
+                entry.expect = "may"  # only the kernel's stack tells it from its call, which is not known of a wait that had begun
             if entry.row and str(entry.row.get("state")).startswith("open-"):
                 compare_place(result, entry, rules)
             if rules.cut:
@@ -171,6 +220,8 @@ def score(name, entries, rows, window=None, rules=Rules()):
             continue
         result.may += entry.expect == "may"
         result.must += entry.expect == "must"
+        result.disturbed += entry.disturbed
+        result.excused += entry.disturbed and entry.expect != expect(entry, rules)
         in_band = entry.cost == "computes" and rules.min <= entry.own < rules.min + 2 * PERIOD
         result.band += in_band
         if entry.row:
@@ -190,7 +241,7 @@ def score(name, entries, rows, window=None, rules=Rules()):
 def compare_cut(result, entry, window, rules):
     """An entry of which the window holds a part: one wait, so that the row has exactly that part."""
     visible = min(entry.t1, window[1]) - max(entry.t0, window[0])
-    if entry.expect != "must" or visible < 2 * rules.min:
+    if entry.expect != "must" or visible - entry.stalled < 2 * rules.min:
         return
     if not entry.row:
         result.missed.append(entry)
@@ -201,7 +252,7 @@ def compare_cut(result, entry, window, rules):
     result.cut[state] = result.cut.get(state, 0) + 1
     if state != want:
         result.wrong["state"].append(f"{state}, should be {want}: {entry}")
-    if abs(entry.row["dur"] - visible) > TOLERANCE + entry.run_delay_ns:
+    if abs(entry.row["dur"] - visible) > TOLERANCE + entry.run_delay_ns + stalled_at_edges(entry, entry.row, rules):
         result.wrong["duration"].append(f"{entry.row['dur'] / MS:.3f} ms, of which {visible / MS:.3f} was recorded: {entry}")
 
 
@@ -228,26 +279,30 @@ def match(entries, rows):
 def compare_place(result, entry, rules):
     """Everything but the length."""
     row = entry.row
+    # Of the poll, not of the entry alone: what stopped it behind the entry may be its larger part, too.
+    stalled = rules.stalls.within(min(entry.t0, row["ts"]), max(entry.t1, row["ts"] + row["dur"]))
+    swayed = stalled > JITTER and entry.cost == "waits" and mostly_computes(entry, stalled) and not mostly_computes(entry)
+    must = entry.expect == "must" and not swayed
 
     def wrong(check, got, want):
         result.wrong[check].append(f"{got}, should be {want}: {entry}")
 
-    if entry.expect == "must" and row["class"] not in entry.classes:
+    if must and row["class"] not in entry.classes:
         wrong("class", row["class"], entry.classes)
-    if entry.expect == "must" and entry.syscall and row.get("syscall") not in entry.syscall:
+    if must and entry.syscall and row.get("syscall") not in entry.syscall:
         wrong("syscall", row.get("syscall"), entry.syscall)
     if row["task_id"] != entry.task:
         wrong("task", row["task_id"], entry.task)
     for check in ("detail", "holds"):
         want = entry.__dict__.get(check)
-        if entry.expect == "must" and want and check in row and (rules.names or check != "detail"):
+        if must and want and check in row and (rules.names or check != "detail"):
             if row[check] not in ([want] if isinstance(want, str) else want):
                 wrong(check, row[check], want)
     parts = row["off_cpu"] + row["on_cpu"] + row["runnable"]
     if abs(parts - row["dur"]) > ROUNDING:
         wrong("parts", f"off_cpu + on_cpu + runnable = {parts}", f"dur = {row['dur']}")
     # a computation that need not be reported has next to no samples: where it was preempted, perhaps behind its end, is no place to hold it to
-    if not rules.names or (entry.cost == "computes" and entry.expect != "must"):
+    if not rules.names or swayed or (entry.cost == "computes" and entry.expect != "must"):
         return
     before = sum(len(result.wrong[check]) for check in PLACE)
     if own_name(row["function"]) != entry.function:
@@ -263,7 +318,8 @@ def compare_place(result, entry, rules):
 def compare_length(result, entry, rules):
     """Lengths as they are, or what is left of either when the time spent waiting for a cpu is taken out."""
     row = entry.row
-    held, own = row["dur"] - row["runnable"], entry.own
+    held, own = own_of(row), entry.own
+    stalled = stalled_at_edges(entry, row, rules)
     inside = min(entry.t1, row["ts"] + row["dur"]) - max(entry.t0, row["ts"])
     # A poll goes on when its block is over, and may be preempted then, where the log does not count any more: what the row has
     # before and behind the entry is an error only as far as it is more than its time spent waiting for a cpu.
@@ -272,16 +328,17 @@ def compare_length(result, entry, rules):
     if entry.cost == "computes":
         # The first and the last sample lie up to a period inside the poll.
         error = min(abs(row["dur_min"] + PERIOD - entry.length), abs(held + PERIOD - own))
-        proven = row["dur_min"] - JITTER <= entry.length or held - JITTER <= own
+        error = max(0, error - stalled)
+        proven = row["dur_min"] - JITTER - stalled <= entry.length or held - JITTER - stalled <= own
         if not proven and beyond <= JITTER:
             proven, delayed, error = True, True, min(error, abs(inside + PERIOD - entry.length))
-        right = error <= PERIOD + JITTER and proven and entry.length <= row["dur_max"] + JITTER
+        right = error <= PERIOD + JITTER and proven and entry.length <= row["dur_max"] + JITTER + stalled
     else:
         error = min(abs(row["dur"] - entry.length), abs(held - own))
         # The hypervisor's share of a page fault (its own faults, the disk's doorbell) is on the cpu and in no clock of the thread's, so that what the
         # row holds of the entry's cpu time cannot be taken off.
-        known = 0 if "fault" in entry.classes else row["on_cpu"]
-        unproven = min(entry.cpu_ns - known, row["ts"] - entry.t0)
+        known = 0 if "fault" in entry.classes else max(0, row["on_cpu"] - rules.stalls.within(row["ts"], row["ts"] + row["dur"]))
+        unproven = min(entry.cpu_ns - known, row["ts"] - entry.t0 - rules.stalls.within(entry.t0, row["ts"]))
         if row["dur"] < entry.length and unproven > JITTER:
             # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves.
             delayed, error = True, max(0, error - unproven)
@@ -289,6 +346,7 @@ def compare_length(result, entry, rules):
             delayed, error = True, min(error, abs(inside - entry.length) + beyond)
         if rules.within and row["dur"] - inside <= AROUND + row["runnable"]:
             error = min(error, abs(inside - entry.length))
+        error = max(0, error - stalled)
         right = error <= TOLERANCE
     if row.get("derived"):
         # counted apart: such an instant is off by whatever the hypervisor took from the thread
@@ -346,6 +404,16 @@ def read_window(path):
     return row["ts_start"], row["ts_end"]
 
 
+def stall_pairs(file):
+    """What host_stalls printed: its stalls, and then what it has seen in all."""
+    return [(line["from"], line["to"]) for line in map(json.loads, file) if "from" in line]
+
+
+def read_stalls(path):
+    with open(path, encoding="utf-8") as file:
+        return Stalls(stall_pairs(file))
+
+
 def main(argv):
     if argv == ["--self-test"]:
         sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
@@ -365,6 +433,7 @@ def main(argv):
     parser.add_argument("--without-names", action="store_true", help="the binary is stripped")
     parser.add_argument("--cut", action="store_true", help="rows of what the capture holds a part of must be there")
     parser.add_argument("--min-must", type=int, default=0)
+    parser.add_argument("--stalls", help="when the host stopped this machine", metavar="FILE")
     parser.add_argument("--append", help="add the outcome to FILE, as one line of JSON", metavar="FILE")
     args = parser.parse_args(argv)
     try:
@@ -372,7 +441,7 @@ def main(argv):
         window = read_window(args.capture) if args.capture else None
         runtimes = read_json(args.runtime) if args.runtime else None
         rules = Rules(int(args.min * MS), args.only, not args.without_names, args.within, args.cut,
-                      proven_from(runtimes or [], window))
+                      proven_from(runtimes or [], window), read_stalls(args.stalls) if args.stalls else Stalls())
         result = score(args.name, entries, rows, window, rules)
         if runtimes is not None:
             check_runtime(result, runtimes, args.flavor, args.workers)
@@ -388,8 +457,8 @@ def main(argv):
     if not result.agrees():
         return 1
     if result.must < args.min_must:
-        print(f"  too little truth: {result.must} entries must be reported, {args.min_must} wanted ({result.may} may)")
-        return 4
+        print(f"  too little truth: {result.must} entries must be reported, {args.min_must} wanted ({result.may} may, {result.excused} for stalls)")
+        return 6 if result.must + result.excused >= args.min_must else 4
     return 0
 
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Proves that score.py fails when it should: every kind of disagreement, one at a time. Run by `score.py --self-test`."""
+import contextlib
 import io
+import json
+import tempfile
 import unittest
 
 import score
-from score import MARGIN, MS, PERIOD, Rules
+from score import JITTER, MARGIN, MS, PERIOD, Rules, Stalls
 
 PID, TID = 100, 101
 
@@ -294,9 +297,125 @@ class Scoring(unittest.TestCase):
             lost = self.outcome([entry()], [{**cut, "state": "open-end", "line": 3}], window)
             self.assertEqual(len(lost.wrong["line"]), 1)
 
+    def test_a_fault_in_a_call_that_had_begun(self):
+        made, found = entry(kind="fault-in-call", **{"class": ["fault"]}), row(dur=25 * MS, off_cpu=25 * MS, **{"class": "pipe"})
+        for window, state, kind, wrong in [((1010 * MS, 5000 * MS), "open-start", made.kind, []), ((1010 * MS, 5000 * MS), "open-start", "fault", ["class"]),
+                                           ((0, 1030 * MS), "open-end", made.kind, ["class"])]:
+            made.kind = kind
+            result = self.outcome([made], [{**found, "state": state, "syscall": "clock_nanosleep"}], window)
+            self.assertEqual([check for check, sentences in result.wrong.items() if sentences], wrong)
+
     def test_entry_outside_the_capture(self):
         result = self.outcome([entry()], [], (2000 * MS, 5000 * MS))
         self.assertEqual((result.must, result.ignored), (0, 1))
+
+    # ---- stalls of the machine: each excuse, and the same just beyond what the stall explains ----
+
+    def test_stalls_add_up(self):
+        stalls = Stalls([(50, 60), (10, 20), (15, 30), (12, 14), (60, 70)])
+        for begin, end, want in [(0, 100, 40), (0, 10, 0), (15, 25, 10), (29, 51, 2), (30, 50, 0), (55, 65, 10)]:
+            self.assertEqual(stalls.within(begin, end), want)
+        self.assertEqual((stalls.between(65, 55), stalls.between(55, 65)), (10, 10))
+
+    def stalled(self, *pairs):
+        """Rules; the pairs are ms behind the begin of entry()."""
+        return {"stalls": Stalls(tuple(round((1000 + ms) * MS) for ms in pair) for pair in pairs)}
+
+    def test_a_miss_that_stalls_explain(self):
+        for made in (entry(), spin(40 * MS)):
+            least = (MARGIN if made.cost == "waits" else 2 * PERIOD) / MS + 10
+            for pairs, missed in [([(5, 45)], 0), ([(1, 2), (4, 6)], 1), ([(-20, 0)], 1), ([(40, 90)], 1), ([], 1)]:
+                self.assertEqual(len(self.outcome([made], [], **self.stalled(*pairs)).missed), missed, pairs)
+            made.t1 = made.t0 + round(least * MS) + 3 * MS  # a wait of 13.1 ms, a computation of 17
+            made = entry(**{**made.__dict__, "class": made.classes})
+            for pairs, missed in [([(1, 4.01)], 0), ([(1, 2), (4, 6.01)], 0), ([(1, 3.99)], 1), ([(1, 2), (4, 5.99)], 1)]:
+                result = self.outcome([made], [], **self.stalled(*pairs))
+                self.assertEqual((len(result.missed), result.excused, result.must), (missed, 1 - missed, missed), (made.cost, pairs))
+                self.assertEqual(result.disturbed, 1)
+
+    def test_a_stall_too_short_to_matter(self):
+        made = entry(t1=1010 * MS + MARGIN)
+        result = self.outcome([made], [], **self.stalled((1, 1 + JITTER / MS)))
+        self.assertEqual((len(result.missed), result.disturbed, result.excused), (1, 0, 0))
+
+    def test_a_class_that_stalls_explain(self):
+        frozen = {"class": "cpu", "syscall": None, "off_cpu": 15 * MS, "on_cpu": 25 * MS}
+        for ms, agrees in [((5, 30), True), ((5, 21.01), True), ((5, 20.99), False), ((41, 80), False)]:
+            result = self.outcome([entry()], [row(**frozen)], **self.stalled(ms))
+            self.assertEqual([check for check, found in result.wrong.items() if found], [] if agrees else ["class", "syscall"], ms)
+        # together with what it computed itself
+        for cpu, agrees in [(6.1, True), (5.9, False)]:
+            self.assertEqual(self.outcome([entry(cpu_ns=int(cpu * MS))], [row(**frozen)], **self.stalled((5, 15))).agrees(), agrees)
+        # nothing stopped it in the entry, but behind it in the same poll
+        longer = row(**{**frozen, "dur": 70 * MS, "dur_min": 70 * MS, "on_cpu": 55 * MS, "function": "end", "line": 80})
+        self.assertTrue(self.outcome([entry()], [longer], **self.stalled((40, 70))).agrees())
+        self.assertFalse(self.outcome([entry()], [longer], **self.stalled((40, 55))).agrees())
+        # a stall sways neither which task it was, nor sums, nor where a computation is
+        for check, change in [("task", {"task_id": 8}), ("parts", {"on_cpu": MS})]:
+            self.assert_wrong(check, [entry()], [row(**change)], **self.stalled((0, 40)))
+        self.assert_wrong("line", [spin(60 * MS)], [cpu_row(58 * MS, line=22)], **self.stalled((0, 30)))
+
+    def test_a_place_that_stalls_explain(self):
+        elsewhere = row(function="scenarios::sleep::request_loop", line=30)
+        for ms, agrees in [((0, 17), True), ((0, 15.9), False), ((41, 80), False)]:
+            self.assertEqual(self.outcome([entry()], [elsewhere], **self.stalled(ms)).agrees(), agrees, ms)
+
+    def test_a_length_that_stalls_explain(self):
+        def agrees(made, found, *pairs):
+            return self.outcome([made], [found], **self.stalled(*pairs)).agrees()
+
+        late = row(ts=1005 * MS, dur=35 * MS, dur_min=35 * MS, off_cpu=35 * MS)
+        for pairs, want in [([(0, 5)], True), ([(-3, 4.1)], True), ([(0, 3.9)], False), ([(0, 2), (3, 5)], True), ([(5, 40)], False), ([(5, 9)], False)]:
+            self.assertEqual(agrees(entry(), late, *pairs), want, pairs)  # the rest may be TOLERANCE
+        early = row(ts=1000 * MS, dur=35 * MS, dur_min=35 * MS, off_cpu=35 * MS)
+        longer = row(ts=997 * MS, dur=46 * MS, dur_min=46 * MS, off_cpu=46 * MS)
+        for found, pairs, want in [(early, [(35, 40)], True), (early, [(30, 35)], False), (early, [(35, 38)], False),
+                                   (longer, [(-3, 0), (40, 43)], True), (longer, [(-3, 0)], False), (longer, [(0, 40)], False)]:
+            self.assertEqual(agrees(entry(), found, *pairs), want, pairs)
+        sampled = cpu_row(30 * MS)
+        self.assertTrue(agrees(spin(40 * MS), sampled, (30, 40)))
+        self.assertFalse(agrees(spin(40 * MS), sampled, (30, 34)))
+        self.assertFalse(agrees(spin(40 * MS), sampled, (10, 30)))
+        self.assertTrue(agrees(spin(29 * MS), sampled, (29, 31)))
+        self.assertFalse(agrees(spin(29 * MS), sampled, (20, 29)))
+
+    def test_cpu_time_and_a_stall_before_the_first_wait(self):
+        """The row has more time on the cpu than the entry's own clock: what the host took is in the one only."""
+        late = row(ts=1003 * MS, dur=37 * MS, dur_min=37 * MS, off_cpu=34 * MS, on_cpu=3 * MS)
+        for cpu, pairs, want in [(3, [], False), (3, [(10, 13)], True), (3, [(10, 10.9)], False), (1, [(10, 13)], False), (1, [(1, 2), (10, 13)], True)]:
+            self.assertEqual(self.outcome([entry(cpu_ns=cpu * MS)], [late], **self.stalled(*pairs)).agrees(), want, (cpu, pairs))
+
+    def test_a_false_row_that_stalls_explain(self):
+        for found in (row(), cpu_row(40 * MS)):
+            for pairs, false in [([(0, 31)], 0), ([(1, 16), (20, 35.1)], 0), ([(0, 29.9)], 1), ([(-40, 0)], 1), ([(41, 90)], 1), ([], 1)]:
+                result = self.outcome([], [found], **self.stalled(*pairs))
+                self.assertEqual((len(result.false), result.disturbed), (false, 1 - false), pairs)
+        queued = row(runnable=20 * MS, off_cpu=20 * MS)
+        self.assertEqual(len(self.outcome([], [queued], **self.stalled((0, 9))).false), 1)
+        self.assertEqual(len(self.outcome([], [queued], **self.stalled((0, 11))).false), 0)
+
+    def test_what_the_capture_cuts_with_stalls(self):
+        window = (1010 * MS, 3000 * MS)
+        late = {"ts": 1015 * MS, "dur": 25 * MS, "dur_min": 25 * MS, "off_cpu": 25 * MS, "state": "open-start"}
+        for pairs, missed, wrong in [([(10, 15)], 0, 0), ([(15, 20)], 0, 1), ([], 0, 1)]:
+            result = self.outcome([entry()], [row(**late)], window, cut=True, **self.stalled(*pairs))
+            self.assertEqual((len(result.missed), len(result.wrong["duration"])), (missed, wrong), pairs)
+        for pairs, missed in [([(10, 21)], 0), ([(10, 19)], 1)]:
+            self.assertEqual(len(self.outcome([entry()], [], window, cut=True, **self.stalled(*pairs)).missed), missed)
+
+    def test_too_little_truth_for_stalls(self):
+        def code(stalls, minimum):
+            with tempfile.TemporaryDirectory() as folder:
+                paths = [f"{folder}/{name}" for name in ("truth", "rows", "stalls")]
+                for path, lines in zip(paths, ([{"pid": PID}, {**entry().__dict__, "class": ["sleep"], "expect": None}], [[row()]], stalls)):
+                    with open(path, "w", encoding="utf-8") as file:
+                        file.writelines(json.dumps(line) + "\n" for line in lines)
+                with contextlib.redirect_stdout(io.StringIO()):
+                    return score.main([*paths[:2], "--stalls", paths[2], "--min-must", str(minimum)])
+
+        stall = {"cpu": 0, "from": 1000 * MS, "to": 1035 * MS}
+        sums = {"since": 0, "until": 2000 * MS, "samples": 1, "lost": 0}
+        self.assertEqual([code([sums], 1), code([sums], 2), code([stall, sums], 1), code([stall, sums], 2)], [0, 4, 6, 4])
 
     def test_function_names(self):
         for written in ("back_off", "scenarios::sleep::back_off", "sleep::back_off::{async_fn#0}",

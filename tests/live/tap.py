@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The driver of the live tests in Python: what must be there, builds, TAP, and which run may be repeated.
 
-    tap.py --self-test        of the rule about repeating
+    tap.py --self-test        of the rules about repeating
 
 A test is a function that takes its folder and returns what there is to say; it raises Failure, or Skip. It fails when it failed three times, or once in a
 run that nothing disturbed. Two things do, both told with figures: the kernel did not report switches (`unpaired`: kernel_skipped() of run.sh says more), or the
-host of this virtual machine took CPU time from it, which a thread's own clock and the machine's show as time that is missing. What always fails still fails.
+host of this virtual machine stopped it for half of what the reports call blocking (host_stalls.c). What always fails still fails. Of what recording.agree()
+compares, stalls are an excuse already (score.py).
 
 Environment: KEEP=1 leaves each test's folder.
 """
@@ -21,12 +22,13 @@ import traceback
 import typing
 
 sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
+import score  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = pathlib.Path(os.environ.get("ASCOPE_OUT", ROOT / "out")).resolve()
 ASCOPE = pathlib.Path(os.environ.get("ASCOPE", OUT / "ascope")).resolve()
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "out/fixtures")).resolve()
+HOST_STALLS = OUT / "live/host_stalls"
 TRIES = 3
-STOLEN = 20_000_000  # ns from which on a run was disturbed: two ticks of /proc/stat, of which one may have been stolen before it
 
 
 class Failure(Exception):
@@ -108,20 +110,60 @@ def unpaired(work):
     return count
 
 
-def disturbance(work, stolen_before):
+class Watcher:
+    """host_stalls, where it is built, beside what is tested."""
+
+    def __init__(self):
+        self.pairs = []
+        self.start()
+
+    def start(self):
+        self.out = tempfile.TemporaryFile("w+", encoding="utf-8")  # pylint: disable=consider-using-with
+        self.process = HOST_STALLS.exists() and subprocess.Popen([HOST_STALLS], stdin=subprocess.DEVNULL, stdout=self.out, stderr=subprocess.DEVNULL)
+
+    def end(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+            self.out.seek(0)
+            self.pairs += score.stall_pairs(self.out)
+        self.out.close()
+
+    def stalls(self):
+        """All until now; it goes on. It tells of the last ones when it ends."""
+        self.end()
+        self.start()
+        return score.Stalls(self.pairs)
+
+
+watchers = []  # of the test that runs
+
+
+def stalls():
+    """When the host stopped this machine since the test began."""
+    return watchers[-1].stalls() if watchers else score.Stalls()
+
+
+def disturbance(work):
     """What disturbed this run, for people; or None."""
     if switches := unpaired(work):
         return f"the kernel did not report {switches} of the switches of this run"
-    if (ns := stolen() - stolen_before) >= STOLEN:
-        return f"the host took {ns // 1_000_000} ms of cpu time from this run"
-    return None
+    return long_stall(stalls())
+
+
+def long_stall(found):
+    """For people, too."""
+    longest = max((end - begin for begin, end in found.spans), default=0)
+    if longest < score.THRESHOLD // 2:
+        return None
+    return f"the host stopped this machine {len(found.spans)} times, for up to {longest / score.MS:.1f} ms"
 
 
 # ---- running ----
 
 def attempt(test, prefix, disturbed):
     """(word, text, what disturbed it or None)"""
-    before = stolen()
+    watchers.append(Watcher())
     # beside the build, not in /tmp, which may be a tmpfs
     work = tempfile.mkdtemp(prefix=f"{prefix.rstrip(':')}.", dir=ASCOPE.parent)
     try:
@@ -129,10 +171,11 @@ def attempt(test, prefix, disturbed):
     except Skip as skip:
         return "skip", str(skip), None
     except Failure as failure:
-        return "not ok", str(failure), disturbed(work, before)
+        return "not ok", str(failure), disturbed(work)
     except Exception:  # pylint: disable=broad-except
-        return "not ok", traceback.format_exc(), disturbed(work, before)
+        return "not ok", traceback.format_exc(), disturbed(work)
     finally:
+        watchers.pop().end()
         if os.environ.get("KEEP"):
             print(f"# kept: {work}")
         else:
@@ -181,7 +224,7 @@ def main(suite, names):
 # ---- the rule itself ----
 
 def self_test():
-    """Tests that fail a number of times, in runs that something disturbs or nothing does."""
+    """Tests that fail a number of times, in runs that something disturbs or nothing does; and what a disturbing stall is."""
     def ends(failures, why, error=Failure):
         runs = []
 
@@ -195,8 +238,9 @@ def self_test():
 
     again = "repeated: noise, which had:\nit failed\n"
     found = [ends(0, "noise"), ends(1, None), ends(1, "noise"), ends(2, "noise"), ends(3, "noise"), ends(1, "noise", Skip)]
+    found += [bool(long_stall(score.Stalls(pairs))) for pairs in ([], [(0, 4_999_999), (6_000_000, 9_000_000)], [(0, 3_000_000), (2_000_000, 5_000_000)])]
     wanted = [("ok", "well", 1), ("not ok", "it failed", 1), ("ok", again + "well", 2), ("ok", again * 2 + "well", 3),
-              ("not ok", again * 2 + "it failed", 3), ("skip", "it failed", 1)]
+              ("not ok", again * 2 + "it failed", 3), ("skip", "it failed", 1), False, False, True]
     for got, want in zip(found, wanted):
         if got != want:
             print(f"{got}, should be {want}")
