@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True  # leaves no __pycache__ among the sources
 import score  # noqa: E402  # pylint: disable=wrong-import-position
 import tap  # noqa: E402  # pylint: disable=wrong-import-position
 from recording import RELEASE, Capture, Program, Recorder, agree, record  # noqa: E402  # pylint: disable=wrong-import-position
-from tap import Skip, check  # noqa: E402  # pylint: disable=wrong-import-position
+from tap import Skip, check, stalls  # noqa: E402  # pylint: disable=wrong-import-position
 
 PLUGIN = RELEASE / "libplugin.so"
 SECONDS = 4  # of a recording
@@ -93,7 +93,8 @@ def stripped_library_and_host(work):
     wanted = {("host", "multi_thread", 2, "scan"), ("libplugin.so", "multi_thread", 3, "scan"), ("libplugin.so", "current_thread", 1, "scan")}
     check(found == wanted, f"runtimes: {found}")
     entries = score.read_truth(f"{work}/plugin.truth")
-    result = score.score("stripped", entries, [r for r in capture.rows() if r["runtime_id"] != host_runtime(capture)])
+    rows = [r for r in capture.rows() if r["runtime_id"] != host_runtime(capture)]
+    result = score.score("stripped", entries, rows, None, score.Rules(stalls=stalls()))
     window = capture.query("SELECT ts_start, ts_end FROM capture")[0]
     missed = [e for e in result.missed if window["ts_start"] <= e.t0 and e.t1 <= window["ts_end"]]
     check(not missed and not result.false, f"missed {missed}, false {result.false}")

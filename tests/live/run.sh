@@ -335,7 +335,8 @@ for name in "${names[@]}"; do
 		# shellcheck disable=SC2086 # the options are words
 		"run_$how" "$name" "$flavor" "$minimum" $options >"$work/outcome" 2>&1
 		code=$?
-		[[ $code != 0 && $code != 5 && $try -lt 3 ]] && { kernel_skipped || too_stalled "$code"; } || break
+		[[ $code != 0 && $code != 5 && $try -lt 3 ]] || break
+		kernel_skipped || too_stalled "$code" || break
 		cleanup
 	done
 	if [[ $code == 0 ]]; then

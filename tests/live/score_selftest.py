@@ -101,6 +101,7 @@ class Scoring(unittest.TestCase):
         for want, facts in [
                 # waits must be long and mostly waiting; queueing for a cpu is not their own length
                 ("must", ("waits", 20, 1)), ("must", ("waits", 10.11)), ("may", ("waits", 10.09)), ("may", ("waits", 9)),
+                ("may", ("waits", 50, 1, 38.11)), ("must", ("waits", 50, 1, 37.9)),
                 ("may", ("waits", 20, 8.1)), ("must", ("waits", 20, 7.9)), ("may", ("waits", 20, 1, 12)),
                 # computations are known to two sampling periods
                 ("never", ("computes", 9.9, 9)), ("may", ("computes", 10, 10)), ("may", ("computes", 14, 14)),

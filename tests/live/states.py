@@ -27,7 +27,7 @@ import recording as recordings  # noqa: E402  # pylint: disable=wrong-import-pos
 import score  # noqa: E402  # pylint: disable=wrong-import-position
 import tap  # noqa: E402  # pylint: disable=wrong-import-position
 from recording import HELD, SCENARIOS, WAIT, Held, asleep, is_asleep  # noqa: E402  # pylint: disable=wrong-import-position
-from tap import Failure, Skip, check  # noqa: E402  # pylint: disable=wrong-import-position
+from tap import Failure, Skip, check, stalls  # noqa: E402  # pylint: disable=wrong-import-position
 
 MS = 1_000_000
 
@@ -118,7 +118,7 @@ def judge(name, recording, fixture, stops_are_exact=True):
             touched += mine
             judge_interrupted(entry, mine, stopped[id(entry)], stops_are_exact)
     result = score.score(name, [entry for entry in entries if not stopped[id(entry)]], rows,
-                         (window["ts_start"], window["ts_end"]))
+                         (window["ts_start"], window["ts_end"]), score.Rules(stalls=stalls()))
     check(result.agrees(), "\n".join([result.line(), *result.details()]))
     return touched, result, inside
 
@@ -396,7 +396,8 @@ def judge_end(recording, fixture):
         check(row["class"] == "sleep" and row["syscall"] == "clock_nanosleep", f"{score.describe(row)}: only a sleep was cut short")
         check(row["ts_end"] is not None and row["ts"] + row["dur"] <= row["ts_end"], f"{score.describe(row)}: longer than its thread lived")
         check(row["ts"] + row["dur"] <= dying.get(row["tid"], row["ts_end"]), f"{score.describe(row)}: longer than until its thread began to die")
-    result = score.score("end", entries, [row for row in rows if row not in ends], (window["ts_start"], window["ts_end"]))
+    window = (window["ts_start"], window["ts_end"])
+    result = score.score("end", entries, [row for row in rows if row not in ends], window, score.Rules(stalls=stalls()))
     check(result.agrees(), "\n".join([result.line(), *result.details()]))
     check(result.must >= 2, f"{result.must} polls before the end: too few")
     return f"{len(ends)} cut short; {result.line()}"
