@@ -307,6 +307,13 @@ static u64 thread_key(u32 pid, u32 tid)
 	return (u64)pid << 32 | tid;
 }
 
+u32 catalog_thread_known(const struct catalog *c, u32 pid, u32 tid)
+{
+	u64 idx;
+
+	return u64map_get(&c->thread_by_tid, thread_key(pid, tid), &idx) ? (u32)idx : 0;
+}
+
 static void keep_thread(struct catalog *c, const struct fmt_thread *row)
 {
 	if (row->idx > c->cap_threads) {
@@ -335,10 +342,14 @@ u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, 
 {
 	struct cat_process *p = catalog_process(c, pid);
 	struct fmt_thread row = {.tid = tid, .start = start};
+	u32 known = catalog_thread_known(c, pid, tid);
 	struct proc_status st;
 
 	if (!p)
 		return 0;
+	if (start && known && known <= c->cap_threads && c->threads[known - 1].start == start &&
+	    c->threads[known - 1].process == p->idx)
+		return known; /* a snapshot saw it before its start was read */
 	row.ns_tid = p->ns_pid == pid ? tid : 0;
 	if ((!comm || p->ns_pid != pid) && proc_status(c->opts.fs, tid, &st) == 0) {
 		comm = comm ? comm : st.comm;
@@ -351,13 +362,6 @@ u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, 
 	keep_thread(c, &row);
 	put_row(c, FMT_THREAD, &row, NULL, 0);
 	return (u32)row.idx;
-}
-
-u32 catalog_thread_known(const struct catalog *c, u32 pid, u32 tid)
-{
-	u64 idx;
-
-	return u64map_get(&c->thread_by_tid, thread_key(pid, tid), &idx) ? (u32)idx : 0;
 }
 
 u32 catalog_thread(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start)

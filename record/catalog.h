@@ -137,7 +137,7 @@ void catalog_thread_rename(struct catalog *c, u32 idx, u32 comm);
 
 /* The thread's index; made on first sight. comm and start (ns of CLOCK_MONOTONIC, 0 unknown) are used for a new one, comm may be NULL. */
 u32 catalog_thread(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start);
-/* A new thread with this tid began: an older one of the same tid is another thread. */
+/* A new thread with this tid began: one of the same tid is another thread, unless it began at that instant (start is not 0). */
 u32 catalog_thread_start(struct catalog *c, u32 pid, u32 tid, const char *comm, u64 start);
 /* Only if it is known already; 0 otherwise. */
 u32 catalog_thread_known(const struct catalog *c, u32 pid, u32 tid);

@@ -537,6 +537,35 @@ static void a_tid_used_again(void **state)
 	close_rows(&rows);
 }
 
+/* The kernel's list of tasks is read at once, its records later: a thread that was seen there first has one entry. */
+static void a_thread_seen_before_its_start(void **state)
+{
+	struct fmt_thread_start began;
+	struct fmt_switch_in in;
+	struct rows rows;
+	struct rec s;
+
+	(void)state;
+	start(&s);
+	struct wire_thread_start e = {.h = header(&s, WIRE_THREAD_START, s.pid + 5), .start = 42, .comm = "worker"};
+	struct wire_switch_in run = {.h = header(&s, WIRE_SWITCH_IN, s.pid + 5)};
+
+	assert_int_equal(catalog_thread(s.cv.cat, s.pid, s.pid + 5, "worker", 42), 1);
+	take(&s, &e);
+	take(&s, &run);
+	e.start = 0; /* not known, so it may be another one */
+	take(&s, &e);
+	stop(&s, &rows);
+	assert_int_equal(count(&rows, FMT_THREAD), 2);
+	row(&rows, FMT_THREAD_START, 0, &began);
+	assert_int_equal(began.thread, 1);
+	row(&rows, FMT_SWITCH_IN, 0, &in);
+	assert_int_equal(in.thread, 1);
+	row(&rows, FMT_THREAD_START, 1, &began);
+	assert_int_equal(began.thread, 2);
+	close_rows(&rows);
+}
+
 static void markers(void **state)
 {
 	struct fmt_marker m;
@@ -828,7 +857,7 @@ int main(void)
 		cmocka_unit_test(an_exec),	    cmocka_unit_test(a_process_that_is_gone),
 		cmocka_unit_test(contexts),	    cmocka_unit_test(copies),
 		cmocka_unit_test(idle_waits),	    cmocka_unit_test(short_and_unknown_records),
-		cmocka_unit_test(the_disk_is_full),
+		cmocka_unit_test(the_disk_is_full), cmocka_unit_test(a_thread_seen_before_its_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
