@@ -335,14 +335,16 @@ def compare_length(result, entry, rules):
             proven, delayed, error = True, True, min(error, abs(inside + PERIOD - entry.length))
         right = error <= PERIOD + JITTER and proven and entry.length <= row["dur_max"] + JITTER + stalled
     else:
-        error = min(abs(row["dur"] - entry.length), abs(held - own))
         # The hypervisor's share of a page fault (its own faults, the disk's doorbell) is on the cpu and in no clock of the thread's, so that what the
         # row holds of the entry's cpu time cannot be taken off.
         known = 0 if "fault" in entry.classes else max(0, row["on_cpu"] - rules.stalls.within(row["ts"], row["ts"] + row["dur"]))
         unproven = min(entry.cpu_ns - known, row["ts"] - entry.t0 - rules.stalls.within(entry.t0, row["ts"]))
-        if row["dur"] < entry.length and unproven > JITTER:
-            # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves.
-            delayed, error = True, max(0, error - unproven)
+        if unproven > JITTER:
+            # It ran (or the hypervisor took the cpu away) before its first wait: time that no record proves, by which the row may be short.
+            delayed = True
+        else:
+            unproven = 0
+        error = min(max(0, short - unproven) if short > 0 else -short for short in (entry.length - row["dur"], own - held))
         if error > JITTER:
             delayed, error = True, min(error, abs(inside - entry.length) + beyond)
         if rules.within and row["dur"] - inside <= AROUND + row["runnable"]:

@@ -76,6 +76,12 @@ class Scoring(unittest.TestCase):
         self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(dur=37 * MS, dur_min=37 * MS, off_cpu=37 * MS)])  # or behind it
         self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(dur=43 * MS, dur_min=43 * MS, off_cpu=43 * MS)])
 
+    def test_cpu_time_before_the_first_wait_of_a_poll_that_queued_behind(self):
+        late = {"ts": 1003 * MS, "dur": 43 * MS, "dur_min": 43 * MS, "off_cpu": 37 * MS}
+        self.assertTrue(self.outcome([entry(cpu_ns=3 * MS)], [row(**late, runnable=6 * MS)]).agrees())
+        self.assert_wrong("duration", [entry()], [row(**late, runnable=6 * MS)])
+        self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(ts=1003 * MS, dur=44 * MS, dur_min=44 * MS, off_cpu=44 * MS)])
+
     def test_a_block_within_a_longer_poll(self):
         longer = row(ts=997 * MS, dur=43 * MS, dur_min=43 * MS, off_cpu=40 * MS, on_cpu=3 * MS)
         self.assertTrue(self.outcome([entry()], [longer], within=True).agrees())
