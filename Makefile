@@ -94,12 +94,14 @@ check-live: all ## tests against live programs only (root, BTF)
 # ROUNDS: how often to attach and detach
 ROUNDS ?= 200
 check-attach: all ## attach at any moment, and ROUNDS=200 times to a busy program, which goes on to be right; nothing stays behind (root, BTF)
+	@$(MAKE) --no-print-directory $(HOST_STALLS)
 	@ATTACH_ROUNDS=$(ROUNDS) ASCOPE=$(abspath $(OUT))/ascope CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures tests/live/attach.py
 
 # KILLS: how often
 KILLS ?= 200
 check-record-long: all ## kill a recording KILLS=200 times, fail every call that it makes on its file, fill disks (root, BTF; 20 minutes; doc/reliability.md)
 	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
+	@$(MAKE) --no-print-directory $(HOST_STALLS)
 	@KILLS=$(KILLS) tests/run.sh $(OUT) record-long
 
 check-long: check-record-long check-damage-long ## everything that takes too long for check

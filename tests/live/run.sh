@@ -104,6 +104,7 @@ fail() {
 start() {
 	local name=$1
 	shift
+	: >"$work/$name.out" # await_line may look before the program is there
 	"$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
 	pid=$!
 	children[$pid]=$name
