@@ -222,7 +222,7 @@ def score(name, entries, rows, window=None, rules=Rules()):
         result.may += entry.expect == "may"
         result.must += entry.expect == "must"
         result.disturbed += entry.disturbed
-        result.excused += entry.disturbed and entry.expect != expect(entry, rules)
+        result.excused += entry.expect != expect(entry, rules)
         in_band = entry.cost == "computes" and rules.min <= entry.own < rules.min + 2 * PERIOD
         result.band += in_band
         if entry.row:

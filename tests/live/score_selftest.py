@@ -71,6 +71,9 @@ class Scoring(unittest.TestCase):
         short = row(**late, off_cpu=37 * MS)
         self.assertTrue(self.outcome([entry(cpu_ns=3 * MS)], [short]).agrees())
         self.assert_wrong("duration", [entry()], [short])
+        little = row(ts=1001 * MS + 400_000, dur=38_600_000, dur_min=38_600_000, off_cpu=38_600_000)
+        self.assert_wrong("duration", [entry(cpu_ns=JITTER - 1)], [little])
+        self.assertTrue(self.outcome([entry(cpu_ns=JITTER + 1)], [little]).agrees())
         inside = row(**late, off_cpu=34 * MS, on_cpu=3 * MS)
         self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [inside])  # that time is in the row already
         self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [row(dur=37 * MS, dur_min=37 * MS, off_cpu=37 * MS)])  # or behind it
@@ -366,6 +369,9 @@ class Scoring(unittest.TestCase):
         elsewhere = row(function="scenarios::sleep::request_loop", line=30)
         for ms, agrees in [((0, 17), True), ((0, 15.9), False), ((41, 80), False)]:
             self.assertEqual(self.outcome([entry()], [elsewhere], **self.stalled(ms)).agrees(), agrees, ms)
+        # one that mostly computed is compared as ever; so is one that was hardly stopped
+        self.assert_wrong("line", [entry(cpu_ns=17 * MS)], [row(line=22)], **self.stalled((0, 5)))
+        self.assert_wrong("line", [entry(cpu_ns=15_800_000)], [row(line=22)], **self.stalled((0, 0.4)))
 
     def test_a_length_that_stalls_explain(self):
         def agrees(made, found, *pairs):
@@ -391,6 +397,9 @@ class Scoring(unittest.TestCase):
         late = row(ts=1003 * MS, dur=37 * MS, dur_min=37 * MS, off_cpu=34 * MS, on_cpu=3 * MS)
         for cpu, pairs, want in [(3, [], False), (3, [(10, 13)], True), (3, [(10, 10.9)], False), (1, [(10, 13)], False), (1, [(1, 2), (10, 13)], True)]:
             self.assertEqual(self.outcome([entry(cpu_ns=cpu * MS)], [late], **self.stalled(*pairs)).agrees(), want, (cpu, pairs))
+        # of these 3 ms each explains its own, and nothing at the end
+        early = row(ts=1003 * MS, dur=35 * MS, dur_min=35 * MS, off_cpu=35 * MS)
+        self.assert_wrong("duration", [entry(cpu_ns=3 * MS)], [early], **self.stalled((0, 2)))
 
     def test_a_false_row_that_stalls_explain(self):
         for found in (row(), cpu_row(40 * MS)):
