@@ -182,7 +182,7 @@ struct wire_task_spawn {
 	struct wire_task_ref ref;
 	struct wire_task_by by;
 	__u64 handle;	/* what its scheduler field points to (Arc<Handle>), read by the vtable's scheduler_offset; 0 unknown, or none */
-	__u64 location; /* address of the Location, of the spawn that led here; 0 none */
+	__u64 location[2]; /* what may be the address of the Location, of the spawn that led here, the likelier first; 0 none */
 	__u64 caller;	/* return address into what called spawn, or bind where spawn is inlined */
 	__u32 blocking; /* 1: a closure for the blocking pool */
 	__u32 pad;
@@ -290,5 +290,6 @@ enum wire_stat {
 	WIRE_STAT_WALK_LAST = WIRE_STAT_WALK + UW_STATUSES - 1,
 	WIRE_STAT_PROBE_HITS, /* + enum probe_group (record/probe_group.h): hits in a target */
 	WIRE_STAT_PROBE_LAST = WIRE_STAT_PROBE_HITS + 7,
+	WIRE_STAT_PROBE_OTHERS, /* hits in processes that are no targets */
 	WIRE_STATS,
 };

@@ -9,6 +9,7 @@
 #include "bpf/ascope_wire.h"
 #include "record/helper.h"
 #include "record/marker.h"
+#include "record/probe_group.h"
 #include "record/rings.h"
 #include "record/unwind_size.h"
 #include "record/unwind_tables.h"
@@ -24,6 +25,7 @@ struct kernel_side_opts {
 	struct helper *helper;		     /* borrowed; not started yet */
 	struct unwind_size unwind;	     /* unwind_size_for() */
 	bool irq_exact; /* the kernel exports its preempt counter (ksyms.h): wakers in interrupts are known, not guessed */
+	u32 probe_groups; /* bit 1 << enum probe_group: those that may be attached later; 0: none of their programs is loaded */
 };
 
 /*
@@ -80,3 +82,60 @@ struct kernel_side_cost kernel_side_cost(const struct kernel_side *k);
 /* One pass of the task iterator over all threads of all targets. */
 typedef int (*kernel_side_task_fn)(void *ctx, const struct wire_task *t);
 int kernel_side_each_thread(struct kernel_side *k, kernel_side_task_fn fn, void *ctx) __must_check;
+
+/*
+ * Probes in targets' code (probe_group.h), attached and taken away at any time between kernel_side_load() and kernel_side_free(): uprobe_multi links where
+ * the kernel has them, else perf events, one for each place (uprobe_link.h). They see one process, all of its threads; not a child that it forks, which gets
+ * its own; behind an exec they are to be attached anew, even if it is the same program.
+ */
+struct kernel_probe {
+	u32 tgid;		  /* a target */
+	struct proc_request file; /* PROC_EXE or PROC_MAPPED of the same pid */
+	enum probe_group group;	  /* one of kernel_side_opts.probe_groups */
+	u32 module;		  /* comes back in what the probes send (wire_task_ref.module) */
+	struct probe_task task;	  /* how a task looks to this file's Tokio */
+	const u64 *offsets;	  /* in the file, of instructions' first bytes; borrowed */
+	u32 n;			  /* 1 or more */
+};
+
+enum {
+	KERNEL_PROBE_MAX = 65536,     /* places of one call, uprobe_multi */
+	KERNEL_PROBE_MAX_SINGLE = 512 /* the same of single uprobes: more are -E2BIG */
+};
+
+struct kernel_probe_links {
+	int *fds;    /* owned; to be given to kernel_side_unprobe() */
+	u32 n;	     /* of them */
+	u32 places;  /* that are probed now */
+	u32 refused; /* places at which the kernel does not allow a probe: the instruction cannot be stepped over */
+};
+
+/*
+ * Attaches. 0; or a negative errno, and then nothing stays: -EOPNOTSUPP the kernel cannot (kernel_side_probe_why()), -EPERM or -EACCES it is not permitted or
+ * tgid is not a target (any more), -E2BIG too many places, -EINVAL no place can be probed, -ESRCH the process has ended, -ETIMEDOUT (helper.h), -EMFILE, -ENOMEM.
+ */
+int kernel_side_probe(struct kernel_side *k, const struct kernel_probe *p, struct kernel_probe_links *ret) __must_check;
+
+/* Takes the probes away, frees and clears *l, which may be empty. Uprobes are gone when this returns; it can last some 50 ms. */
+void kernel_side_unprobe(struct kernel_side *k, struct kernel_probe_links *l);
+
+/*
+ * The end of polls that return to this address has a probe, or shall have none: they are sent without returns_to from now on. -ENOSPC: no more room (some hundred
+ * addresses of all processes together), they go on to be sent. forget: the process ended or runs another program.
+ */
+int kernel_side_know_end(struct kernel_side *k, u32 tgid, u64 address);
+void kernel_side_forget_ends(struct kernel_side *k, u32 tgid);
+
+/* How this kernel can probe, found out by trying on a function of ascope's own while loading. */
+bool kernel_side_has_probe_multi(const struct kernel_side *k);
+/* NULL, or why nothing can be probed: static text for the user. */
+const char *kernel_side_probe_why(const struct kernel_side *k);
+
+/* What one hit costs the target beyond the time that the program runs, ns (trap, single step, return), measured while loading. -ENODATA: not measured. */
+int kernel_side_probe_cost(const struct kernel_side *k, u64 *ret_ns) __must_check;
+
+struct kernel_probe_hits {
+	u64 hits; /* in targets, since loading */
+	u64 ns;	  /* that the group's program ran, where kernel.bpf_stats_enabled allows; 0 else */
+};
+int kernel_side_probe_hits(const struct kernel_side *k, struct kernel_probe_hits ret[PROBE_GROUPS]) __must_check;

@@ -25,5 +25,15 @@
 enum probe_group { PROBE_GROUPS_LIST(PROBE_GROUP_ENUM) PROBE_GROUPS };
 #undef PROBE_GROUP_ENUM
 
-/* The cookie of such a probe: which file it is in, so that what it sends can be told to one copy of Tokio. */
-#define PROBE_COOKIE(group, module) ((__u64)(group) << 32 | (__u32)(module))
+/* How a task of one version looks from its Header, as far as the programs must know; tokio/src/runtime/task/core.rs (Header, Vtable). */
+struct probe_task {
+	__u8 off_vtable; /* of the Vtable's address in Header: 16 since 1.21, 32 from 1.9 to 1.20 */
+	__u8 has_ids;	 /* 1: Vtable ends with scheduler_offset and id_offset, at 64 and 72 (since 1.23); 0: ids stay unknown */
+};
+
+/*
+ * The cookie of such a probe: which file it is in, so that what it sends can be told to one copy of Tokio, and how tasks look there. Bits: 0-31 module,
+ * 32-39 group, 40-47 off_vtable, 48 has_ids.
+ */
+#define PROBE_COOKIE(group, module, task)                                                                                        \
+	((__u64)(__u32)(module) | (__u64)(group) << 32 | (__u64)(task).off_vtable << 40 | (__u64)((task).has_ids != 0) << 48)
