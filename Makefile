@@ -193,7 +193,7 @@ $(OUT)/gen/version.h: FORCE
 $(OUT)/gen/%.bpf.o: bpf/%.bpf.c
 	$(call msg,BPF,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Wno-unused-parameter -MMD -MP \
-	  -I/usr/include/$(shell uname -m)-linux-gnu -Ibpf -c -o $@ $<
+	  -I/usr/include/$(shell uname -m)-linux-gnu -I. -Ibpf -c -o $@ $<
 
 $(OUT)/gen/%.skel.h: $(OUT)/gen/%.bpf.o
 	$(call msg,SKEL,$@)

@@ -8,6 +8,7 @@
 #include "marker.bpf.h"
 #include "outside.bpf.h"
 #include "stack.bpf.h"
+#include "task.bpf.h"
 #include "tokio.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -413,6 +414,50 @@ int on_marker(struct pt_regs *ctx)
 		return 0;
 	t = target_of((u32)cur->tgid);
 	return t ? marker_hit(ctx, t, cur) : 0;
+}
+
+/* The thread that hit a task's probe, if it is a target's. */
+static __always_inline struct task_struct *task_hit(u32 group)
+{
+	struct task_struct *cur = bpf_get_current_task_btf();
+
+	if (!recording)
+		return 0;
+	if (!is_target((u32)cur->tgid)) {
+		stat_add(WIRE_STAT_PROBE_OTHERS);
+		return 0;
+	}
+	count_hit(group);
+	return cur;
+}
+
+/* Of each group (record/probe_group.h) the one that is loaded when it may be wanted; user space says whether for uprobe_multi links or perf events. */
+#define TASK_PROGRAM(name, group, then)                                                                                          \
+	SEC("uprobe")                                                                                                            \
+	int name(struct pt_regs *ctx)                                                                                            \
+	{                                                                                                                        \
+		struct task_struct *cur = task_hit(group);                                                                       \
+                                                                                                                                 \
+		return cur ? (then) : 0;                                                                                         \
+	}
+
+TASK_PROGRAM(on_task_spawn, PROBE_SPAWN, task_spawn_called(ctx, cur))
+TASK_PROGRAM(on_task_bind, PROBE_BIND, task_made(ctx, cur, false))
+TASK_PROGRAM(on_task_blocking, PROBE_BLOCKING, task_made(ctx, cur, true))
+TASK_PROGRAM(on_task_complete, PROBE_COMPLETE, task_ended(ctx, cur, false))
+TASK_PROGRAM(on_task_dealloc, PROBE_DEALLOC, task_ended(ctx, cur, true))
+TASK_PROGRAM(on_task_poll, PROBE_POLL, task_polled(ctx, cur))
+TASK_PROGRAM(on_task_poll_end, PROBE_POLL_END, task_poll_ended(ctx, cur))
+TASK_PROGRAM(on_task_schedule, PROBE_SCHEDULE, task_scheduled(ctx, cur))
+
+u64 own_hits = 0;
+
+/* On a function of the recorder's own: what a probe costs here, and whether it sees what it should (record/probe_side.c). */
+SEC("uprobe")
+int on_own_function(struct pt_regs *ctx)
+{
+	__sync_fetch_and_add(&own_hits, 1);
+	return 0;
 }
 
 /* Every thread of every target as it is now; read by kernel_side_each_thread() through the iterator's file. */

@@ -209,6 +209,24 @@ struct wire_task_wake {
 	struct wire_task_by by;
 };
 
+#define WIRE_LOCATION_FILE_MAX 4096 /* bytes of a source file's name */
+#define WIRE_LOCATION_LINE_MAX (1 << 24)
+
+/*
+ * The cookie of a task's probe (probe_group.h: PROBE_COOKIE): bits 0-31 module, 32-39 group, 40-47 where a Header has its vtable, 48 whether that ends with
+ * scheduler_offset and id_offset.
+ */
+#define WIRE_COOKIE_MODULE(cookie) ((__u32)(cookie))
+#define WIRE_COOKIE_VTABLE(cookie) ((cookie) >> 40 & 0xff)
+#define WIRE_COOKIE_IDS(cookie)	   ((cookie) >> 48 & 1)
+
+/* Ends of polls that are known: a table of sets of keys, which one process's address makes. 0 is no key. */
+#define WIRE_END_SETS 256
+#define WIRE_END_WAYS 4
+#define WIRE_END_KEY(tgid, address)                                                                                              \
+	((((__u64)(address) ^ (__u64)(tgid) << 48 ^ (__u64)(tgid) >> 16) * 0x9e3779b97f4a7c15ULL) | 1)
+#define WIRE_END_SET(key) ((key) >> 56)
+
 struct wire_core {
 	struct wire_hdr h;
 	struct wire_ctx ctx;

@@ -8,7 +8,7 @@
 #include "stack.bpf.h"
 #include "tokio.bpf.h"
 
-const volatile bool has_markers = false;
+const volatile bool has_uprobes = false; /* markers, or probes of tasks */
 
 #define XOL_SLOT_BYTES 128 /* UPROBE_XOL_SLOT_BYTES, arch/x86/include/asm/uprobes.h */
 
@@ -18,7 +18,7 @@ static __always_inline u64 in_line(struct task_struct *t, u64 ip)
 	struct uprobe_task *u;
 	u64 xol;
 
-	if (!has_markers || !bpf_core_field_exists(t->utask))
+	if (!has_uprobes || !bpf_core_field_exists(t->utask))
 		return ip;
 	u = t->utask;
 	xol = u ? u->xol_vaddr : 0;

@@ -14,10 +14,21 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "record/uprobe_link.h"
 
-enum { HELPER_TIMEOUT_S = 2, MAX_KNOWN = 256 };
+enum { HELPER_TIMEOUT_S = 2, MAX_KNOWN = 256, MAX_SENT_FDS = UPROBE_SINGLE_MAX };
 
-enum helper_op { HELPER_OPEN = 1, HELPER_SET_TARGET, HELPER_REMOVE_TARGET };
+enum helper_op { HELPER_OPEN = 1, HELPER_SET_TARGET, HELPER_REMOVE_TARGET, HELPER_PROBE };
+
+struct probe_request {
+	u32 tgid;
+	u32 group; /* enum probe_group */
+	u64 cookie;
+	u32 n;
+	u32 pad;
+	struct proc_request file;
+	u64 offsets[UPROBE_MULTI_MAX];
+};
 
 struct helper_request {
 	u32 op; /* enum helper_op */
@@ -28,13 +39,32 @@ struct helper_request {
 			u32 tgid;
 			struct wire_target target;
 		} set;
+		struct probe_request probe;
 	};
 };
 
 struct helper_answer {
 	u32 seq;
-	s32 err; /* 0, or negative errno; a file comes along with 0 to HELPER_OPEN */
+	s32 err; /* 0, or negative errno; a file comes along with 0 to HELPER_OPEN, links to HELPER_PROBE */
 };
+
+/* Descriptors that travel with an answer. */
+struct fds {
+	int fd[MAX_SENT_FDS];
+	u32 n;
+};
+
+union fds_control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int) * MAX_SENT_FDS)];
+};
+
+static void close_fds(struct fds *f)
+{
+	for (u32 i = 0; i < f->n; i++)
+		(void)close(f->fd[i]);
+	f->n = 0;
+}
 
 /* ---- the helper ---- */
 
@@ -48,15 +78,22 @@ struct known {
 
 struct server {
 	int sock, targets_fd;
+	struct helper_programs programs;
+	struct helper_request request;
 	struct known known[MAX_KNOWN]; /* targets beyond that lose the map when they end early */
 	u32 n_known;
 };
 
-static bool is_target(const struct server *s, u32 tgid)
+static bool in_map(int targets_fd, u32 tgid)
 {
 	struct wire_target t;
 
-	return bpf_map_lookup_elem(s->targets_fd, &tgid, &t) == 0;
+	return bpf_map_lookup_elem(targets_fd, &tgid, &t) == 0;
+}
+
+static bool is_target(const struct server *s, u32 tgid)
+{
+	return in_map(s->targets_fd, tgid);
 }
 
 static struct known *find_known(struct server *s, u32 pid)
@@ -124,17 +161,76 @@ static int serve_open(struct server *s, const struct proc_request *r)
 	return may_open(s, r) ? proc_open_here(r) : -EPERM;
 }
 
-/* Returns what the answer's err is to be; *fd gets a file to send. */
-static int serve(struct server *s, struct helper_request *r, int *fd)
+static bool is_program_file(const struct proc_request *r, u32 tgid)
+{
+	return (r->file == PROC_EXE || r->file == PROC_MAPPED) && r->pid == tgid;
+}
+
+static u32 max_places(const struct helper_programs *pr)
+{
+	return pr->multi ? UPROBE_MULTI_MAX : UPROBE_SINGLE_MAX;
+}
+
+/* In the helper, or in the recorder while there is none. f gets the links. */
+static int attach(int targets_fd, const struct helper_programs *pr, const struct helper_probe *p, struct fds *f)
+{
+	struct uprobe_places at = {.pid = pr->by_process ? p->tgid : 0, .cookie = p->cookie, .offsets = p->offsets, .n = p->n};
+	_cleanup_close_ int file = -1;
+	int err;
+
+	if (p->group >= PROBE_GROUPS || !(pr->groups >> p->group & 1))
+		return -EOPNOTSUPP;
+	if (!p->n || p->n > max_places(pr))
+		return -EINVAL;
+	if (!is_program_file(p->file, p->tgid) || !in_map(targets_fd, p->tgid))
+		return -EPERM;
+	file = proc_open_here(p->file);
+	if (file < 0)
+		return file;
+	at.file = file;
+	if (!pr->multi) {
+		err = uprobe_link_single(pr->fd[p->group], &at, f->fd);
+		f->n = err ? 0 : p->n;
+		return err;
+	}
+	f->fd[0] = uprobe_link_multi(pr->fd[p->group], &at);
+	f->n = f->fd[0] >= 0;
+	return f->n ? 0 : f->fd[0];
+}
+
+static int serve_probe(struct server *s, struct probe_request *r, struct fds *f)
+{
+	struct helper_probe p = {.file = &r->file,
+				 .tgid = r->tgid,
+				 .group = (enum probe_group)r->group,
+				 .cookie = r->cookie,
+				 .offsets = r->offsets,
+				 .n = r->n};
+
+	r->file.path[sizeof(r->file.path) - 1] = 0;
+	get_to_know(s, r->tgid);
+	return attach(s->targets_fd, &s->programs, &p, f);
+}
+
+static int serve_file(struct server *s, struct proc_request *r, struct fds *f)
+{
+	r->path[sizeof(r->path) - 1] = 0;
+	f->fd[0] = serve_open(s, r);
+	f->n = f->fd[0] >= 0;
+	return f->n ? 0 : f->fd[0];
+}
+
+/* Returns what the answer's err is to be; *f gets what is to be sent with it. */
+static int serve(struct server *s, struct helper_request *r, struct fds *f)
 {
 	struct known *k;
 	int err;
 
 	switch (r->op) {
 	case HELPER_OPEN:
-		r->open.path[sizeof(r->open.path) - 1] = 0;
-		*fd = serve_open(s, &r->open);
-		return *fd < 0 ? *fd : 0;
+		return serve_file(s, &r->open, f);
+	case HELPER_PROBE:
+		return serve_probe(s, &r->probe, f);
 	case HELPER_SET_TARGET: /* BPF_EXIST: never a new one */
 		err = bpf_map_update_elem(s->targets_fd, &r->set.tgid, &r->set.target, BPF_EXIST);
 		return err < 0 ? -errno : 0;
@@ -149,40 +245,48 @@ static int serve(struct server *s, struct helper_request *r, int *fd)
 	}
 }
 
-static int send_answer(int sock, const struct helper_answer *a, int fd)
+static int send_answer(int sock, const struct helper_answer *a, const struct fds *f)
 {
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)a, .iov_len = sizeof(*a)};
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
+	union fds_control control = {0};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (fd >= 0) {
+	if (f->n) {
 		struct cmsghdr *c;
 
 		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * f->n);
 		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+		c->cmsg_len = CMSG_LEN(sizeof(int) * f->n);
+		memcpy(CMSG_DATA(c), f->fd, sizeof(int) * f->n);
 	}
 	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* It keeps two descriptors: the socket and the map. Ctrl-C is for the recorder, which still needs the helper while it ends. */
-static void keep_only(int *sock, int *targets_fd)
+enum {
+	FIRST_KEPT = 3,
+	MAX_KEPT = 2 + PROBE_GROUPS,
+};
+
+/* The descriptors that it keeps: the socket, the map, the programs. Ctrl-C is for the recorder, which still needs the helper while it ends. */
+static void keep_only(struct server *s)
 {
-	int map = fcntl(*targets_fd, F_DUPFD, 5); /* it may be one of the two numbers itself */
+	int *kept[MAX_KEPT] = {&s->sock, &s->targets_fd};
+	u32 n = 2;
 	sigset_t all;
 
-	(void)dup2(*sock, 3);
-	(void)dup2(map, 4);
-	*sock = 3;
-	*targets_fd = 4;
-	(void)syscall(SYS_close_range, 5, ~0U, 0);
+	for (u32 g = 0; g < PROBE_GROUPS; g++)
+		if (s->programs.groups >> g & 1)
+			kept[n++] = &s->programs.fd[g];
+	for (u32 i = 0; i < n; i++) /* each may have the number that another is to get */
+		*kept[i] = fcntl(*kept[i], F_DUPFD, FIRST_KEPT + MAX_KEPT);
+	for (u32 i = 0; i < n; i++) {
+		(void)dup2(*kept[i], FIRST_KEPT + (int)i);
+		*kept[i] = FIRST_KEPT + (int)i;
+	}
+	(void)syscall(SYS_close_range, FIRST_KEPT + n, ~0U, 0);
 	(void)close(STDIN_FILENO);
 	(void)close(STDOUT_FILENO);
 	(void)sigfillset(&all);
@@ -191,32 +295,36 @@ static void keep_only(int *sock, int *targets_fd)
 	(void)prctl(PR_SET_NAME, "ascope-helper", 0, 0, 0);
 }
 
-static _Noreturn void helper_main(int sock, int targets_fd, pid_t recorder)
+static _Noreturn void helper_main(int sock, int targets_fd, const struct helper_programs *programs, pid_t recorder)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
-	keep_only(&sock, &targets_fd);
 	if (!s || getppid() != recorder)
 		_exit(0);
 	s->sock = sock;
 	s->targets_fd = targets_fd;
+	s->programs = *programs;
+	keep_only(s);
+	if (getppid() != recorder) /* it ended before its death was asked for */
+		_exit(0);
 	get_to_know_all(s);
 	for (;;) {
-		struct helper_request r = {0};
+		struct helper_request *r = &s->request;
 		struct helper_answer a;
-		ssize_t n = recv(sock, &r, sizeof(r), 0);
-		int fd = -1;
+		struct fds f = {.n = 0};
+		ssize_t n;
 
+		memset(r, 0, sizeof(*r)); /* what a shorter one does not say */
+		n = recv(s->sock, r, sizeof(*r), 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			_exit(0);
-		a = (struct helper_answer){.seq = r.seq, .err = -EINVAL};
+		a = (struct helper_answer){.seq = r->seq, .err = -EINVAL};
 		if (n >= (ssize_t)offsetof(struct helper_request, open))
-			a.err = serve(s, &r, &fd);
-		n = send_answer(sock, &a, fd);
-		if (fd >= 0)
-			(void)close(fd);
+			a.err = serve(s, r, &f);
+		n = send_answer(s->sock, &a, &f);
+		close_fds(&f);
 		if (n < 0)
 			_exit(0);
 	}
@@ -227,22 +335,13 @@ static _Noreturn void helper_main(int sock, int targets_fd, pid_t recorder)
 int helper_start(struct helper *h, int targets_fd)
 {
 	const struct timeval limit = {.tv_sec = HELPER_TIMEOUT_S};
+	const struct helper_programs programs = h->programs;
 	int pair[2];
 	pid_t pid, self = getpid();
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	/* above the two numbers that the helper uses */
-	for (u32 i = 0; i < 2; i++) {
-		int fd = fcntl(pair[i], F_DUPFD_CLOEXEC, 5);
-
-		(void)close(pair[i]);
-		pair[i] = fd;
-	}
-	if (pair[0] < 0 || pair[1] < 0 || setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
-		return -errno;
-	pid = fork();
-	if (pid < 0) {
+	if (setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 || (pid = fork()) < 0) {
 		int err = -errno;
 
 		(void)close(pair[0]);
@@ -250,9 +349,9 @@ int helper_start(struct helper *h, int targets_fd)
 		return err;
 	}
 	if (pid == 0)
-		helper_main(pair[1], targets_fd, self);
+		helper_main(pair[1], targets_fd, &programs, self);
 	(void)close(pair[1]);
-	*h = (struct helper){.sock = pair[0], .pid = pid, .targets_fd = targets_fd};
+	*h = (struct helper){.sock = pair[0], .pid = pid, .targets_fd = targets_fd, .programs = programs};
 	return 0;
 }
 
@@ -265,20 +364,30 @@ void helper_stop(struct helper *h)
 	h->sock = -1;
 }
 
+/* Those that came with a message, in place of what is in *f. */
+static void take_fds(struct msghdr *msg, struct fds *f)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+
+	close_fds(f);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0))
+		return;
+	f->n = (u32)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	if (f->n > MAX_SENT_FDS) /* the kernel gives no more than there is room for */
+		f->n = MAX_SENT_FDS;
+	memcpy(f->fd, CMSG_DATA(c), f->n * sizeof(int));
+}
+
 /* The answer to request `seq`; those to earlier ones, given up after a time-out, are thrown away. */
-static int take_answer(struct helper *h, u32 seq, int *fd)
+static int take_answer(struct helper *h, u32 seq, struct fds *f)
 {
 	struct helper_answer a;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	union fds_control control;
 
 	do {
 		struct iovec iov = {.iov_base = &a, .iov_len = sizeof(a)};
 		struct msghdr msg = {
 			.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
-		struct cmsghdr *c;
 		ssize_t n;
 
 		do
@@ -286,59 +395,109 @@ static int take_answer(struct helper *h, u32 seq, int *fd)
 		while (n < 0 && errno == EINTR);
 		if (n < 0)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		take_fds(&msg, f);
 		if (n != (ssize_t)sizeof(a))
 			return -EPIPE;
-		c = CMSG_FIRSTHDR(&msg);
-		if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int))) {
-			if (*fd >= 0)
-				(void)close(*fd);
-			memcpy(fd, CMSG_DATA(c), sizeof(*fd));
-		}
+		if (a.seq == seq && (msg.msg_flags & MSG_CTRUNC)) /* this process has no room for so many */
+			return -EMFILE;
 	} while (a.seq != seq);
 	return a.err;
 }
 
-static int ask(struct helper *h, struct helper_request *r, size_t size, int *fd)
+/* f gets what comes with the answer 0, and is empty after any other. */
+static int ask(struct helper *h, struct helper_request *r, size_t size, struct fds *f)
 {
+	int err;
+
 	r->seq = ++h->seq;
 	if (send(h->sock, r, size, MSG_NOSIGNAL) < 0)
 		return -errno;
-	return take_answer(h, r->seq, fd);
+	err = take_answer(h, r->seq, f);
+	if (err)
+		close_fds(f);
+	return err;
 }
 
 int helper_open(void *ctx, const struct proc_request *o)
 {
 	struct helper *h = ctx;
-	struct helper_request r = {.op = HELPER_OPEN};
-	int fd = -1, err;
+	struct fds f = {.n = 0};
+	_cleanup_free_ struct helper_request *r = NULL;
+	int err;
 
 	if (h->sock < 0)
 		return proc_open_here(o);
-	r.open = *o;
-	err = ask(h, &r, offsetof(struct helper_request, open.path) + strlen(o->path) + 1, &fd);
-	if (err && fd >= 0) {
-		(void)close(fd);
-		fd = -1;
-	}
-	return err ? err : fd >= 0 ? fd : -EPIPE;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	r->op = HELPER_OPEN;
+	r->open = *o;
+	err = ask(h, r, offsetof(struct helper_request, open.path) + strlen(o->path) + 1, &f);
+	if (err)
+		return err;
+	if (f.n == 1)
+		return f.fd[0];
+	close_fds(&f);
+	return -EPIPE;
+}
+
+/* Without anything behind what the operation uses. */
+#define SET_BYTES (offsetof(struct helper_request, set) + sizeof(((struct helper_request *)0)->set))
+
+static int ask_about_target(struct helper *h, enum helper_op op, u32 tgid, const struct wire_target *t)
+{
+	_cleanup_free_ struct helper_request *r = calloc(1, sizeof(*r));
+	struct fds f = {.n = 0};
+
+	if (!r)
+		return -ENOMEM;
+	r->op = op;
+	r->set.tgid = tgid;
+	if (t)
+		r->set.target = *t;
+	return ask(h, r, SET_BYTES, &f);
 }
 
 int helper_set_target(struct helper *h, u32 tgid, const struct wire_target *t)
 {
-	struct helper_request r = {.op = HELPER_SET_TARGET, .set = {.tgid = tgid, .target = *t}};
-	int fd = -1;
-
 	if (h->sock < 0)
 		return bpf_map_update_elem(h->targets_fd, &tgid, t, BPF_ANY) < 0 ? -errno : 0;
-	return ask(h, &r, offsetof(struct helper_request, set) + sizeof(r.set), &fd);
+	return ask_about_target(h, HELPER_SET_TARGET, tgid, t);
 }
 
 int helper_remove_target(struct helper *h, u32 tgid)
 {
-	struct helper_request r = {.op = HELPER_REMOVE_TARGET, .set = {.tgid = tgid}};
-	int fd = -1;
-
 	if (h->sock < 0)
 		return bpf_map_delete_elem(h->targets_fd, &tgid) < 0 ? -errno : 0;
-	return ask(h, &r, offsetof(struct helper_request, set) + sizeof(r.set), &fd);
+	return ask_about_target(h, HELPER_REMOVE_TARGET, tgid, NULL);
+}
+
+u32 helper_probe_max(const struct helper *h)
+{
+	return max_places(&h->programs);
+}
+
+static int ask_for_probe(struct helper *h, const struct helper_probe *p, struct fds *f)
+{
+	_cleanup_free_ struct helper_request *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	if (!p->n || p->n > max_places(&h->programs))
+		return -EINVAL;
+	r->op = HELPER_PROBE;
+	r->probe = (struct probe_request){.tgid = p->tgid, .group = p->group, .cookie = p->cookie, .n = p->n, .file = *p->file};
+	memcpy(r->probe.offsets, p->offsets, p->n * sizeof(*p->offsets));
+	return ask(h, r, offsetof(struct helper_request, probe.offsets) + p->n * sizeof(*p->offsets), f);
+}
+
+int helper_probe(struct helper *h, const struct helper_probe *p, int *fds)
+{
+	struct fds f = {.n = 0};
+	int err = h->sock < 0 ? attach(h->targets_fd, &h->programs, p, &f) : ask_for_probe(h, p, &f);
+
+	if (err)
+		return err;
+	memcpy(fds, f.fd, f.n * sizeof(*fds));
+	return (int)f.n;
 }

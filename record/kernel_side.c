@@ -22,7 +22,9 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "record/privileges.h"
+#include "record/probe_side.h"
 #include "record/ring_maps.h"
+#include "record/uprobe_link.h"
 
 enum {
 	MAX_CPUS = 4096,
@@ -42,8 +44,10 @@ struct kernel_side {
 	struct bpf_link *markers[MARKER_MAX_PLACES];
 	u32 n_markers;
 	struct unwind_arrays unwind;
+	struct probe_side probes;
 	struct bpf_link *threads; /* the task iterator; opened for each pass, which needs no privilege */
 	bool started, stopped;
+	bool refused; /* by the verifier, or for what else a program may be refused: not for lack of privileges */
 };
 
 /* The verifier's words are long: they go to a file, and the terminal gets one line. */
@@ -87,6 +91,33 @@ static int check_btf(struct btf **ret)
 	return 0;
 }
 
+static struct bpf_program *group_program(const struct ascope_bpf *s, enum probe_group group)
+{
+	struct bpf_program *const by_group[PROBE_GROUPS] = {
+		[PROBE_SPAWN] = s->progs.on_task_spawn,	      [PROBE_BIND] = s->progs.on_task_bind,
+		[PROBE_BLOCKING] = s->progs.on_task_blocking, [PROBE_COMPLETE] = s->progs.on_task_complete,
+		[PROBE_DEALLOC] = s->progs.on_task_dealloc,   [PROBE_POLL] = s->progs.on_task_poll,
+		[PROBE_POLL_END] = s->progs.on_task_poll_end, [PROBE_SCHEDULE] = s->progs.on_task_schedule,
+	};
+
+	return by_group[group];
+}
+
+static void choose_probes(struct kernel_side *k)
+{
+	u32 groups = k->probes.groups;
+	enum bpf_attach_type type = groups && probe_side_multi(&k->probes) ? (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE : 0;
+
+	for (u32 g = 0; g < PROBE_GROUPS; g++) {
+		struct bpf_program *p = group_program(k->skel, (enum probe_group)g);
+
+		(void)bpf_program__set_autoload(p, groups >> g & 1);
+		(void)bpf_program__set_expected_attach_type(p, type);
+	}
+	(void)bpf_program__set_autoload(k->skel->progs.on_own_function, groups != 0);
+	(void)bpf_program__set_expected_attach_type(k->skel->progs.on_own_function, type);
+}
+
 static void choose_programs(struct kernel_side *k)
 {
 	struct ascope_bpf *s = k->skel;
@@ -96,6 +127,7 @@ static void choose_programs(struct kernel_side *k)
 	(void)bpf_program__set_autoload(s->progs.waking_guess, !k->opts.irq_exact);
 	(void)bpf_program__set_autoload(s->progs.wakeup_new_guess, !k->opts.irq_exact);
 	(void)bpf_program__set_autoload(s->progs.on_marker, k->opts.markers->n > 0);
+	choose_probes(k);
 }
 
 static void configure(struct kernel_side *k, const struct btf *btf)
@@ -105,7 +137,7 @@ static void configure(struct kernel_side *k, const struct btf *btf)
 	k->skel->rodata->has_prev_state = sched_switch_has_state(btf);
 	k->skel->rodata->ring_count = k->plan.n;
 	k->skel->rodata->ring_wake_bytes = k->plan.size / 4;
-	k->skel->rodata->has_markers = k->opts.markers->n > 0;
+	k->skel->rodata->has_uprobes = k->opts.markers->n > 0 || k->probes.groups;
 	choose_programs(k);
 }
 
@@ -126,7 +158,10 @@ static int load_programs(struct kernel_side *k, const char *verifier_log)
 			  "(sudo ascope record ..., or setcap cap_bpf,cap_perfmon,cap_sys_ptrace=ep)");
 		return err;
 	}
-	if (err)
+	k->refused = err != 0;
+	if (err && k->probes.groups)
+		log_warn("the kernel refused ascope's BPF programs: once more without those that watch tasks");
+	else if (err)
 		say_refused(verifier_log);
 	return err;
 }
@@ -198,6 +233,21 @@ const struct unwind_arrays *kernel_side_unwind_arrays(const struct kernel_side *
 	return &k->unwind;
 }
 
+static void try_probes(struct kernel_side *k)
+{
+	struct helper_programs programs = {.groups = k->probes.groups};
+
+	k->probes.keys = k->skel->bss->known_ends;
+	if (!programs.groups) {
+		if (!k->probes.why)
+			k->probes.why = "no probes were asked for";
+		return;
+	}
+	for (u32 g = 0; g < PROBE_GROUPS; g++)
+		programs.fd[g] = bpf_program__fd(group_program(k->skel, (enum probe_group)g));
+	probe_side_try(&k->probes, &programs, bpf_program__fd(k->skel->progs.on_own_function), &k->skel->bss->own_hits);
+}
+
 int kernel_side_load(const struct kernel_side_opts *o, rings_fn fn, void *ctx, struct kernel_side **ret)
 {
 	struct kernel_side *k = calloc(1, sizeof(*k));
@@ -208,7 +258,16 @@ int kernel_side_load(const struct kernel_side_opts *o, rings_fn fn, void *ctx, s
 	k->opts = *o;
 	k->cpus = libbpf_num_possible_cpus();
 	k->plan = ring_plan_for(k->cpus > 0 ? (u32)k->cpus : 1, o->ring_bytes);
+	k->probes.helper = o->helper;
+	k->probes.groups = o->probe_groups;
 	err = k->cpus > 0 && k->cpus <= MAX_CPUS ? open_and_load(k) : -ENOTSUP;
+	if (err && k->refused && k->probes.groups) {
+		ascope_bpf__destroy(k->skel);
+		k->skel = NULL;
+		k->probes.groups = 0;
+		k->probes.why = "this kernel refuses the programs for probes";
+		err = open_and_load(k);
+	}
 	if (!err)
 		err = ring_maps_new(bpf_map__fd(k->skel->maps.rings), k->plan, fn, ctx, &k->rings);
 	if (!err) {
@@ -217,6 +276,8 @@ int kernel_side_load(const struct kernel_side_opts *o, rings_fn fn, void *ctx, s
 		k->opts.helper->targets_fd = bpf_map__fd(k->skel->maps.targets);
 		err = k->samplers && k->threads ? map_unwind_arrays(k) : -ENOMEM;
 	}
+	if (!err)
+		try_probes(k);
 	if (err) {
 		kernel_side_free(k);
 		return err;
@@ -473,6 +534,16 @@ int kernel_side_drop_privileges(struct kernel_side *k)
 	return err ? err : privileges_drop();
 }
 
+static int sum_stat(const struct kernel_side *k, u32 i, u64 *per_cpu, u64 *ret)
+{
+	int err = bpf_map__lookup_elem(k->skel->maps.stats, &i, sizeof(i), per_cpu, (size_t)k->cpus * sizeof(u64), 0);
+
+	*ret = 0;
+	for (int cpu = 0; !err && cpu < k->cpus; cpu++)
+		*ret += per_cpu[cpu];
+	return err;
+}
+
 int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS])
 {
 	_cleanup_free_ u64 *per_cpu = calloc((size_t)k->cpus, sizeof(u64));
@@ -480,13 +551,10 @@ int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS])
 	if (!per_cpu)
 		return -ENOMEM;
 	for (u32 i = 0; i < WIRE_STATS; i++) {
-		int err = bpf_map__lookup_elem(k->skel->maps.stats, &i, sizeof(i), per_cpu, (size_t)k->cpus * sizeof(u64), 0);
+		int err = sum_stat(k, i, per_cpu, &ret[i]);
 
 		if (err)
 			return err;
-		ret[i] = 0;
-		for (int cpu = 0; cpu < k->cpus; cpu++)
-			ret[i] += per_cpu[cpu];
 	}
 	return 0;
 }
@@ -522,6 +590,64 @@ int kernel_side_each_thread(struct kernel_side *k, kernel_side_task_fn fn, void 
 
 		memcpy(&t, rows.data + off, sizeof(t));
 		err = fn(ctx, &t);
+	}
+	return err;
+}
+
+int kernel_side_probe(struct kernel_side *k, const struct kernel_probe *p, struct kernel_probe_links *ret)
+{
+	return probe_side_attach(&k->probes, p, ret);
+}
+
+void kernel_side_unprobe(struct kernel_side *k, struct kernel_probe_links *l)
+{
+	(void)k;
+	for (u32 i = 0; i < l->n; i++)
+		(void)close(l->fds[i]);
+	free(l->fds);
+	*l = (struct kernel_probe_links){.fds = NULL};
+}
+
+int kernel_side_know_end(struct kernel_side *k, u32 tgid, u64 address)
+{
+	return probe_side_know_end(&k->probes, tgid, address);
+}
+
+void kernel_side_forget_ends(struct kernel_side *k, u32 tgid)
+{
+	probe_side_forget_ends(&k->probes, tgid);
+}
+
+bool kernel_side_has_probe_multi(const struct kernel_side *k)
+{
+	return !k->probes.why && k->probes.multi;
+}
+
+const char *kernel_side_probe_why(const struct kernel_side *k)
+{
+	return k->probes.why;
+}
+
+int kernel_side_probe_cost(const struct kernel_side *k, u64 *ret_ns)
+{
+	if (k->probes.why || !k->probes.hit_ns)
+		return -ENODATA;
+	*ret_ns = k->probes.hit_ns;
+	return 0;
+}
+
+int kernel_side_probe_hits(const struct kernel_side *k, struct kernel_probe_hits ret[PROBE_GROUPS])
+{
+	_cleanup_free_ u64 *per_cpu = calloc((size_t)k->cpus, sizeof(u64));
+	int err = per_cpu ? 0 : -ENOMEM;
+
+	for (u32 g = 0; !err && g < PROBE_GROUPS; g++) {
+		int fd = bpf_program__fd(group_program(k->skel, (enum probe_group)g));
+		struct bpf_prog_info info = {0};
+		u32 len = sizeof(info);
+
+		ret[g].ns = fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.run_time_ns : 0;
+		err = sum_stat(k, WIRE_STAT_PROBE_HITS + g, per_cpu, &ret[g].hits);
 	}
 	return err;
 }

@@ -31,9 +31,6 @@ struct probe_task {
 	__u8 has_ids;	 /* 1: Vtable ends with scheduler_offset and id_offset, at 64 and 72 (since 1.23); 0: ids stay unknown */
 };
 
-/*
- * The cookie of such a probe: which file it is in, so that what it sends can be told to one copy of Tokio, and how tasks look there. Bits: 0-31 module,
- * 32-39 group, 40-47 off_vtable, 48 has_ids.
- */
+/* The cookie of such a probe: which file it is in, so that what it sends can be told to one copy of Tokio, and how tasks look there (ascope_wire.h). */
 #define PROBE_COOKIE(group, module, task)                                                                                        \
 	((__u64)(__u32)(module) | (__u64)(group) << 32 | (__u64)(task).off_vtable << 40 | (__u64)((task).has_ids != 0) << 48)

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* probe_side.c: see probe_side.h. */
+#include "record/probe_side.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "record/uprobe_link.h"
+
+enum {
+	ROUND_CALLS = 500, /* of the own function, in each round of the measurement, */
+	ROUNDS = 6,
+	MAX_TRIES = 64, /* requests that may be refused while places that cannot be probed are sought */
+};
+
+/*
+ * The own function. It begins as most functions of Tokio do, with an instruction that the kernel emulates, and has one that it steps over in a page of its own
+ * where a poll returns to: both are probed, and the price is the mean.
+ */
+__asm__(".pushsection .text\n"
+	".p2align 4\n"
+	".type ascope_probed,@function\n"
+	"ascope_probed:\n"
+	"	push %rbp\n"
+	"	mov %rdi,%rax\n"
+	"	pop %rbp\n"
+	"	ret\n"
+	".size ascope_probed,.-ascope_probed\n"
+	".popsection\n");
+extern u64 ascope_probed(u64 n) __attribute__((visibility("hidden")));
+
+#define PROBED_SECOND 1 /* bytes from its start to the mov */
+
+struct address {
+	u64 at, off;
+};
+
+static int note_offset(void *ctx, const struct proc_map *m)
+{
+	struct address *a = ctx;
+
+	if (a->at < m->start || a->at >= m->end)
+		return 0;
+	a->off = a->at - m->start + m->file_off;
+	return 1;
+}
+
+static void *call_once(void *arg)
+{
+	(void)ascope_probed(1);
+	return arg;
+}
+
+/* One call, of another thread than the process's first. */
+static bool call_in_thread(void)
+{
+	pthread_t t;
+
+	return pthread_create(&t, NULL, call_once, NULL) == 0 && pthread_join(t, NULL) == 0;
+}
+
+static u64 hits_now(const u64 *own_hits)
+{
+	return __atomic_load_n(own_hits, __ATOMIC_SEQ_CST);
+}
+
+/* The least of several rounds, ns. */
+static u64 time_calls(void)
+{
+	u64 least = UINT64_MAX;
+
+	for (u32 r = 0; r < ROUNDS; r++) {
+		u64 t = clock_ns(CLOCK_MONOTONIC);
+
+		for (u32 i = 0; i < ROUND_CALLS; i++)
+			(void)ascope_probed(i);
+		t = clock_ns(CLOCK_MONOTONIC) - t;
+		least = t < least ? t : least;
+	}
+	return least;
+}
+
+struct own_probe {
+	int fds[2];
+	u32 n;
+};
+
+static int own_attach(const struct probe_side *s, int prog, const struct uprobe_places *p, struct own_probe *ret)
+{
+	int err = 0;
+
+	if (s->multi)
+		ret->fds[0] = uprobe_link_multi(prog, p);
+	else
+		err = uprobe_link_single(prog, p, ret->fds);
+	if (s->multi && ret->fds[0] < 0)
+		err = ret->fds[0];
+	ret->n = err ? 0 : s->multi ? 1 : p->n;
+	return err;
+}
+
+static void own_detach(struct own_probe *o)
+{
+	for (u32 i = 0; i < o->n; i++)
+		(void)close(o->fds[i]);
+	o->n = 0;
+}
+
+/* Whether every call is seen, once at each place: of this thread and of another. Then what that costs is measured, too. */
+static int own_try(struct probe_side *s, int prog, const struct uprobe_places *p, const u64 *own_hits)
+{
+	struct own_probe o;
+	u64 before = hits_now(own_hits), bare = time_calls(), probed;
+	int err = own_attach(s, prog, p, &o);
+	bool right;
+
+	if (err)
+		return err;
+	probed = time_calls();
+	right = call_in_thread() && hits_now(own_hits) - before == (u64)p->n * (ROUNDS * ROUND_CALLS + 1);
+	own_detach(&o);
+	if (!right)
+		return -ENOTSUP;
+	s->hit_ns = probed > bare ? (probed - bare) / (ROUND_CALLS * p->n) : 0;
+	return 0;
+}
+
+static const char *why_not(int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -EACCES:
+		return "not permitted to put probes on programs (needs CAP_BPF and CAP_PERFMON, or root)";
+	case -ENOTSUP:
+		return "this kernel's probes on programs do not work: one on ascope's own code was not hit as often as it ran";
+	default:
+		return "this kernel puts no probe on ascope's own code (uprobes; CONFIG_UPROBE_EVENTS)";
+	}
+}
+
+bool probe_side_multi(struct probe_side *s)
+{
+	s->multi = uprobe_link_has_multi();
+	return s->multi;
+}
+
+/* Single probes are a descriptor each: as many as may be had without asking. */
+static void allow_descriptors(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+void probe_side_try(struct probe_side *s, const struct helper_programs *programs, int own_prog, const u64 *own_hits)
+{
+	struct address a = {.at = (u64)(uintptr_t)ascope_probed};
+	_cleanup_close_ int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	u64 offsets[2];
+	struct uprobe_places p = {.file = exe, .pid = (u32)getpid(), .offsets = offsets, .n = ARRAY_SIZE(offsets)};
+	int err = exe < 0 ? -errno : proc_maps(NULL, p.pid, note_offset, &a);
+
+	if (!s->multi && !uprobe_link_has_single()) {
+		s->why = "this kernel has no uprobes as perf events (CONFIG_UPROBE_EVENTS), or /sys is not mounted";
+		return;
+	}
+	offsets[0] = a.off;
+	offsets[1] = a.off + PROBED_SECOND;
+	if (err >= 0)
+		err = own_try(s, own_prog, &p, own_hits);
+	if (err == -ENOTSUP) {
+		p.pid = 0;
+		err = own_try(s, own_prog, &p, own_hits);
+	}
+	if (err < 0) {
+		s->why = why_not(err);
+		return;
+	}
+	s->helper->programs = *programs;
+	s->helper->programs.multi = s->multi;
+	s->helper->programs.by_process = p.pid != 0;
+	if (!s->multi)
+		allow_descriptors();
+}
+
+/* ---- attaching ---- */
+
+struct attaching {
+	struct probe_side *s;
+	const struct kernel_probe *p;
+	struct kernel_probe_links *links;
+	u32 room; /* in links->fds */
+	u32 tries;
+};
+
+/* Of one place: the instruction there cannot be stepped over, or it is no place in the file. ENOTSUPP (524) is the kernel's own. */
+static bool is_refusal(int err)
+{
+	return err == -EINVAL || err == -EIO || err == -EOPNOTSUPP || err == -524 || err == -ENOEXEC;
+}
+
+static int attach_some(struct attaching *a, u32 from, u32 n)
+{
+	const struct helper_probe hp = {.file = &a->p->file,
+					.tgid = a->p->tgid,
+					.group = a->p->group,
+					.cookie = PROBE_COOKIE(a->p->group, a->p->module, a->p->task),
+					.offsets = a->p->offsets + from,
+					.n = n};
+	struct kernel_probe_links *l = a->links;
+	u32 most = a->s->multi ? 1 : n;
+	int got;
+
+	if (l->n + most > a->room) {
+		int *fds = reallocarray(l->fds, l->n + most + a->room, sizeof(*fds));
+
+		if (!fds)
+			return -ENOMEM;
+		l->fds = fds;
+		a->room += l->n + most;
+	}
+	got = helper_probe(a->s->helper, &hp, l->fds + l->n);
+	if (got < 0)
+		return got;
+	l->n += (u32)got;
+	l->places += n;
+	return 0;
+}
+
+/* One place that is refused costs the whole request: the rest of it is found by halving. */
+static int attach_range(struct attaching *a, u32 from, u32 n)
+{
+	int err = attach_some(a, from, n);
+
+	if (!err || !is_refusal(err))
+		return err;
+	if (n == 1 || a->tries >= MAX_TRIES) {
+		a->links->refused += n;
+		return 0;
+	}
+	a->tries++;
+	err = attach_range(a, from, n / 2);
+	return err ? err : attach_range(a, from + n / 2, n - n / 2);
+}
+
+int probe_side_attach(struct probe_side *s, const struct kernel_probe *p, struct kernel_probe_links *ret)
+{
+	struct attaching a = {.s = s, .p = p, .links = ret};
+	u32 step = helper_probe_max(s->helper);
+	int err = 0;
+
+	*ret = (struct kernel_probe_links){.fds = NULL};
+	if (s->why || p->group >= PROBE_GROUPS || !(s->helper->programs.groups >> p->group & 1))
+		return -EOPNOTSUPP;
+	if (!p->n)
+		return -EINVAL;
+	if (p->n > (s->multi ? KERNEL_PROBE_MAX : KERNEL_PROBE_MAX_SINGLE))
+		return -E2BIG;
+	for (u32 from = 0; !err && from < p->n; from += step)
+		err = attach_range(&a, from, p->n - from < step ? p->n - from : step);
+	if (!err && !ret->places)
+		err = -EINVAL;
+	if (err) {
+		for (u32 i = 0; i < ret->n; i++)
+			(void)close(ret->fds[i]);
+		free(ret->fds);
+		*ret = (struct kernel_probe_links){.fds = NULL};
+	}
+	return err;
+}
+
+/* ---- ends of polls ---- */
+
+int probe_side_know_end(struct probe_side *s, u32 tgid, u64 address)
+{
+	u64 key = WIRE_END_KEY(tgid, address);
+	u32 first = (u32)WIRE_END_SET(key) * WIRE_END_WAYS, at = UINT32_MAX;
+
+	for (u32 i = first; i < first + WIRE_END_WAYS; i++) {
+		if (s->ends[i].tgid == tgid && s->ends[i].address == address)
+			return 0;
+		if (!s->ends[i].tgid && at == UINT32_MAX)
+			at = i;
+	}
+	if (at == UINT32_MAX)
+		return -ENOSPC;
+	s->ends[at] = (struct probe_end){.tgid = tgid, .address = address};
+	__atomic_store_n(&s->keys[at], key, __ATOMIC_RELAXED);
+	return 0;
+}
+
+void probe_side_forget_ends(struct probe_side *s, u32 tgid)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(s->ends); i++) {
+		if (s->ends[i].tgid != tgid)
+			continue;
+		s->ends[i].tgid = 0;
+		__atomic_store_n(&s->keys[i], 0, __ATOMIC_RELAXED);
+	}
+}
