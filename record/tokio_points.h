@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * tokio_points.h: where in an ELF file each group of probes goes (probe_group.h), or why there is no such place. Read once per file, by the recorder when it
+ * meets a copy of Tokio and by `ascope doctor`. The file is the target's own, and untrusted: reading is bounded, and every place that is given is the start of a
+ * function (a symbol's value, or where call frame information begins) in an executable segment of the file: an instruction begins there.
+ *
+ * Sources: tokio 1.20 - 1.54 (src/runtime/task/raw.rs, harness.rs, list.rs, runtime/blocking/pool.rs, task/spawn.rs) as rustc 1.95 builds them; System V gABI 4.1
+ * chapter 5 (relocations; RELR).
+ */
+#pragma once
+
+#include "base/base.h"
+#include "record/elf_view.h"
+#include "record/probe_group.h"
+#include "record/tokio_elf.h"
+
+enum {
+	TOKIO_MAX_PLACES = 1 << 16,  /* of a group */
+	TOKIO_MAX_VTABLES = 1 << 16, /* of a file */
+};
+
+struct tokio_group {
+	u64 *offsets; /* owned; file offsets, sorted, none twice */
+	u32 n;
+	const char *missing; /* NULL; or, n being 0, why: static text, one line, to be put behind "no probe on X: " */
+};
+
+/* A task's vtable in the file (tokio::runtime::task::raw::Vtable), addresses as in the file: add the bias of the mapping. */
+struct tokio_vtable {
+	u64 addr;
+	u64 poll, schedule, dealloc, shutdown; /* schedule: 0 before 1.23 */
+	u32 scheduler_off, id_off;	       /* in the task's cell, bytes; 0 before 1.23 */
+	u32 trailer_off;		       /* 0 before 1.21 */
+};
+
+enum tokio_points_from {
+	TOKIO_POINTS_NONE,    /* no place was found */
+	TOKIO_POINTS_SYMBOLS, /* .symtab or .dynsym */
+	TOKIO_POINTS_SHAPES,  /* stripped: tables that look like a task's vtable */
+};
+
+struct tokio_points {
+	struct tokio_group group
+		[PROBE_GROUPS]; /* POLL_END is learned while recording: always without places, and without a reason if POLL has some */
+	enum tokio_points_from from;
+	bool has_usdt;		      /* there is a provider "tokio" in .note.stapsdt; which groups come from it: from_usdt */
+	u32 from_usdt;		      /* bit 1 << enum probe_group */
+	struct tokio_vtable *vtables; /* owned; sorted by address: all that look like one, with symbols or without */
+	u32 n_vtables;
+};
+
+/*
+ * Reads a file in which there is Tokio (e says so). 0, with reasons where there are no places; -ENOMEM; another negative errno of pread(2). To be released in any case.
+ */
+int tokio_points_read(const struct elf_view *v, const struct tokio_elf *e, struct tokio_points *ret) __must_check;
+void tokio_points_release(struct tokio_points *p);
+
+/* The vtable at an address of the file, or NULL. */
+const struct tokio_vtable *tokio_points_vtable(const struct tokio_points *p, u64 addr);
