@@ -13,24 +13,14 @@
 #include "record/elf_view.h"
 #include "record/probe_group.h"
 #include "record/tokio_elf.h"
+#include "record/vtable_scan.h"
 
-enum {
-	TOKIO_MAX_PLACES = 1 << 16,  /* of a group */
-	TOKIO_MAX_VTABLES = 1 << 16, /* of a file */
-};
+enum { TOKIO_MAX_PLACES = 1 << 16 /* of a group */ };
 
 struct tokio_group {
 	u64 *offsets; /* owned; file offsets, sorted, none twice */
 	u32 n;
 	const char *missing; /* NULL; or, n being 0, why: static text, one line, to be put behind "no probe on X: " */
-};
-
-/* A task's vtable in the file (tokio::runtime::task::raw::Vtable), addresses as in the file: add the bias of the mapping. */
-struct tokio_vtable {
-	u64 addr;
-	u64 poll, schedule, dealloc, shutdown; /* schedule: 0 before 1.23 */
-	u32 scheduler_off, id_off;	       /* in the task's cell, bytes; 0 before 1.23 */
-	u32 trailer_off;		       /* 0 before 1.21 */
 };
 
 enum tokio_points_from {
@@ -40,13 +30,13 @@ enum tokio_points_from {
 };
 
 struct tokio_points {
-	struct tokio_group group
-		[PROBE_GROUPS]; /* POLL_END is learned while recording: always without places, and without a reason if POLL has some */
+	/* POLL_END is learned while recording: always without places, and without a reason where POLL has some */
+	struct tokio_group group[PROBE_GROUPS];
 	enum tokio_points_from from;
-	bool has_usdt;		      /* there is a provider "tokio" in .note.stapsdt; which groups come from it: from_usdt */
-	u32 from_usdt;		      /* bit 1 << enum probe_group */
-	struct tokio_vtable *vtables; /* owned; sorted by address: all that look like one, with symbols or without */
-	u32 n_vtables;
+	bool has_usdt; /* there is a provider "tokio" in .note.stapsdt; from_usdt: groups whose places are its */
+	u32 from_usdt; /* bit 1 << enum probe_group */
+	/* all tables that look like a task's vtable, with symbols or without; none before Tokio 1.23 */
+	struct tokio_vtables vtables;
 };
 
 /*

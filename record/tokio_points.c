@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * tokio_points.c: see tokio_points.h. Names are compared in mangled form: a program has half a million of them, and the recorder waits.
+ */
+#include "record/tokio_points.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "record/elf_symbol.h"
+
+/*
+ * Legacy: the path up to "17h" and the hash, which a ".llvm.N" may follow. v0: the path within the crate that holds the function, then for a method the type and
+ * its name; what follows are generic arguments or the crate that instantiated it.
+ *
+ * tokio/src of 1.20.6 - 1.54.1: task/spawn.rs, task/local.rs, task/blocking.rs, task/join_set.rs, runtime/blocking/pool.rs, runtime/task/{raw,list,harness}.rs.
+ */
+struct name_rule {
+	enum probe_group group;
+	const char *legacy;
+	const char *v0;
+	const char *v0_method; /* NULL: a function of the module */
+};
+
+static const struct name_rule name_rules[] = {
+	{PROBE_SPAWN, "_ZN5tokio4task5spawn5spawn", "4task5spawn5spawn", NULL},
+	{PROBE_SPAWN, "_ZN5tokio4task5local11spawn_local", "4task5local11spawn_local", NULL},
+	{PROBE_SPAWN, "_ZN5tokio7runtime8blocking4pool14spawn_blocking", "7runtime8blocking4pool14spawn_blocking", NULL},
+	{PROBE_BIND, "_ZN5tokio7runtime4task4list19OwnedTasks$LT$S$GT$10bind_inner", "7runtime4task4list", "10bind_inner"},
+	{PROBE_BLOCKING, "_ZN5tokio7runtime8blocking4pool7Spawner10spawn_task", "7runtime8blocking4pool", "10spawn_task"},
+	{PROBE_COMPLETE, "_ZN5tokio7runtime4task7harness20Harness$LT$T$C$S$GT$8complete", "7runtime4task7harness", "8complete"},
+	{PROBE_DEALLOC, "_ZN5tokio7runtime4task3raw7dealloc", "7runtime4task3raw7dealloc", NULL},
+	{PROBE_POLL, "_ZN5tokio7runtime4task3raw4poll", "7runtime4task3raw4poll", NULL},
+	{PROBE_SCHEDULE, "_ZN5tokio7runtime4task3raw8schedule", "7runtime4task3raw8schedule", NULL},
+};
+
+/* ---- names ---- */
+
+/* "Cs1234abcd_5tokio" at p: what follows the crate's name; NULL it is another crate. RFC 2603, <crate-root>. */
+static const char *behind_crate(const char *p)
+{
+	if (*p++ != 'C')
+		return NULL;
+	if (*p == 's') {
+		p += 1 + strspn(p + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		if (*p++ != '_')
+			return NULL;
+	}
+	return strncmp(p, "5tokio", 6) ? NULL : p + 6;
+}
+
+/* Behind "N" and its namespace, as often as they come. */
+static const char *behind_namespaces(const char *p)
+{
+	while (p[0] == 'N' && (p[1] == 't' || p[1] == 'v'))
+		p += 2;
+	return p;
+}
+
+/* "_RINvNtNtCs1_5tokio7runtime..." and so on: the path of a function of a module, whose generic arguments may follow. */
+static bool is_v0_function(const char *name, const char *path)
+{
+	const char *p = behind_namespaces(name + (name[2] == 'I' ? 3 : 2));
+
+	p = behind_crate(p);
+	return p && !strncmp(p, path, strlen(path)) && (!p[strlen(path)] || !strchr("0123456789_", p[strlen(path)]));
+}
+
+/*
+ * "_RNvMs_NtNtNtCs1_5tokio7runtime4task7harness" "INtB4_7Harness" types "E" "8complete" [crate that instantiated it]: nothing but that follows a method without
+ * generic arguments. A type without arguments ("NtB5_7Spawner") has no "E".
+ */
+static bool is_v0_method(const char *name, const char *path, const char *method)
+{
+	const char *p = name + 2, *at = NULL;
+	size_t n = strlen(method);
+
+	if (strncmp(p, "NvM", 3) != 0)
+		return false;
+	p += 3;
+	if (*p == 's') {
+		p += 1 + strspn(p + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		if (*p++ != '_')
+			return false;
+	}
+	p = behind_crate(behind_namespaces(p));
+	if (!p || strncmp(p, path, strlen(path)) != 0)
+		return false;
+	for (const char *q = p; (q = strstr(q, method)); q += n)
+		at = q;
+	return at && (!at[n] || at[n] == 'C' || at[n] == 'B' || at[n] == '.') &&
+	       (at[-1] == 'E' || (at[-1] >= 'a' && at[-1] <= 'z'));
+}
+
+static bool is_v0(const char *name, const struct name_rule *r)
+{
+	return r->v0_method ? is_v0_method(name, r->v0, r->v0_method) : is_v0_function(name, r->v0);
+}
+
+static bool is_legacy(const char *name, const struct name_rule *r)
+{
+	size_t n = strlen(r->legacy);
+
+	return !strncmp(name, r->legacy, n) && !strncmp(name + n, "17h", 3);
+}
+
+/* NULL: none of those that are looked for. */
+static const struct name_rule *rule_of(const char *name)
+{
+	bool legacy = !strncmp(name, "_ZN5tokio", 9);
+
+	if (!legacy && (strncmp(name, "_R", 2) != 0 || !strstr(name, "5tokio")))
+		return NULL;
+	for (u32 i = 0; i < ARRAY_SIZE(name_rules); i++)
+		if (legacy ? is_legacy(name, &name_rules[i]) : is_v0(name, &name_rules[i]))
+			return &name_rules[i];
+	return NULL;
+}
+
+/* ---- places ---- */
+
+static int put(const struct elf_view *v, struct tokio_group *g, u64 addr)
+{
+	u64 off;
+
+	if (g->n == TOKIO_MAX_PLACES || elf_file_offset(v, addr, &off) < 0)
+		return 0;
+	if (!(g->n & (g->n - 1))) { /* full at each power of two */
+		u64 *offsets = reallocarray(g->offsets, g->n ? (size_t)g->n * 2 : 1, sizeof(*offsets));
+
+		if (!offsets)
+			return -ENOMEM;
+		g->offsets = offsets;
+	}
+	g->offsets[g->n++] = off;
+	return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const u64 *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static size_t sort_unique(u64 *at, size_t n)
+{
+	size_t kept = 0;
+
+	if (n)
+		qsort(at, n, sizeof(*at), by_value);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || at[kept - 1] != at[i])
+			at[kept++] = at[i];
+	return kept;
+}
+
+static int put_symbols(const struct elf_view *v, const struct elf_functions *f, struct tokio_points *ret)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < f->n && !err; i++) {
+		const struct name_rule *r = rule_of(f->rows[i].name);
+
+		if (r)
+			err = put(v, &ret->group[r->group], f->rows[i].addr);
+	}
+	return err;
+}
+
+static int put_shapes(const struct elf_view *v, struct tokio_points *ret)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < ret->vtables.n && !err; i++) {
+		const struct tokio_vtable *t = &ret->vtables.rows[i];
+
+		err = put(v, &ret->group[PROBE_POLL], t->poll);
+		if (!err)
+			err = put(v, &ret->group[PROBE_SCHEDULE], t->schedule);
+		if (!err)
+			err = put(v, &ret->group[PROBE_DEALLOC], t->dealloc);
+	}
+	return err;
+}
+
+/* ---- reasons ---- */
+
+/* 1.54.1 -> 54; 0 unknown. */
+static u32 minor_of(const struct tokio_elf *e)
+{
+	u32 minor = 0;
+
+	if (strncmp(e->version, "1.", 2) != 0)
+		return 0;
+	for (const char *p = e->version + 2; *p >= '0' && *p <= '9' && minor < 1000; p++)
+		minor = minor * 10 + (u32)(*p - '0');
+	return minor;
+}
+
+static const char *why_none(enum probe_group g, const struct tokio_elf *e, const struct tokio_points *p)
+{
+	u32 minor = minor_of(e);
+	bool stripped = p->from != TOKIO_POINTS_SYMBOLS;
+
+	if (g == PROBE_SCHEDULE && minor && minor < 23)
+		return "before Tokio 1.23 there is no such function";
+	if (stripped && minor && minor < 23)
+		return "the file is stripped, and before Tokio 1.23 its tables of functions have nothing to be known by";
+	if (stripped && (g == PROBE_SPAWN || g == PROBE_BIND || g == PROBE_BLOCKING || g == PROBE_COMPLETE))
+		return "the file is stripped, and only symbols tell where this function is";
+	if (stripped)
+		return "the file is stripped, and nothing in it looks like a task's table of functions";
+	if (g == PROBE_SPAWN)
+		return "the compiler has put these functions into their callers (link-time optimization)";
+	if (g == PROBE_BIND && minor && minor < 32)
+		return "before Tokio 1.32 no function that is called once per task is given the new task";
+	if (g == PROBE_BLOCKING && minor && minor < 21)
+		return "before Tokio 1.21 there is no such function";
+	return "there is no such function: this program does not use it, or the compiler has put it into its callers";
+}
+
+static void give_reasons(const struct tokio_elf *e, struct tokio_points *p)
+{
+	for (u32 g = 0; g < PROBE_GROUPS; g++)
+		if (!p->group[g].n && g != PROBE_POLL_END)
+			p->group[g].missing = why_none((enum probe_group)g, e, p);
+	if (!p->group[PROBE_POLL].n)
+		p->group[PROBE_POLL_END].missing = p->group[PROBE_POLL].missing;
+}
+
+/* ---- reading ---- */
+
+static int starts_of(const struct elf_functions *f, struct function_starts *ret)
+{
+	ret->at = reallocarray(NULL, f->n + f->n_fdes + 1, sizeof(*ret->at));
+	if (!ret->at)
+		return -ENOMEM;
+	for (size_t i = 0; i < f->n; i++)
+		ret->at[ret->n++] = f->rows[i].addr;
+	for (size_t i = 0; i < f->n_fdes; i++)
+		ret->at[ret->n++] = f->fdes[i];
+	ret->n = sort_unique(ret->at, ret->n);
+	return 0;
+}
+
+static int read_places(const struct elf_view *v, const struct tokio_elf *e, const struct elf_functions *f,
+		       struct function_starts *starts, struct tokio_points *ret)
+{
+	int err = put_symbols(v, f, ret);
+
+	if (!err)
+		err = starts_of(f, starts);
+	if (!err)
+		err = vtable_scan(v, starts, &ret->vtables);
+	if (err)
+		return err;
+	/* dynamic symbols alone are those of a library's interface: its tasks' functions are not among them */
+	if (ret->group[PROBE_POLL].n) {
+		ret->from = TOKIO_POINTS_SYMBOLS;
+	} else if (ret->vtables.n) {
+		ret->from = TOKIO_POINTS_SHAPES;
+		err = put_shapes(v, ret);
+	}
+	for (u32 g = 0; g < PROBE_GROUPS; g++)
+		ret->group[g].n = (u32)sort_unique(ret->group[g].offsets, ret->group[g].n);
+	give_reasons(e, ret);
+	return err;
+}
+
+int tokio_points_read(const struct elf_view *v, const struct tokio_elf *e, struct tokio_points *ret)
+{
+	struct function_starts starts = {0};
+	struct elf_functions f = {0};
+	int err;
+
+	*ret = (struct tokio_points){0};
+	err = elf_functions_read(v, &f);
+	if (!err)
+		err = read_places(v, e, &f, &starts, ret);
+	free(starts.at);
+	elf_functions_release(&f);
+	return err;
+}
+
+void tokio_points_release(struct tokio_points *p)
+{
+	for (u32 g = 0; g < PROBE_GROUPS; g++)
+		free(p->group[g].offsets);
+	free(p->vtables.rows);
+	*p = (struct tokio_points){0};
+}
+
+const struct tokio_vtable *tokio_points_vtable(const struct tokio_points *p, u64 addr)
+{
+	u32 lo = 0, hi = p->vtables.n;
+
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (p->vtables.rows[mid].addr < addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < p->vtables.n && p->vtables.rows[lo].addr == addr ? &p->vtables.rows[lo] : NULL;
+}
