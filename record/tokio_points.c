@@ -24,10 +24,16 @@ struct name_rule {
 
 static const struct name_rule name_rules[] = {
 	{PROBE_SPAWN, "_ZN5tokio4task5spawn5spawn", "4task5spawn5spawn", NULL},
+	{PROBE_SPAWN, "_ZN5tokio4task5spawn11spawn_inner", "4task5spawn11spawn_inner", NULL},
 	{PROBE_SPAWN, "_ZN5tokio4task5local11spawn_local", "4task5local11spawn_local", NULL},
+	{PROBE_SPAWN, "_ZN5tokio4task5local8LocalSet11spawn_local", "4task5local", "8LocalSet11spawn_local"},
 	{PROBE_SPAWN, "_ZN5tokio7runtime8blocking4pool14spawn_blocking", "7runtime8blocking4pool14spawn_blocking", NULL},
+	{PROBE_SPAWN, "_ZN5tokio7runtime8blocking4pool7Spawner14spawn_blocking", "7runtime8blocking4pool",
+	 "7Spawner14spawn_blocking"},
 	{PROBE_BIND, "_ZN5tokio7runtime4task4list19OwnedTasks$LT$S$GT$10bind_inner", "7runtime4task4list", "10bind_inner"},
-	{PROBE_BLOCKING, "_ZN5tokio7runtime8blocking4pool7Spawner10spawn_task", "7runtime8blocking4pool", "10spawn_task"},
+	{PROBE_BLOCKING, "_ZN5tokio7runtime8blocking4pool7Spawner10spawn_task", "7runtime8blocking4pool", "7Spawner10spawn_task"},
+	{PROBE_BLOCKING, "_ZN5tokio7runtime8blocking4pool7Spawner5spawn", "7runtime8blocking4pool",
+	 "7Spawner5spawn"}, /* before 1.22 */
 	{PROBE_COMPLETE, "_ZN5tokio7runtime4task7harness20Harness$LT$T$C$S$GT$8complete", "7runtime4task7harness", "8complete"},
 	{PROBE_DEALLOC, "_ZN5tokio7runtime4task3raw7dealloc", "7runtime4task3raw7dealloc", NULL},
 	{PROBE_POLL, "_ZN5tokio7runtime4task3raw4poll", "7runtime4task3raw4poll", NULL},
@@ -36,13 +42,15 @@ static const struct name_rule name_rules[] = {
 
 /* ---- names ---- */
 
+#define BASE62 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 /* "Cs1234abcd_5tokio" at p: what follows the crate's name; NULL it is another crate. RFC 2603, <crate-root>. */
 static const char *behind_crate(const char *p)
 {
 	if (*p++ != 'C')
 		return NULL;
 	if (*p == 's') {
-		p += 1 + strspn(p + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		p += 1 + strspn(p + 1, BASE62);
 		if (*p++ != '_')
 			return NULL;
 	}
@@ -68,28 +76,31 @@ static bool is_v0_function(const char *name, const char *path)
 
 /*
  * "_RNvMs_NtNtNtCs1_5tokio7runtime4task7harness" "INtB4_7Harness" types "E" "8complete" [crate that instantiated it]: nothing but that follows a method without
- * generic arguments. A type without arguments ("NtB5_7Spawner") has no "E".
+ * generic arguments. One with them begins with "_RI". A type without arguments has no "E", and belongs to the pattern.
  */
 static bool is_v0_method(const char *name, const char *path, const char *method)
 {
-	const char *p = name + 2, *at = NULL;
+	bool is_generic = name[2] == 'I';
+	const char *p = name + 2 + is_generic, *at = NULL;
 	size_t n = strlen(method);
 
 	if (strncmp(p, "NvM", 3) != 0)
 		return false;
 	p += 3;
 	if (*p == 's') {
-		p += 1 + strspn(p + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		p += 1 + strspn(p + 1, BASE62);
 		if (*p++ != '_')
 			return false;
 	}
 	p = behind_crate(behind_namespaces(p));
 	if (!p || strncmp(p, path, strlen(path)) != 0)
 		return false;
-	for (const char *q = p; (q = strstr(q, method)); q += n)
+	p += strlen(path);
+	for (const char *q = p; (q = strstr(q, method)) && !(is_generic && at); q += n)
 		at = q;
-	return at && (!at[n] || at[n] == 'C' || at[n] == 'B' || at[n] == '.') &&
-	       (at[-1] == 'E' || (at[-1] >= 'a' && at[-1] <= 'z'));
+	if (!at || at == p || (at[-1] != 'E' && at[-1] != '_'))
+		return false;
+	return is_generic || !at[n] || strchr("CB.", at[n]);
 }
 
 static bool is_v0(const char *name, const struct name_rule *r)
@@ -215,9 +226,16 @@ static const char *why_none(enum probe_group g, const struct tokio_elf *e, const
 		return "the compiler has put these functions into their callers (link-time optimization)";
 	if (g == PROBE_BIND && minor && minor < 32)
 		return "before Tokio 1.32 no function that is called once per task is given the new task";
-	if (g == PROBE_BLOCKING && minor && minor < 21)
-		return "before Tokio 1.21 there is no such function";
 	return "there is no such function: this program does not use it, or the compiler has put it into its callers";
+}
+
+/* tokio/src/runtime/task/core.rs. A version that is not known is of 1.23 or later if its vtables look like it. */
+static struct probe_task task_of(const struct tokio_elf *e, const struct tokio_points *p)
+{
+	u32 minor = minor_of(e);
+
+	return (struct probe_task){.off_vtable = minor && minor < 21 ? 32 : 16,
+				   .has_ids = minor ? minor >= 23 : p->vtables.n > 0};
 }
 
 static void give_reasons(const struct tokio_elf *e, struct tokio_points *p)
@@ -264,6 +282,7 @@ static int read_places(const struct elf_view *v, const struct tokio_elf *e, cons
 	}
 	for (u32 g = 0; g < PROBE_GROUPS; g++)
 		ret->group[g].n = (u32)sort_unique(ret->group[g].offsets, ret->group[g].n);
+	ret->task = task_of(e, ret);
 	give_reasons(e, ret);
 	return err;
 }

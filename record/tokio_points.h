@@ -33,8 +33,9 @@ struct tokio_points {
 	/* POLL_END is learned while recording: always without places, and without a reason where POLL has some */
 	struct tokio_group group[PROBE_GROUPS];
 	enum tokio_points_from from;
-	bool has_usdt; /* there is a provider "tokio" in .note.stapsdt; from_usdt: groups whose places are its */
-	u32 from_usdt; /* bit 1 << enum probe_group */
+	struct probe_task task; /* how a task looks to this file's Tokio */
+	bool has_usdt;		/* there is a provider "tokio" in .note.stapsdt; from_usdt: groups whose places are its */
+	u32 from_usdt;		/* bit 1 << enum probe_group */
 	/* all tables that look like a task's vtable, with symbols or without; none before Tokio 1.23 */
 	struct tokio_vtables vtables;
 };
