@@ -56,6 +56,7 @@ struct cat_copy {
 	bool is_confirmed;	     /* seen on live threads, not only by symbol */
 	bool is_partial;	     /* before Tokio 1.29: a place is not known yet, looking goes on */
 	bool is_ambiguous;	     /* the last scan found several equally good places */
+	u32 candidates;		     /* readings of memory that had the most votes then */
 	u32 threads;		     /* on which it was seen */
 	u64 tls_back;		     /* as in the layout entry */
 	u64 layout_ts;

@@ -149,6 +149,7 @@ static int look(struct discover *d, struct cat_process *p, struct cat_copy *c, u
 	if (err)
 		return err;
 	c->is_ambiguous = r.outcome == LAYOUT_AMBIGUOUS;
+	c->candidates = r.candidates;
 	if (r.outcome == LAYOUT_FOUND || (r.outcome == LAYOUT_BY_SYMBOL && !c->wire.valid))
 		return use_layout(d, &l, c, &r, ts);
 	return 0;

@@ -22,6 +22,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "record/privileges.h"
+#include "record/refusals.h"
 #include "record/probe_side.h"
 #include "record/ring_maps.h"
 #include "record/uprobe_link.h"
@@ -57,11 +58,9 @@ static void say_refused(const char *verifier_log)
 	int fd = mkstemp(path);
 
 	if (fd >= 0 && fd_write_full(fd, verifier_log, strlen(verifier_log)) == 0)
-		log_error(
-			"the kernel refused ascope's BPF programs; the verifier's words are in %s (please send it with a report)",
-			path);
+		log_error("%s; the verifier's words are in %s (please send it with a report)", REFUSAL_PROGRAMS, path);
 	else
-		log_error("the kernel refused ascope's BPF programs");
+		log_error("%s", REFUSAL_PROGRAMS);
 	if (fd >= 0)
 		(void)close(fd);
 }
@@ -82,9 +81,7 @@ static int check_btf(struct btf **ret)
 	struct btf *btf = btf__load_vmlinux_btf();
 
 	if (libbpf_get_error(btf) || !btf) {
-		log_error(
-			"this kernel has no BTF (/sys/kernel/btf/vmlinux): ascope needs a kernel built with CONFIG_DEBUG_INFO_BTF, "
-			"as those of Debian 11, Ubuntu 20.10, RHEL 8.2 and later are");
+		log_error("%s", REFUSAL_NO_BTF);
 		return -ENOTSUP;
 	}
 	*ret = btf;
@@ -154,8 +151,7 @@ static int load_programs(struct kernel_side *k, const char *verifier_log)
 	if (!err)
 		err = ascope_bpf__load(k->skel);
 	if ((err == -EPERM || err == -EACCES) && !verifier_log[0]) { /* the verifier says so, too, but with words */
-		log_error("not permitted to load BPF programs: needs root, or the capabilities CAP_BPF and CAP_PERFMON "
-			  "(sudo ascope record ..., or setcap cap_bpf,cap_perfmon,cap_sys_ptrace=ep)");
+		log_error("%s (%s)", REFUSAL_NO_RIGHTS, REFUSAL_NO_RIGHTS_FIX);
 		return err;
 	}
 	k->refused = err != 0;

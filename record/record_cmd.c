@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/opts.h"
+#include "record/refusals.h"
 #include "record/session.h"
 
 enum { MAX_FREQ = 10000, MIN_MAX_SIZE = 128 << 10 };
@@ -83,8 +84,7 @@ static int check_pid_namespace(void)
 
 	/* PROC_PID_INIT_INO, include/uapi/linux/nsfs.h and proc_ns.h: the host's pid namespace */
 	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != 0xEFFFFFFCU) {
-		log_error(
-			"ascope runs inside a pid namespace (a container): the kernel reports the host's pids; record on the host, or with --pid=host");
+		log_error("%s", REFUSAL_PID_NAMESPACE);
 		return -ENOTSUP;
 	}
 	return 0;

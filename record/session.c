@@ -40,6 +40,7 @@
 #include "record/output.h"
 #include "record/perfmap.h"
 #include "record/procfs.h"
+#include "record/refusals.h"
 #include "record/room.h"
 #include "record/stop.h"
 #include "record/throttle.h"
@@ -303,9 +304,7 @@ static void look_for_kernel_bugs(struct session *s)
 	if (!s->careful)
 		return;
 	s->sample_freq = 0;
-	log_warn(
-		"this kernel can lock up when user memory is read in an interrupt (fixed in 6.1.36, 6.3.10 and 6.4): recording without cpu samples, so "
-		"polls that hold the cpu will not be seen; a newer kernel of the same series has the fix");
+	log_warn("%s", REFUSAL_CAN_LOCK_UP);
 }
 
 static int open_output(struct session *s)
@@ -679,12 +678,9 @@ static void say_what_was_found(struct session *s)
 
 	catalog_each_image(s->cat, count_runtime, &c);
 	if (!c.found && c.ambiguous)
-		log_warn(
-			"Tokio's context fits several places in the target's memory equally well; ascope does not guess: the capture has threads and stacks, "
-			"but cannot say what runs in a task");
+		log_warn("%s", REFUSAL_AMBIGUOUS);
 	else if (!c.found)
-		log_warn(
-			"no Tokio runtime was found in the target: the capture has threads and stacks, but no runtime context, and --blocking will be empty");
+		log_warn("%s", REFUSAL_NO_RUNTIME);
 	if (c.stripped)
 		log_info(
 			"note: the target is stripped: give the report the unstripped binary (--target), or functions stay addresses");
