@@ -12,6 +12,7 @@
 #include "report/cmds.h"
 #include "version.h"
 #ifdef ASCOPE_RECORD
+#include "record/doctor_cmd.h"
 #include "record/record_cmd.h"
 #endif
 
@@ -29,9 +30,15 @@ static int record_cmd(int argc, char **argv)
 	log_error("this ascope was built without recording (make RECORD=0); build with RECORD=1, or record on another host");
 	return 1;
 }
+
+static int doctor_cmd(int argc, char **argv)
+{
+	return record_cmd(argc, argv);
+}
 #endif
 
 static const struct command commands[] = {
+	{"doctor", doctor_cmd, "say what this host and a running program allow to record, and the fix for what they do not"},
 	{"record", record_cmd, "record a running program, or a command, into a capture file (needs root)"},
 	{"report", report_cmd, "say which task blocked which worker, for how long, where and why"},
 	{"export", export_cmd, "write a capture as a Chrome trace or as collapsed stacks"},

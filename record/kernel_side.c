@@ -514,12 +514,16 @@ static int seal_targets(struct kernel_side *k)
 	return err;
 }
 
+bool kernel_side_can_drop(const struct kernel_side *k)
+{
+	return privileges_bpf_works_without(bpf_map__fd(k->skel->maps.stats), (size_t)k->cpus * sizeof(u64));
+}
+
 int kernel_side_drop_privileges(struct kernel_side *k)
 {
-	size_t size = (size_t)k->cpus * sizeof(u64);
 	int err;
 
-	if (!privileges_bpf_works_without(bpf_map__fd(k->skel->maps.stats), size))
+	if (!kernel_side_can_drop(k))
 		return -EOPNOTSUPP;
 	err = helper_start(k->opts.helper, bpf_map__fd(k->skel->maps.targets));
 	if (err)

@@ -49,6 +49,7 @@ void kernel_side_detach(
  * at every bpf(2) command (before 5.19): they are kept then. Other errors are final.
  */
 int kernel_side_drop_privileges(struct kernel_side *k) __must_check;
+bool kernel_side_can_drop(const struct kernel_side *k); /* whether this kernel lets it */
 
 int kernel_side_epoll_fd(const struct kernel_side *k);
 /*
