@@ -25,7 +25,7 @@
 
 #define BLOCK_ROWS    32768u	 /* a block is written when it has this many rows */
 #define BLOCK_PAYLOAD (1u << 20) /* or this many bytes of row payloads */
-#define MAX_KINDS     32u
+#define MAX_KINDS     48u
 #define FIRST_EVENT   32u /* kind ids: below are dictionary entries */
 #define FIRST_FOOTER  64u
 

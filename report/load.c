@@ -28,6 +28,11 @@ static const char indexes_sql[] = "CREATE INDEX offcpu_by_poll ON _offcpu (poll_
 				  "CREATE INDEX poll_by_length ON poll (dur_max);"
 				  "CREATE INDEX poll_by_dur ON poll (dur);" /* what people ask for themselves */
 				  "CREATE INDEX marker_by_thread ON marker (thread_id, ts);"
+				  "CREATE INDEX task_by_id ON _task (task_id, owner);"
+				  "CREATE INDEX task_poll_by_thread ON _task_poll (thread_id, ts);"
+				  "CREATE INDEX task_poll_by_task ON _task_poll (task_row, ts);"
+				  "CREATE INDEX task_wake_by_task ON _task_wake (task_row, ts);"
+				  "CREATE INDEX victim_by_poll ON block_victim (poll_id);"
 				  "CREATE INDEX mapping_by_process ON mapping (process_id, addr_start);";
 
 struct load_progress {

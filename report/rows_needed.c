@@ -3,6 +3,7 @@
 #include "report/rows_needed.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -10,17 +11,29 @@
 #include "report/schema.h"
 
 struct reading {
-	struct buf tables;    /* of the database, each name NUL-terminated; views are not asked: what they read is */
-	bool trusts_blocking; /* a name "blocking" is the view's */
+	struct buf tables; /* of the database, each name NUL-terminated; views are not asked: what they read is */
+	bool trusts_views; /* the names of the views that are whole are theirs */
 	bool needs_all;
 };
+
+/* Views whose rows are the same at any depth, though a table that they read is not. */
+static const char *const whole_views[] = {"blocking", "spawn_site"};
+
+static bool is_whole_view(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(whole_views); i++)
+		if (sqlite3_stricmp(name, whole_views[i]) == 0)
+			return true;
+	return false;
+}
 
 /* The same at any depth. */
 static bool is_always_whole(const char *table)
 {
-	static const char *const names[] = {"capture",	 "meta",       "total",	  "loss",    "gap",    "process",
-					    "throttle",	 "thread",     "mapping", "runtime", "worker", "marker",
-					    "stack_end", "ascope_doc", "poll",	  "advice"};
+	static const char *const names[] = {"capture", "meta",	   "total",	"loss",	       "gap",
+					    "process", "throttle", "thread",	"mapping",     "runtime",
+					    "worker",  "marker",   "stack_end", "ascope_doc",  "poll",
+					    "advice",  "_task",	   "task_type", "_spawn_site", "probe"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (sqlite3_stricmp(table, names[i]) == 0)
@@ -36,15 +49,14 @@ static bool is_table(const struct reading *r, const char *name)
 	return false;
 }
 
-/* View blocking leaves out what is left out at any depth. */
 static int note_read(void *ctx, int action, const char *table, const char *column, const char *database, const char *view)
 {
 	struct reading *r = ctx;
-	bool by_blocking = r->trusts_blocking && view && sqlite3_stricmp(view, "blocking") == 0;
+	bool by_whole = r->trusts_views && view && is_whole_view(view);
 
 	(void)column;
 	(void)database;
-	if (action == SQLITE_READ && table && !by_blocking && !is_always_whole(table) && is_table(r, table))
+	if (action == SQLITE_READ && table && !by_whole && !is_always_whole(table) && !is_whole_view(table) && is_table(r, table))
 		r->needs_all = true;
 	return SQLITE_OK;
 }
@@ -66,10 +78,10 @@ static int list_tables(sqlite3 *db, struct buf *ret)
 }
 
 /* 1: *ret is what the statement needs; 0: it cannot be prepared. */
-static int find_needed(sqlite3 *db, const char *sql, bool trusts_blocking, enum capture_rows *ret)
+static int find_needed(sqlite3 *db, const char *sql, bool trusts_views, enum capture_rows *ret)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
-	struct reading r = {.tables = BUF_INIT, .trusts_blocking = trusts_blocking};
+	struct reading r = {.tables = BUF_INIT, .trusts_views = trusts_views};
 	int err = list_tables(db, &r.tables), is_prepared = 0;
 
 	if (!err) {
@@ -85,7 +97,28 @@ static int find_needed(sqlite3 *db, const char *sql, bool trusts_blocking, enum 
 	return err ? err : is_prepared;
 }
 
-/* By a database that is ours to change. SQLite gives WITH blocking AS (...) the view's name, too: such a statement works without the view. */
+/* The views that are whole become tables of the same columns. */
+static int replace_views(sqlite3 *own)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(whole_views) && !err; i++) {
+		char sql[96];
+
+		(void)snprintf(sql, sizeof(sql), "CREATE TABLE _columns_%zu AS SELECT * FROM %s", i, whole_views[i]);
+		err = db_exec(own, sql);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(whole_views) && !err; i++) {
+		char sql[160];
+
+		(void)snprintf(sql, sizeof(sql), "DROP VIEW %s; CREATE TABLE %s AS SELECT * FROM _columns_%zu", whole_views[i],
+			       whole_views[i], i);
+		err = db_exec(own, sql);
+	}
+	return err;
+}
+
+/* By a database that is ours to change. SQLite gives WITH blocking AS (...) the view's name, too: such a statement is asked again without the view. */
 static int find_by_schema(sqlite3 *own, const char *sql, enum capture_rows *ret)
 {
 	enum capture_rows without;
@@ -93,10 +126,10 @@ static int find_by_schema(sqlite3 *own, const char *sql, enum capture_rows *ret)
 
 	if (n != 1 || *ret == CAPTURE_ROWS_ALL)
 		return n;
-	n = db_exec(own, "DROP VIEW blocking");
+	n = replace_views(own);
 	if (!n)
 		n = find_needed(own, sql, false, &without);
-	if (n == 1)
+	if (n == 1 && without == CAPTURE_ROWS_ALL)
 		*ret = without;
 	return n;
 }

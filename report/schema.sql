@@ -260,7 +260,145 @@ CREATE TABLE poll (
     library     TEXT,                     -- the library that this frame called (rusqlite, reqwest::blocking, std::fs); null: its own code waits or runs
     advice_id   INTEGER REFERENCES advice (id), -- what to try; null nothing, or a poll of one record
     stopped     INTEGER NOT NULL DEFAULT 0, -- time within it that is not part of dur: stopped by a signal or a debugger, or frozen with its cgroup
-    throttled   INTEGER NOT NULL DEFAULT 0 -- 1: its process's cgroup, or one above, ran out of cpu quota about then (table throttle), so it may have been stopped by that
+    throttled   INTEGER NOT NULL DEFAULT 0, -- 1: its process's cgroup, or one above, ran out of cpu quota about then (table throttle), so it may have been stopped by that
+    inject      INTEGER,                  -- tasks in the runtime's injection queue when it began to wait; null not read
+    lifo_end    INTEGER,                  -- as lifo, at ts_queues_end
+    queued_end  INTEGER,                  -- as queued, at ts_queues_end
+    inject_end  INTEGER,                  -- as inject, at ts_queues_end
+    ts_queues_end INTEGER,                -- the thread's next own record behind the poll, where the queues were read again; null not read
+    victims     INTEGER,                  -- tasks that were ready, in a queue that only this poll's thread served, and did not run before it was over; null: not every wake and poll about it is known (record --wakes)
+    worst_delay INTEGER,                  -- how long at most one of them waited while this poll lasted; null with victims, and without any
+    driver_stalled INTEGER                -- of dur: time in which no thread of the runtime waited in the I/O and timer driver, or could; null unknown, or the runtime has no driver
+) STRICT;
+
+-- The types of tasks: what Tokio keeps a vtable of functions for.
+CREATE TABLE task_type (
+    id          INTEGER PRIMARY KEY,
+    process_id  INTEGER REFERENCES process (id), -- null unknown
+    vtable      INTEGER NOT NULL,         -- address
+    poll_frame_id INTEGER REFERENCES frame (id), -- its function poll; null not read
+    dealloc_frame_id INTEGER REFERENCES frame (id), -- its function dealloc; null not read
+    name        TEXT,                     -- the future's type; several candidates with ' | ' between; null unknown
+    name_from   TEXT CHECK (name_from IN ('v0', 'dwarf', 'symbols', 'candidates')), -- where the name comes from; null with name
+    kind        TEXT CHECK (kind IN ('future', 'blocking', 'worker')) -- blocking: a closure of the blocking pool; worker: Tokio's own main loop; null unknown
+) STRICT;
+
+-- Where tasks are spawned: what view spawn_site is made of.
+CREATE TABLE _spawn_site (
+    id          INTEGER PRIMARY KEY,
+    file        TEXT,                     -- of the Location that the call was given; null it was not seen
+    line        INTEGER,
+    col         INTEGER,
+    frame_id    INTEGER REFERENCES frame (id) -- return address into what called spawn, of the first call; null unknown
+) STRICT;
+
+-- Where tasks are spawned: a row for each call in the program's text, as far as it is known: by the Location that the call was given, else by debug information
+-- of the code that called spawn.
+CREATE VIEW spawn_site AS
+SELECT
+    s.id,                                 -- as task.site_id
+    coalesce(s.file, y.file) AS file,     -- source file as the compiler was given it; null unknown
+    CASE WHEN s.file IS NULL THEN y.line ELSE s.line END AS line, -- null unknown
+    s.col,                                -- column; null unknown
+    y.function,                           -- that called spawn: the innermost that is not Tokio's or std's; null unknown
+    s.frame_id,                           -- return address into it: as frame.id; null unknown
+    s.file IS NOT NULL AS from_location   -- 1: file and line are of the Location; 0: by debug information
+FROM _spawn_site AS s
+LEFT JOIN symbol AS y ON y.frame_id = s.frame_id
+    AND y.depth = (SELECT min(i.depth) FROM symbol AS i WHERE i.frame_id = s.frame_id AND i.kind NOT IN ('runtime', 'std'));
+
+-- Tasks whose spawn, life, poll, wake or end was recorded: what view task is made of, with what is known by polls.
+CREATE TABLE _task (
+    id          INTEGER PRIMARY KEY,
+    layout      INTEGER NOT NULL,         -- which copy of Tokio counts its id: the capture's layout index
+    process_id  INTEGER REFERENCES process (id), -- null unknown
+    task_id     INTEGER NOT NULL,         -- Tokio's
+    runtime_id  INTEGER REFERENCES runtime (runtime_id), -- null unknown: a task of a LocalSet, a closure of the blocking pool
+    type_id     INTEGER REFERENCES task_type (id),
+    site_id     INTEGER REFERENCES _spawn_site (id),
+    spawned_by  INTEGER,                  -- task id, of the same copy of Tokio; null not by a task, or unknown
+    spawned_from TEXT CHECK (spawned_from IN ('task', 'root', 'driver', 'blocking_pool', 'outside')), -- null unknown
+    ts_spawn    INTEGER,                  -- null not seen
+    ts_end      INTEGER,                  -- null not seen
+    ended       TEXT CHECK (ended IN ('done', 'cancelled', 'dropped')), -- null: it was alive at the end, or its end was not seen
+    blocking    INTEGER NOT NULL,         -- 1: a closure for the blocking pool
+    alive_at_start INTEGER NOT NULL,      -- 1: it was in its runtime's list when that was looked at
+    owner       INTEGER AS (coalesce(runtime_id, -process_id)) VIRTUAL -- as owner of polls in view task
+) STRICT;
+
+-- What view task_poll is made of.
+CREATE TABLE _task_poll (
+    id          INTEGER PRIMARY KEY,
+    ts          INTEGER NOT NULL,
+    dur         INTEGER,
+    thread_id   INTEGER NOT NULL REFERENCES thread (id),
+    task_row    INTEGER REFERENCES _task (id), -- null: its id could not be read
+    type_id     INTEGER REFERENCES task_type (id)
+) STRICT;
+
+-- Polls as probes saw them begin and end (record --polls, --wakes), every one while the probes were there (table probe). Only where meta ascope.rows is 'all'.
+CREATE VIEW task_poll AS
+SELECT
+    p.id,                                 -- in the order in which they began
+    p.ts,                                 -- it begins
+    p.dur,                                -- until it returned; null not seen
+    p.thread_id,                          -- as thread.id
+    t.runtime_id,                         -- as task.runtime_id
+    t.task_id,                            -- null: its id could not be read
+    p.type_id,                            -- as task_type.id
+    p.task_row                            -- as task.id
+FROM _task_poll AS p
+LEFT JOIN _task AS t ON t.id = p.task_row;
+
+-- What view task_wake is made of.
+CREATE TABLE _task_wake (
+    id          INTEGER PRIMARY KEY,
+    ts          INTEGER NOT NULL,
+    thread_id   INTEGER NOT NULL REFERENCES thread (id),
+    task_row    INTEGER REFERENCES _task (id), -- null: its id could not be read
+    type_id     INTEGER REFERENCES task_type (id),
+    waker       TEXT NOT NULL CHECK (waker IN ('task', 'completion', 'root', 'driver', 'blocking_pool', 'outside', 'unknown')),
+    waker_task  INTEGER,
+    delay       INTEGER
+) STRICT;
+
+-- Wakes that put a task into a run queue (record --wakes): not those of a task that is queued already, nor a task's own while it is polled (it is then queued at
+-- the end of the poll). A spawn is none. Only where meta ascope.rows is 'all'.
+CREATE VIEW task_wake AS
+SELECT
+    w.id,                                 -- in the order of time
+    w.ts,                                 -- the task is ready from here
+    w.thread_id,                          -- thread that woke it: as thread.id
+    t.runtime_id,                         -- as task.runtime_id
+    t.task_id,                            -- the woken task; null: its id could not be read
+    w.type_id,                            -- of the woken task: as task_type.id
+    w.waker,                              -- task: from within its poll; completion: the end of a task that was joined; root: a future of block_on; driver: a timer, I/O or a yield; blocking_pool: a closure of it; outside: a thread without a runtime; unknown
+    w.waker_task,                         -- task id of the waker, where it is a task or a closure; null else
+    w.delay,                              -- until its next poll began; null not seen
+    w.task_row                            -- as task.id
+FROM _task_wake AS w
+LEFT JOIN _task AS t ON t.id = w.task_row;
+
+-- Which tasks a block delayed: as poll.victims counts them (doc/tasks.md). Only where meta ascope.rows is 'all'.
+CREATE TABLE block_victim (
+    poll_id     INTEGER NOT NULL REFERENCES poll (id), -- the block
+    task_row    INTEGER NOT NULL REFERENCES _task (id), -- the delayed task: as task.id
+    wake_id     INTEGER,                  -- as task_wake.id; null: it was ready since it was spawned
+    ts          INTEGER NOT NULL,         -- it was ready from here
+    delayed     INTEGER NOT NULL          -- how long of the block it waited
+) STRICT;
+
+-- Probes in the target's code (uprobes): which were there from when to when, what they cost, and why some were not. No row: none was asked for.
+CREATE TABLE probe (
+    ts          INTEGER NOT NULL,
+    process_id  INTEGER REFERENCES process (id), -- null all
+    module_id   INTEGER REFERENCES module (id), -- null unknown
+    grp         TEXT NOT NULL,            -- spawn, bind, blocking, complete, dealloc, poll, poll_end, schedule
+    action      TEXT NOT NULL CHECK (action IN ('attached', 'not possible', 'taken away', 'at end')), -- taken away: by the governor (record --max-overhead)
+    places      INTEGER NOT NULL,         -- places in the code
+    hits        INTEGER NOT NULL,         -- how often they were hit until then
+    cost        INTEGER NOT NULL,         -- estimated cpu time of that
+    why         TEXT                      -- reason; null none
 ) STRICT;
 
 -- What to try against blocks, by class, detail and library (ascope-libraries(5)); each sentence once.
@@ -425,10 +563,24 @@ SELECT
     p.throttled,                          -- 1: the cpu quota of its cgroup, or of one above, was used up about then
     p.detail,                             -- what within the class: see offcpu.detail; null unknown
     p.library,                            -- what the function called: rusqlite, reqwest::blocking, std::fs; null: its own code waits or runs
-    (SELECT a.text FROM advice AS a WHERE a.id = p.advice_id) AS advice -- what to try; null nothing
+    (SELECT a.text FROM advice AS a WHERE a.id = p.advice_id) AS advice, -- what to try; null nothing
+    y.name AS task_name,                  -- the future's type: as task.name; null unknown
+    s.function AS spawn_function,         -- where its task was spawned: as task.spawn_function; null unknown
+    s.file AS spawn_file,                 -- likewise
+    s.line AS spawn_line,                 -- likewise
+    p.inject,                             -- tasks in the runtime's injection queue when it began to wait; null not read
+    p.lifo_end,                           -- as lifo, at the thread's next own record behind it; null not read
+    p.queued_end,                         -- as queued, likewise
+    p.inject_end,                         -- as inject, likewise
+    p.victims,                            -- how many tasks were delayed by it (doc/tasks.md); null: needs record --wakes
+    p.worst_delay,                        -- by how much at most; null unknown, or there was none
+    p.driver_stalled                      -- of dur: time in which nobody served the runtime's timers and I/O; null unknown
 FROM poll AS p
 CROSS JOIN thread AS t ON t.id = p.thread_id
 CROSS JOIN process AS pr ON pr.id = t.process_id
+LEFT JOIN _task AS k ON k.id = (SELECT min(i.id) FROM _task AS i WHERE i.task_id = p.task_id AND i.owner = coalesce(p.runtime_id, -t.process_id))
+LEFT JOIN task_type AS y ON y.id = k.type_id
+LEFT JOIN spawn_site AS s ON s.id = k.site_id
 WHERE p.classified = 1 AND (p.waits > 0 OR p.dur > 0)
   AND NOT (p.runnable > p.off_cpu + p.on_cpu AND p.off_cpu + p.on_cpu < 10000000);
 

@@ -265,29 +265,91 @@ FROM loss AS l;
 
 -- ---- ascope's own ----
 
--- One row per task that was caught in a poll. What was not recorded is null.
+-- One row per task that is known by anything: its spawn, its end, the runtime's list of tasks, or a poll that was caught. What was not recorded is null.
 CREATE VIEW task AS
 SELECT
-    p.runtime_id AS runtime_id,           -- as runtime.runtime_id
+    coalesce(k.runtime_id, CASE WHEN p.owner > 0 THEN p.owner END) AS runtime_id, -- as runtime.runtime_id; null unknown
     p.task_id AS task_id,                 -- Tokio's
-    NULL AS name,                         -- the future's type; not recorded yet
-    NULL AS spawn_function,               -- where it was spawned; not recorded yet
-    NULL AS spawn_file,                   -- not recorded yet
-    NULL AS spawn_line,                   -- not recorded yet
-    NULL AS spawned_by,                   -- task that spawned it; not recorded yet
-    NULL AS ts_spawn,                     -- not recorded yet
-    NULL AS ts_end,                       -- not recorded yet
-    CAST(total(p.dur) AS INTEGER) AS busy, -- time in its polls, of those that were caught (a wait or two records lie in them): a lower bound
-    CAST(total(p.off_cpu) AS INTEGER) AS blocked, -- of that, time in which its thread waited
-    CAST(total(p.on_cpu) AS INTEGER) AS on_cpu, -- of that, time executing
-    CAST(total(p.runnable) AS INTEGER) AS runnable, -- of that, time ready but not running
-    count(*) AS polls,                    -- polls that were caught, if only by one sample
-    max(p.dur) AS longest,                -- the longest of them
-    min(p.ts) AS ts_first,                -- first caught
-    max(p.ts + p.dur + p.stopped) AS ts_last -- last caught
-FROM (SELECT runtime_id, task_id, ts, dur, off_cpu, on_cpu, runnable, stopped FROM poll WHERE task_id IS NOT NULL
-    UNION ALL SELECT runtime_id, task_id, ts, 0, 0, 0, 0, 0 FROM _sample WHERE task_id IS NOT NULL) AS p
-GROUP BY p.runtime_id, p.task_id;
+    y.name AS name,                       -- the future's type; null unknown
+    s.function AS spawn_function,         -- that spawned it: as spawn_site.function; null unknown
+    s.file AS spawn_file,                 -- where: as spawn_site.file; null unknown
+    s.line AS spawn_line,                 -- likewise
+    k.spawned_by AS spawned_by,           -- id of the task that spawned it; null not by a task, or unknown
+    k.ts_spawn AS ts_spawn,               -- null not seen
+    k.ts_end AS ts_end,                   -- null not seen
+    p.busy AS busy,                       -- time in its polls, of those that were caught (a wait or two records lie in them): a lower bound
+    p.blocked AS blocked,                 -- of that, time in which its thread waited
+    p.on_cpu AS on_cpu,                   -- of that, time executing
+    p.runnable AS runnable,               -- of that, time ready but not running
+    p.polls AS polls,                     -- polls that were caught, if only by one sample
+    p.longest AS longest,                 -- the longest of them; null none
+    p.ts_first AS ts_first,               -- first caught; null never
+    p.ts_last AS ts_last,                 -- last caught; null never
+    k.type_id AS type_id,                 -- as task_type.id; null unknown
+    k.site_id AS site_id,                 -- as spawn_site.id; null unknown
+    k.spawned_from AS spawned_from,       -- task, root (a future of block_on), driver (the runtime between polls), blocking_pool, outside; null unknown
+    k.ended AS ended,                     -- done, cancelled, dropped (freed without either seen); null: its end was not seen
+    coalesce(y.kind, CASE k.blocking WHEN 1 THEN 'blocking' END) AS kind, -- future; blocking: a closure of the blocking pool; worker: Tokio's own main loop; null unknown
+    CASE WHEN k.ts_end IS NOT NULL THEN 0 WHEN k.ts_spawn IS NOT NULL OR k.alive_at_start = 1 THEN 1 END AS alive_at_end, -- 1: it began, or was there at the start, and no end was seen; null unknown
+    coalesce(k.alive_at_start, 0) AS alive_at_start, -- 1: it was in its runtime's list of tasks when the recording began
+    p.row AS id                           -- as task_poll.task_row and task_wake.task_row; null: known by polls that were caught alone
+FROM (SELECT o.owner, o.task_id, max(o.row) AS row, count(o.ts) AS polls, max(o.dur) AS longest, min(o.ts) AS ts_first, max(o.ts + o.dur + o.stopped) AS ts_last,
+             CAST(total(o.dur) AS INTEGER) AS busy, CAST(total(o.off_cpu) AS INTEGER) AS blocked, CAST(total(o.on_cpu) AS INTEGER) AS on_cpu,
+             CAST(total(o.runnable) AS INTEGER) AS runnable
+      FROM (SELECT coalesce(q.runtime_id, -(SELECT h.process_id FROM thread AS h WHERE h.id = q.thread_id)) AS owner, q.task_id AS task_id, NULL AS row, q.ts AS ts,
+                   q.dur AS dur, q.off_cpu AS off_cpu, q.on_cpu AS on_cpu, q.runnable AS runnable, q.stopped AS stopped
+            FROM poll AS q WHERE q.task_id IS NOT NULL
+            UNION ALL
+            SELECT coalesce(m.runtime_id, -(SELECT h.process_id FROM thread AS h WHERE h.id = m.thread_id)), m.task_id, NULL, m.ts, 0, 0, 0, 0, 0
+            FROM _sample AS m WHERE m.task_id IS NOT NULL
+            UNION ALL
+            SELECT i.owner, i.task_id, i.id, NULL, NULL, NULL, NULL, NULL, NULL FROM _task AS i) AS o
+      GROUP BY o.owner, o.task_id) AS p
+LEFT JOIN _task AS k ON k.id = p.row
+LEFT JOIN task_type AS y ON y.id = k.type_id
+LEFT JOIN spawn_site AS s ON s.id = k.site_id;
+
+-- How long tasks that became ready waited for their poll: one row per wake whose poll was seen (record --wakes).
+CREATE VIEW task_delay AS
+SELECT
+    w.id AS wake_id,                      -- as task_wake.id
+    w.ts AS ts,                           -- ready from here
+    w.delay AS delay,                     -- until its next poll began
+    t.runtime_id AS runtime_id,           -- as task.runtime_id
+    t.task_id AS task_id,                 -- of the woken task
+    y.name AS name,                       -- the future's type; null unknown
+    t.site_id AS site_id,                 -- as spawn_site.id
+    w.waker AS waker,                     -- as task_wake.waker
+    w.waker_task AS waker_task,           -- as task_wake.waker_task
+    w.task_row AS task_row                -- as task.id
+FROM _task_wake AS w
+LEFT JOIN _task AS t ON t.id = w.task_row
+LEFT JOIN task_type AS y ON y.id = t.type_id
+WHERE w.delay IS NOT NULL;
+
+-- Places that spawn tasks: how many, what their polls that were caught took, and how long they waited to be polled (delays: record --wakes).
+CREATE VIEW spawn_site_stats AS
+SELECT
+    s.id AS site_id,                      -- as spawn_site.id
+    s.function AS function,               -- as spawn_site.function
+    s.file AS file,                       -- as spawn_site.file
+    s.line AS line,                       -- as spawn_site.line
+    count(*) AS tasks,                    -- spawned there
+    CAST(total(t.alive_at_end) AS INTEGER) AS alive_at_end, -- of these, not ended
+    CAST(total(t.busy) AS INTEGER) AS busy, -- as task.busy, summed
+    CAST(total(t.blocked) AS INTEGER) AS blocked, -- as task.blocked, summed
+    d.wakes AS wakes,                     -- wakes whose poll was seen; null none
+    d.p50 AS delay_p50,                   -- half of them waited no longer
+    d.p99 AS delay_p99,                   -- 99 of 100
+    d.longest AS delay_max                -- the longest
+FROM task AS t
+JOIN spawn_site AS s ON s.id = t.site_id
+LEFT JOIN (SELECT r.site_id, max(r.n) AS wakes, max(r.delay) AS longest, min(CASE WHEN r.at * 2 >= r.n THEN r.delay END) AS p50,
+                  min(CASE WHEN r.at * 100 >= r.n * 99 THEN r.delay END) AS p99
+           FROM (SELECT e.site_id, e.delay, row_number() OVER (PARTITION BY e.site_id ORDER BY e.delay) AS at, count(*) OVER (PARTITION BY e.site_id) AS n
+                 FROM task_delay AS e WHERE e.site_id IS NOT NULL) AS r
+           GROUP BY r.site_id) AS d ON d.site_id = s.id
+GROUP BY s.id;
 
 -- The worker that each thread served first: one row per thread of a runtime (worker has all).
 CREATE VIEW worker_thread AS

@@ -30,6 +30,11 @@ static void statements(void **state)
 		{"WITH x AS (SELECT thread_id FROM _offcpu) SELECT count(*) FROM x", CAPTURE_ROWS_ALL},
 		{"WITH blocking AS (SELECT thread_id FROM _sample) SELECT count(*) FROM blocking", CAPTURE_ROWS_ALL},
 		{"WITH x AS (SELECT dur FROM Blocking) SELECT count(*) FROM x", CAPTURE_ROWS_POLLS},
+		{"SELECT file FROM spawn_site JOIN _task ON site_id = spawn_site.id", CAPTURE_ROWS_POLLS},
+		{"SELECT name FROM task", CAPTURE_ROWS_ALL}, /* what it sums up is in samples, too */
+		{"SELECT delay FROM task_wake", CAPTURE_ROWS_ALL},
+		{"WITH spawn_site AS (SELECT thread_id FROM _sample) SELECT * FROM blocking, spawn_site", CAPTURE_ROWS_ALL},
+		{"SELECT grp FROM probe", CAPTURE_ROWS_POLLS},
 		{"SELECT dur_ms FROM v_blocking_ts", CAPTURE_ROWS_POLLS},
 		{"SELECT dur FROM thread_state", CAPTURE_ROWS_ALL}, /* a view over views */
 	};
