@@ -484,6 +484,8 @@ FMT_KINDS(FMT_KIND_STRUCT)
 
 enum fmt_ctx_status { FMT_CTX_NO_LAYOUT = 0, FMT_CTX_READ = 1, FMT_CTX_UNREAD = 2 };
 enum fmt_flavor { FMT_FLAVOR_UNKNOWN = 0, FMT_FLAVOR_CURRENT_THREAD = 1, FMT_FLAVOR_MULTI_THREAD = 2 };
+enum fmt_task_end_how { FMT_TASK_DONE = 1, FMT_TASK_CANCELLED = 2, FMT_TASK_FREED = 3 };
+enum fmt_probe_action { FMT_PROBE_ATTACHED = 1, FMT_PROBE_IMPOSSIBLE = 2, FMT_PROBE_TAKEN = 3, FMT_PROBE_KEPT = 4 };
 enum fmt_stack_kind { FMT_STACK_USER = 1, FMT_STACK_KERNEL = 2 };
 /* X(NAME, lower-case name, value, how the walk ended) */
 #define FMT_STACK_STATUSES(X)                                                                                                    \

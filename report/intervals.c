@@ -42,12 +42,12 @@ static int add_record(struct intervals *iv, struct thread_run *t, const struct p
 	return err;
 }
 
-static int close_poll(struct intervals *iv, struct thread_run *t, u64 next_instant)
+static int close_poll(struct intervals *iv, struct thread_run *t, u64 next_instant, const struct poll_record *next)
 {
 	struct poll_target pt = {iv, t};
 	struct poll_sink sink = {emit_poll, &pt, iv->next_poll_id};
 
-	return poll_close(&t->poll, next_instant, &sink);
+	return poll_close(&t->poll, next_instant, next, &sink);
 }
 
 /* Pairing cannot go on from here; next_instant is the first thing known again. */
@@ -55,7 +55,7 @@ static int forget(struct intervals *iv, struct thread_run *t, u64 next_instant)
 {
 	t->state = RUN_UNKNOWN;
 	t->on_since = 0;
-	return close_poll(iv, t, next_instant);
+	return close_poll(iv, t, next_instant, NULL);
 }
 
 /* True when events of this thread may be missing between its latest instant and ts. */
@@ -226,12 +226,12 @@ static int out_to_poll(struct intervals *iv, struct thread_run *t, const struct 
 	int err;
 
 	if (role != ROLE_IN_POLL)
-		return close_poll(iv, t, r->ts);
+		return close_poll(iv, t, r->ts, r);
 	err = add_record(iv, t, r);
 	if (err)
 		return err;
 	if (!r->is_wait && t->out.state != 'R' && !(is_stop(t->out.state) && t->poll.proven))
-		return close_poll(iv, t, r->ts);
+		return close_poll(iv, t, r->ts, NULL);
 	t->out.poll_id = t->poll.id;
 	return 0;
 }
@@ -252,8 +252,7 @@ int intervals_switch_out(struct intervals *iv, struct thread_run *t, const struc
 	rf = role_at(iv, t, &cf, state);
 	r = POLL_RECORD(e, ts, ci, rf.holds);
 	r.is_wait = waits;
-	r.lifo = e->lifo;
-	r.queued = e->queued;
+	r.queues = (struct poll_queues){e->lifo, e->queued, e->inject};
 	if (!err && t->state == RUN_OFF)
 		err = miss_switch_in(iv, t, ts, is_same_poll(t, &r, rf.role));
 	if (err)
@@ -339,10 +338,11 @@ int intervals_sample(struct intervals *iv, struct thread_run *t, const struct fm
 	rf = role_at(iv, t, &cf, 'R');
 	r = POLL_RECORD(e, ts, ci, rf.holds);
 	r.is_sample = true;
+	r.queues = (struct poll_queues){e->lifo, e->queued, e->inject};
 	if (!err && t->state == RUN_OFF)
 		err = miss_switch_in(iv, t, ts, is_same_poll(t, &r, rf.role));
 	if (!err)
-		err = rf.role == ROLE_IN_POLL ? add_record(iv, t, &r) : close_poll(iv, t, ts);
+		err = rf.role == ROLE_IN_POLL ? add_record(iv, t, &r) : close_poll(iv, t, ts, &r);
 	if (err)
 		return err;
 	row.ts = ts;
@@ -437,7 +437,7 @@ int intervals_exit(struct intervals *iv, struct thread_run *t, u64 ts)
 	if (!err && t->state == RUN_OFF)
 		err = finish_out(iv, t, ts, true);
 	if (!err)
-		err = close_poll(iv, t, ts);
+		err = close_poll(iv, t, ts, NULL);
 	end_on(t, ts);
 	t->state = RUN_UNKNOWN;
 	t->exited = true;
@@ -461,5 +461,5 @@ int intervals_finish(struct intervals *iv, struct thread_run *t)
 	if (err)
 		return err;
 	end_on(t, ts);
-	return close_poll(iv, t, ts);
+	return close_poll(iv, t, ts, NULL);
 }

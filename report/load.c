@@ -117,7 +117,7 @@ static int write_other_loss(sqlite3 *db, const struct load_dict *d, const struct
 		{"unread", el->iv.unread},
 		{"order", el->iv.out_of_order},
 		{"unpaired", el->iv.unpaired},
-		{"bad_rows", d->bad_rows + el->bad_times + el->markers.refused},
+		{"bad_rows", d->bad_rows + el->bad_times + el->markers.refused + el->task_loader.bad_refs},
 		{"unknown_threads", el->unknown_threads},
 	};
 	int err = 0;
@@ -276,6 +276,7 @@ static int read_capture(struct loader *l, sqlite3 *db, struct fmt_reader *r, u64
 		return err;
 	set_times(l);
 	l->events.rows_wanted = l->rows;
+	l->events.task_loader.wants_rows = l->rows == CAPTURE_ROWS_ALL;
 	p = (struct load_progress){"loading events", size, UINT64_MAX};
 	if (l->window) {
 		want.dictionaries = false;

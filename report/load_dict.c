@@ -65,6 +65,9 @@ void load_dict_release(struct load_dict *d)
 	dict_table_release(&d->ksyms);
 	dict_table_release(&d->symbols);
 	dict_table_release(&d->module_names);
+	dict_table_release(&d->vtables);
+	dict_table_release(&d->locations);
+	dict_table_release(&d->task_names);
 	buf_release(&d->text);
 	buf_release(&d->addrs);
 	buf_release(&d->map_text);
@@ -76,6 +79,7 @@ void load_dict_release(struct load_dict *d)
 	free(d->spans);
 	free(d->members);
 	free(d->throttles);
+	free(d->probes);
 	free(d->symbol_frames);
 	*d = (struct load_dict){0};
 }
@@ -226,6 +230,22 @@ static int add_throttle(struct load_dict *d, const struct fmt_section *s, u32 i)
 	if (!t)
 		return -ENOMEM;
 	*t = f;
+	return 0;
+}
+
+static int add_probe(struct load_dict *d, const struct fmt_section *s, u32 i)
+{
+	struct fmt_probe f, *p;
+
+	fmt_section_row(s, i, &f);
+	if (f.ts > LOAD_TS_MAX || f.action < FMT_PROBE_ATTACHED || f.action > FMT_PROBE_KEPT) {
+		d->bad_rows++;
+		return 0;
+	}
+	p = array_add(&d->probes, &d->n_probes, &d->cap_probes, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	*p = f;
 	return 0;
 }
 
@@ -389,6 +409,14 @@ static int read_row(struct load_dict *d, const struct fmt_section *s, u32 i)
 		return add_plain(d, &d->layouts, s, i);
 	case FMT_CONTEXT:
 		return add_plain(d, &d->contexts, s, i);
+	case FMT_VTABLE:
+		return add_plain(d, &d->vtables, s, i);
+	case FMT_LOCATION:
+		return add_plain(d, &d->locations, s, i);
+	case FMT_TASK_NAME:
+		return add_plain(d, &d->task_names, s, i);
+	case FMT_PROBE:
+		return add_probe(d, s, i);
 	case FMT_KSYM:
 		return add_ksym(d, s, i);
 	case FMT_PERFMAP:
@@ -412,7 +440,8 @@ static int read_row(struct load_dict *d, const struct fmt_section *s, u32 i)
 /* The events that matter here; the others are many, and the second pass reads them. */
 static bool is_wanted(const struct fmt_section *s)
 {
-	return !s->kind->is_event || s->kind_id == FMT_GAP || s->kind_id == FMT_CLOCK || s->kind_id == FMT_THROTTLE;
+	return !s->kind->is_event || s->kind_id == FMT_GAP || s->kind_id == FMT_CLOCK || s->kind_id == FMT_THROTTLE ||
+	       s->kind_id == FMT_PROBE;
 }
 
 static int read_block(struct load_dict *d, const struct fmt_block *b)
@@ -540,6 +569,9 @@ int load_dict_read(struct load_dict *d, struct fmt_reader *r, load_progress_fn p
 	d->ksyms.row_size = sizeof(struct fmt_ksym);
 	d->symbols.row_size = sizeof(struct fmt_symbol);
 	d->module_names.row_size = sizeof(struct fmt_module_names);
+	d->vtables.row_size = sizeof(struct fmt_vtable);
+	d->locations.row_size = sizeof(struct fmt_location);
+	d->task_names.row_size = sizeof(struct fmt_task_name);
 	d->text.max = d->addrs.max = (size_t)4 << 30;
 	d->map_text.max = (size_t)1 << 30;
 	err = read_all(d, r, progress, ctx);

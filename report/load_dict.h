@@ -76,7 +76,8 @@ struct load_dict {
 	struct dict_table strings, processes, threads, modules, stacks, layouts, contexts,
 		ksyms;				 /* ksyms by address, the others by idx */
 	struct dict_table symbols, module_names; /* names that the capture carries (load_symbol.h); module_names by module */
-	struct load_frame_row *symbol_frames;	 /* sorted after load_dict_read() */
+	struct dict_table vtables, locations, task_names; /* task_names by vtable */
+	struct load_frame_row *symbol_frames;		  /* sorted after load_dict_read() */
 	size_t n_symbol_frames, cap_symbol_frames;
 	struct buf text;  /* strings, each NUL-terminated */
 	struct buf addrs; /* u64s of all stacks */
@@ -88,6 +89,8 @@ struct load_dict {
 	size_t n_members, cap_members;
 	struct fmt_throttle *throttles;
 	size_t n_throttles, cap_throttles;
+	struct fmt_probe *probes;
+	size_t n_probes, cap_probes;
 	struct buf map_text; /* perf maps, piece by piece */
 	struct dict_piece *pieces;
 	size_t n_pieces, cap_pieces;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "report/load_wake.h"
 #include "report/wait_detail.h"
 
 /* ---- rows ---- */
@@ -55,6 +56,11 @@ static int write_offcpu(void *ctx, const struct offcpu_row *o)
 	u64 id = ++el->offcpus;
 	int err;
 
+	if (o->role == ROLE_PARKED && o->is_wait) {
+		err = driver_stall_park(&el->stall, el->at->tasks.ci, o->verdict.rule == RULE_EVENT_LOOP, o->ts, o->ts + o->dur);
+		if (err)
+			return err;
+	}
 	if (!o->poll_id && el->rows_wanted == CAPTURE_ROWS_POLLS)
 		return 0;
 	err = release_held(el, o->poll_id, 1);
@@ -95,8 +101,17 @@ static u64 process_of(const struct event_loader *el, u64 thread)
 	return t ? t->f.process : 0;
 }
 
-static int put_poll(struct event_loader *el, u64 thread_id, const struct poll_row *p)
+/* 1 + value; 0 not read */
+static struct db_val queue_val(u64 n)
 {
+	return n ? DB_INT(n - 1) : DB_NULL;
+}
+
+static int put_poll(struct event_loader *el, u64 thread_id, const struct poll_row *p, const struct victims *paid)
+{
+	u64 stalled;
+	bool knows_stalled;
+	int err = driver_stall_poll(&el->stall, p, &stalled, &knows_stalled);
 	struct db_val v[] = {
 		DB_INT(p->id),
 		DB_INT(p->ts),
@@ -123,12 +138,22 @@ static int put_poll(struct event_loader *el, u64 thread_id, const struct poll_ro
 		db_text(poll_state_name(p->state)),
 		db_opt(p->ustack),
 		db_opt(p->kstack),
-		p->lifo ? DB_INT(p->lifo - 1) : DB_NULL,
-		p->queued ? DB_INT(p->queued - 1) : DB_NULL,
+		queue_val(p->queues.lifo),
+		queue_val(p->queues.queued),
 		DB_INT(p->stopped),
 		DB_INT(throttle_set_overlaps(&el->throttles, process_of(el, thread_id), p->ts, p->ts + p->dur + p->stopped)),
+		queue_val(p->queues.inject),
+		queue_val(p->queues_end.lifo),
+		queue_val(p->queues_end.queued),
+		queue_val(p->queues_end.inject),
+		db_opt(p->ts_queues_end),
+		paid->is_known ? DB_INT(paid->n) : DB_NULL,
+		paid->is_known && paid->n ? DB_INT(paid->worst) : DB_NULL,
+		knows_stalled ? DB_INT(stalled) : DB_NULL,
 	};
 
+	if (err)
+		return err;
 	stack_store_keep(el->stacks, p->ustack, 0);
 	stack_store_keep(el->stacks, p->kstack, 0);
 	return db_run(el->ins_poll, v, ARRAY_SIZE(v));
@@ -138,19 +163,25 @@ static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
 {
 	struct event_loader *el = ctx;
 	bool is_told = p->waits || p->dur, is_held = el->at->held.poll_id == p->id;
-	int err = 0;
+	struct victims paid;
+	int err = task_loader_block(&el->task_loader, &el->at->tasks, p, &paid);
+
+	if (err)
+		return err;
 
 	if (!p->classified && p->runtime_id && p->dur)
 		el->runtimes->runtimes[p->runtime_id - 1].unclassified++;
-	if (p->task)
+	if (p->task) {
 		err = task_set_add(&el->tasks, p->runtime_id, p->task);
+		task_loader_polled(&el->task_loader, p->runtime_id, p->task);
+	}
 	if (err)
 		return err;
 	/* where ticks are not proven a single sample may be part of more, which is told */
 	if (!is_told && p->classified && el->at->poll_with_rows != p->id)
 		return is_held ? release_alone(el, p->runtime_id, p->task) : 0;
 	err = release_held(el, p->id, is_told);
-	return err ? err : put_poll(el, thread_id, p);
+	return err ? err : put_poll(el, thread_id, p, &paid);
 }
 
 int event_loader_init(struct event_loader *el, struct load_dict *d, struct runtime_set *rs, struct stack_store *st, sqlite3 *db)
@@ -170,9 +201,13 @@ int event_loader_init(struct event_loader *el, struct load_dict *d, struct runti
 	if (!err)
 		err = db_prepare(
 			db,
-			"INSERT INTO poll VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL, ?, ?, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+			"INSERT INTO poll VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			&el->ins_poll);
-	return err ? err : marker_loader_init(&el->markers, db);
+	if (!err)
+		err = marker_loader_init(&el->markers, db);
+	if (!err)
+		err = driver_stall_init(&el->stall, rs);
+	return err ? err : task_loader_init(&el->task_loader, d, rs, st, db, &el->iv);
 }
 
 void event_loader_release(struct event_loader *el)
@@ -180,6 +215,8 @@ void event_loader_release(struct event_loader *el)
 	row_writer_release(&el->rows);
 	(void)sqlite3_finalize(el->ins_poll);
 	marker_loader_release(&el->markers);
+	driver_stall_release(&el->stall);
+	task_loader_release(&el->task_loader);
 	for (u32 i = 0; i < el->cap_runs; i++)
 		free(el->runs[i]);
 	free(el->runs);
@@ -235,6 +272,7 @@ static int run_of(struct event_loader *el, u64 idx, struct thread_load **ret)
 		if (!el->runs[slot])
 			return -ENOMEM;
 		el->runs[slot]->run.thread_id = idx;
+		el->runs[slot]->tasks.run = &el->runs[slot]->run;
 	}
 	*ret = el->runs[slot];
 	return 0;
@@ -244,6 +282,21 @@ static void count_context(struct event_loader *el, u64 status)
 {
 	el->contexts += status == FMT_CTX_READ || status == FMT_CTX_UNREAD;
 	el->contexts_unread += status == FMT_CTX_UNREAD;
+}
+
+/* What the latest record of a thread says for events of tasks; `role` is what it was doing. */
+static int note_context(struct event_loader *el, const struct context_info *ci, u64 ctx_status, u64 task, enum role role)
+{
+	struct task_thread *t = &el->at->tasks;
+
+	if (ctx_status != FMT_CTX_READ)
+		return 0;
+	t->ci = ci;
+	if (role != ROLE_PARKED && role != ROLE_SCHEDULER)
+		return 0;
+	t->base_task = task;
+	t->has_base = ci != NULL;
+	return t->n_open ? task_thread_idle(&el->task_loader, t) : 0;
 }
 
 static int on_switch_out(struct event_loader *el, struct thread_run *t, struct fmt_switch_out *e)
@@ -258,7 +311,9 @@ static int on_switch_out(struct event_loader *el, struct thread_run *t, struct f
 	if (!err)
 		err = stack_store_use_kernel(el->stacks, e->kstack, &e->kstack);
 	count_context(el, e->ctx_status);
-	return err ? err : intervals_switch_out(&el->iv, t, e, ci, kind);
+	if (!err)
+		err = intervals_switch_out(&el->iv, t, e, ci, kind);
+	return err ? err : note_context(el, ci, e->ctx_status, e->task, t->out.role);
 }
 
 /*
@@ -280,7 +335,9 @@ static int on_sample(struct event_loader *el, struct thread_run *t, struct fmt_s
 	if (!err)
 		err = stack_store_use_kernel(el->stacks, e->kstack, &e->kstack);
 	count_context(el, e->ctx_status);
-	return err ? err : intervals_sample(&el->iv, t, e, ci);
+	if (!err)
+		err = intervals_sample(&el->iv, t, e, ci);
+	return err ? err : note_context(el, ci, e->ctx_status, e->task, ROLE_UNKNOWN);
 }
 
 static int on_snapshot(struct event_loader *el, struct thread_run *t, struct fmt_snapshot *e)
@@ -294,7 +351,9 @@ static int on_snapshot(struct event_loader *el, struct thread_run *t, struct fmt
 	if (is_whole && e->ustack)
 		intervals_retake(t, e);
 	count_context(el, e->ctx_status);
-	return err ? err : intervals_snapshot(&el->iv, t, e, ci);
+	if (!err)
+		err = intervals_snapshot(&el->iv, t, e, ci);
+	return err ? err : note_context(el, ci, e->ctx_status, e->task, t->state == RUN_OFF ? t->out.role : ROLE_UNKNOWN);
 }
 
 /* No instant of the thread's scheduling: what the scheduler saw must not depend on markers. */
@@ -318,14 +377,37 @@ union any_event {
 	struct fmt_thread_exit exit;
 	struct fmt_exec exec;
 	struct fmt_marker marker;
+	struct fmt_task_spawn task_spawn;
+	struct fmt_task_end task_end;
+	struct fmt_task_alive task_alive;
+	struct fmt_task_poll task_poll;
+	struct fmt_task_wake task_wake;
 };
+
+/* Events of tasks say nothing about the scheduling of the thread that they are of. */
+static int on_task_event(struct event_loader *el, u32 kind, union any_event *e)
+{
+	struct task_thread *t = &el->at->tasks;
+
+	wake_store_advance(&el->task_loader, e->cols[0]);
+	switch (kind) {
+	case FMT_TASK_SPAWN:
+		return task_loader_spawn(&el->task_loader, t, &e->task_spawn);
+	case FMT_TASK_END:
+		return task_loader_end(&el->task_loader, &e->task_end);
+	case FMT_TASK_POLL:
+		return task_loader_poll(&el->task_loader, t, &e->task_poll);
+	default:
+		return task_loader_wake(&el->task_loader, t, &e->task_wake);
+	}
+}
 
 static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 {
 	struct thread_run *t;
 	int err;
 
-	if (kind == FMT_CLOCK || kind == FMT_GAP || kind == FMT_THROTTLE)
+	if (kind == FMT_CLOCK || kind == FMT_GAP || kind == FMT_THROTTLE || kind == FMT_PROBE)
 		return 0; /* first pass */
 	if (e->cols[0] > LOAD_TS_MAX) {
 		el->bad_times++;
@@ -333,7 +415,9 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 	}
 	if (el->is_window && (e->cols[0] < el->iv.ts_start || e->cols[0] > el->iv.ts_end))
 		return 0;
-	err = run_of(el, e->cols[1], &el->at); /* column 2 of all these kinds is the thread */
+	if (kind == FMT_TASK_ALIVE)
+		return task_loader_alive(&el->task_loader, &e->task_alive);
+	err = run_of(el, e->cols[1], &el->at); /* column 2 of all other kinds is the thread */
 	if (err || !el->at)
 		return err;
 	t = &el->at->run;
@@ -350,6 +434,11 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 		return on_snapshot(el, t, &e->snapshot);
 	case FMT_MARKER:
 		return on_marker(el, &e->marker);
+	case FMT_TASK_SPAWN:
+	case FMT_TASK_END:
+	case FMT_TASK_POLL:
+	case FMT_TASK_WAKE:
+		return on_task_event(el, kind, e);
 	case FMT_THREAD_EXIT:
 	case FMT_EXEC:
 		load_dict_note_event(el->d, kind, e);
@@ -375,6 +464,8 @@ static int finish_thread(struct event_loader *el, u32 slot)
 	err = intervals_finish(&el->iv, run);
 	if (!err)
 		err = release_alone(el, 0, 0);
+	if (!err)
+		err = task_thread_idle(&el->task_loader, &el->at->tasks);
 	t->ts_last_in = run->last_in;
 	t->ts_last_out = run->last_out;
 	t->last_cpu = run->last_cpu;
@@ -414,5 +505,9 @@ int event_loader_read(struct event_loader *el, struct fmt_reader *r, load_progre
 	for (u32 slot = 0; slot < el->cap_runs && !err; slot++)
 		if (el->runs[slot])
 			err = finish_thread(el, slot);
+	if (!err)
+		err = task_loader_finish(&el->task_loader);
+	if (!err)
+		err = driver_stall_write(&el->stall, el->db);
 	return err ? err : marker_loader_finish(&el->markers);
 }

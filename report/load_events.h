@@ -6,12 +6,14 @@
 #pragma once
 
 #include "report/db.h"
+#include "report/driver_stall.h"
 #include "report/intervals.h"
 #include "report/load_dict.h"
 #include "report/load_marker.h"
 #include "report/load_rows.h"
 #include "report/load_runtime.h"
 #include "report/load_stack.h"
+#include "report/load_task.h"
 #include "report/load_throttle.h"
 #include "report/task_set.h"
 
@@ -27,6 +29,7 @@ struct thread_load {
 	u64 poll_with_rows;	/* the poll that the latest row in a poll belongs to */
 	struct sample_row held; /* first record of its poll, which may stay the only one; poll_id 0: none */
 	u64 held_id;
+	struct task_thread tasks;
 };
 
 struct event_loader {
@@ -37,6 +40,8 @@ struct event_loader {
 	struct throttle_set throttles;
 	struct intervals iv;
 	struct marker_loader markers;
+	struct task_loader task_loader;
+	struct driver_stall stall;
 	enum capture_rows rows_wanted;
 	struct thread_load **runs; /* by slot of d->threads; entries appear with a thread's first event */
 	u32 cap_runs;

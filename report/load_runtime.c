@@ -36,6 +36,7 @@ static int runtime_of(struct runtime_set *rs, struct strtab *keys, const struct 
 		*r = (struct runtime_info){.id = at, .layout = c->layout, .handle = c->handle, .process = l->process};
 		rs->n_runtimes = at;
 	}
+	r->n_workers = max_u64(r->n_workers, c->worker);
 	if (c->flavor && !r->flavor) {
 		r->flavor = c->flavor == FMT_FLAVOR_MULTI_THREAD || c->flavor == FMT_FLAVOR_CURRENT_THREAD ? c->flavor : 0;
 		r->tick_from = tick_from_of(l, r->flavor);

@@ -261,6 +261,11 @@ static int user_frame(struct stack_store *st, u64 process, u64 addr, u64 ts, boo
 	return frame_id(st, c.slot, c.mapping->module, addr - c.mapping->start + c.mapping->file_off, is_return, ret, &is_new);
 }
 
+int stack_store_frame(struct stack_store *st, u64 process, u64 addr, u64 ts, bool is_return, u64 *ret_id)
+{
+	return user_frame(st, process, addr, ts, is_return, ret_id);
+}
+
 /* The module at an address, 0 none, for a status that blames one. */
 static u64 culprit_at(const struct stack_store *st, u64 status, u64 process, u64 addr, u64 ts, bool is_return)
 {

@@ -59,6 +59,9 @@ void stack_store_keep(struct stack_store *st, u64 id, u32 weight);
 /* After the events: the rows of all that was kept. */
 int stack_store_write(struct stack_store *st) __must_check;
 
+/* The frame of one address in a process, as of ts (ns), made when new; is_return: it is a return address. */
+int stack_store_frame(struct stack_store *st, u64 process, u64 addr, u64 ts, bool is_return, u64 *ret_id) __must_check;
+
 /* What the functions of a kernel stack say of the thread. */
 enum kernel_mark {
 	KERNEL_STOPPED = 1,    /* by a signal, a debugger or the cgroup freezer */

@@ -3,8 +3,10 @@
 #include "report/poll.h"
 
 /* Above these a queue reading is garbage and is dropped (design 35-blocking section 6). */
-#define MAX_LIFO   1
-#define MAX_QUEUED 256
+#define MAX_LIFO	  1
+#define MAX_QUEUED	  256	     /* of a multi-thread worker: its queue has a fixed size */
+#define MAX_QUEUED_SINGLE 65534	     /* of others it grows; the recorder stops to count here */
+#define MAX_INJECT	  (1U << 24) /* more tasks than anybody has memory for */
 
 const char *poll_state_name(enum poll_state s)
 {
@@ -64,14 +66,33 @@ static void open_poll(struct poll *p, const struct poll_record *r, u64 prev_inst
 	};
 }
 
+/* What of a record's readings can be. */
+static struct poll_queues sane_queues(const struct poll_record *r)
+{
+	struct poll_queues q = r->queues;
+
+	if (q.lifo > MAX_LIFO + 1)
+		q.lifo = 0;
+	if (q.queued > (r->worker ? MAX_QUEUED : MAX_QUEUED_SINGLE) + 1)
+		q.queued = 0;
+	if (q.inject > MAX_INJECT + 1)
+		q.inject = 0;
+	return q;
+}
+
 static void note_queues(struct poll *p, const struct poll_record *r)
 {
-	if (!r->is_wait)
+	struct poll_queues q;
+
+	if (!r->queues.lifo && !r->queues.queued && !r->queues.inject)
 		return;
-	if (!p->lifo && r->lifo <= MAX_LIFO + 1)
-		p->lifo = r->lifo;
-	if (!p->queued && r->queued <= MAX_QUEUED + 1)
-		p->queued = r->queued;
+	q = sane_queues(r);
+	if (!p->queues.lifo)
+		p->queues.lifo = q.lifo;
+	if (!p->queues.queued)
+		p->queues.queued = q.queued;
+	if (!p->queues.inject)
+		p->queues.inject = q.inject;
 }
 
 int poll_record(struct poll *p, const struct poll_record *r, u64 prev_instant, struct poll_sink *sink)
@@ -84,7 +105,7 @@ int poll_record(struct poll *p, const struct poll_record *r, u64 prev_instant, s
 		if (p->proven && p->last_budget != r->budget)
 			p->join = POLL_JOIN_TICK;
 	} else {
-		int err = poll_close(p, r->ts, sink);
+		int err = poll_close(p, r->ts, r, sink);
 
 		if (err)
 			return err;
@@ -147,7 +168,20 @@ static enum wait_class largest_class(const struct poll *p)
 	return best;
 }
 
-int poll_close(struct poll *p, u64 next_instant, struct poll_sink *sink)
+static void note_queues_end(struct poll_row *row, const struct poll *p, const struct poll_record *next)
+{
+	struct poll_queues q;
+
+	if (!next || next->key.core != p->key.core || next->key.layout != p->key.layout || !p->key.core)
+		return;
+	q = sane_queues(next);
+	if (!q.lifo && !q.queued && !q.inject)
+		return;
+	row->queues_end = q;
+	row->ts_queues_end = next->ts;
+}
+
+int poll_close(struct poll *p, u64 next_instant, const struct poll_record *next, struct poll_sink *sink)
 {
 	struct poll_row row;
 	const struct poll_wait *w;
@@ -177,9 +211,9 @@ int poll_close(struct poll *p, u64 next_instant, struct poll_sink *sink)
 		.join = p->join,
 		.state = p->state,
 		.ustack = p->sample_ustack,
-		.lifo = p->lifo,
-		.queued = p->queued,
+		.queues = p->queues,
 	};
+	note_queues_end(&row, p, next);
 	BUG_ON(row.off_cpu + row.on_cpu + row.runnable != row.dur);
 	row.dur_max = row.dur;
 	if (row.cls != CLASS_CPU) {

@@ -22,6 +22,11 @@ struct poll_key {
 	enum holds holds;
 };
 
+/* Tasks in the queues at an instant. */
+struct poll_queues {
+	u64 lifo, queued, inject; /* as recorded: 1 + value; 0 not read */
+};
+
 /* One in-poll instant: a switch-out, a sample. */
 struct poll_record {
 	u64 ts;
@@ -33,7 +38,7 @@ struct poll_record {
 	u64 runtime_id; /* 0 none */
 	u64 worker;	/* 1 + index; 0 none */
 	u64 ustack;
-	u64 lifo, queued; /* as recorded: 1 + value; 0 not read */
+	struct poll_queues queues;
 };
 
 /* How the time from a switch-out to the next instant divides. */
@@ -72,8 +77,8 @@ struct poll {
 	u64 off_cpu, on_cpu, runnable, stopped; /* parts of ts_last - ts_first */
 	u64 waits, samples;
 	u64 runtime_id, worker;
-	u64 sample_ustack; /* of the first record on the cpu that has one */
-	u64 lifo, queued;  /* of the first wait at which they were read */
+	u64 sample_ustack;	   /* of the first record on the cpu that has one */
+	struct poll_queues queues; /* each of the first wait at which it was read */
 	enum poll_state state;
 	enum poll_join join;
 	struct poll_wait by_class[CLASS_COUNT];
@@ -90,7 +95,10 @@ struct poll_row {
 	bool proven, classified;
 	enum poll_join join;
 	enum poll_state state;
-	u64 ustack, kstack, lifo, queued;
+	u64 ustack, kstack;
+	struct poll_queues queues;
+	struct poll_queues queues_end; /* at the thread's next own record */
+	u64 ts_queues_end;	       /* when that was; 0 not read */
 };
 
 typedef int (*poll_emit_fn)(void *ctx, const struct poll_row *row);
@@ -119,8 +127,11 @@ bool poll_joins(const struct poll *p, const struct poll_record *r);
  */
 void poll_interval(struct poll *p, const struct poll_interval *i);
 
-/* Whatever comes next is not in this poll; next_instant (ns) bounds how long it can have been. No-op when no poll is open. */
-int poll_close(struct poll *p, u64 next_instant, struct poll_sink *sink) __must_check;
+/*
+ * Whatever comes next is not in this poll; next_instant (ns) bounds how long it can have been. `next`, not NULL: a record at that instant, whose queues are
+ * those behind the poll when it is of the same Core. No-op when no poll is open.
+ */
+int poll_close(struct poll *p, u64 next_instant, const struct poll_record *next, struct poll_sink *sink) __must_check;
 
 const char *poll_state_name(enum poll_state s);
 const char *poll_join_name(enum poll_join j);

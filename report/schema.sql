@@ -252,8 +252,8 @@ CREATE TABLE poll (
     state       TEXT NOT NULL CHECK (state IN ('complete', 'open-start', 'open-end', 'open-both')), -- open: it had begun before the recording, or had not ended with it; dur and dur_max are what lies in the recording
     stack_id    INTEGER REFERENCES stack (id),  -- user stack of its largest part
     kstack_id   INTEGER REFERENCES stack (id),  -- kernel stack of its largest part
-    lifo        INTEGER,                  -- tasks in the worker's LIFO slot when it began to wait (0 or 1); null not read
-    queued      INTEGER,                  -- tasks in the worker's local queue when it began to wait; null not read
+    lifo        INTEGER,                  -- tasks in the worker's LIFO slot (0 or 1) when it began to wait, or was first caught; null not read
+    queued      INTEGER,                  -- tasks in the worker's local queue then; null not read
     function    TEXT,                     -- the user's own innermost frame (not std, tokio, libc), inlined frames included
     file        TEXT,
     line        INTEGER,
@@ -261,7 +261,7 @@ CREATE TABLE poll (
     advice_id   INTEGER REFERENCES advice (id), -- what to try; null nothing, or a poll of one record
     stopped     INTEGER NOT NULL DEFAULT 0, -- time within it that is not part of dur: stopped by a signal or a debugger, or frozen with its cgroup
     throttled   INTEGER NOT NULL DEFAULT 0, -- 1: its process's cgroup, or one above, ran out of cpu quota about then (table throttle), so it may have been stopped by that
-    inject      INTEGER,                  -- tasks in the runtime's injection queue when it began to wait; null not read
+    inject      INTEGER,                  -- tasks in the runtime's injection queue then; null not read
     lifo_end    INTEGER,                  -- as lifo, at ts_queues_end
     queued_end  INTEGER,                  -- as queued, at ts_queues_end
     inject_end  INTEGER,                  -- as inject, at ts_queues_end

@@ -21,6 +21,14 @@ void task_set_release(struct task_set *t)
 	*t = (struct task_set){0};
 }
 
+bool task_set_has(const struct task_set *t, u64 runtime, u64 task)
+{
+	u64 page;
+
+	BUG_ON(runtime > t->n_runtimes);
+	return u64map_get(&t->pages_of[runtime], task / 512, &page) && t->pages[page][task / 64 % 8] >> task % 64 & 1;
+}
+
 static int add_page(struct task_set *t, struct u64map *m, u64 key, u64 *ret)
 {
 	if (t->n_pages == t->cap_pages) {

@@ -22,4 +22,5 @@ struct task_set {
 /* Of runtimes 0 to n_runtimes. Release in any case. 0 or -ENOMEM. */
 int task_set_init(struct task_set *t, u64 n_runtimes) __must_check;
 void task_set_release(struct task_set *t);
+bool task_set_has(const struct task_set *t, u64 runtime, u64 task);
 int task_set_add(struct task_set *t, u64 runtime, u64 task) __must_check; /* 0 or -ENOMEM */
