@@ -90,6 +90,14 @@ u32 sym_module_dwarf_percent(const struct sym_module *m);
  */
 int sym_module_lookup(struct sym_module *m, u64 file_off, bool is_return, struct sym_frame *ret, u32 max) __must_check;
 
+struct task_answer;
+
+/*
+ * The type of the tasks whose vtable has these functions (file offsets; 0 not known) into *ret (task_find.h): 0, also when nothing can be told of it;
+ * negative errno.
+ */
+int sym_module_task(struct sym_module *m, u64 poll_off, u64 dealloc_off, struct task_answer *ret) __must_check;
+
 /*
  * Crates that the file's own panic messages place in a registry or git checkout, as items spell them, a blank around each: "
  * hyper serde_json ". Tells dependencies from the program's own crates where there is no debug info. "" when it names none (built

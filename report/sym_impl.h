@@ -13,6 +13,7 @@
  *   sym_rangelist  addresses and ranges of split units
  *   sym_name    names as they are handed out
  *   sym_deps    crates by the source paths in the program's data
+ *   sym_task    types of tasks (task_find.h)
  *   sym_module  the public face: DWARF first, symbol table where DWARF has nothing
  *
  * An ELF file is untrusted: every count below has a maximum, and whatever does not make sense is skipped, which costs names.
@@ -283,6 +284,8 @@ struct sym_dwarf {
 		by_origin; /* address of an inlined function's entry in memory -> index into known, of which the names hold */
 };
 
+struct sym_tasks;
+
 struct sym_module {
 	struct sym_elf elf;    /* the code */
 	struct sym_elf *debug; /* separate debug information, with the segments of the code; NULL none */
@@ -298,6 +301,7 @@ struct sym_module {
 	struct sym_dwarf dwarf;
 	struct strtab *strings; /* every string handed out */
 	char *dependencies;	/* of sym_module_dependencies(); NULL not asked for yet */
+	struct sym_tasks *tasks; /* of sym_module_task(); NULL not asked for yet */
 };
 
 /* The file with the DWARF. */
@@ -311,6 +315,10 @@ u64 sym_dwarf_code_size(const struct sym_dwarf *d, bool has_split);
 
 /* As sym_module_lookup(), at an ELF address, where DWARF knows it; 0 where it does not. */
 int sym_dwarf_lookup(struct sym_module *m, u64 addr, struct sym_frame *ret, u32 max) __must_check;
+
+/* ---- sym_task ---- */
+
+struct sym_tasks *sym_tasks_free(struct sym_tasks *t); /* accepts NULL, returns NULL */
 
 /* ---- sym_name: strings that live as long as the module; each gives NULL on ENOMEM ---- */
 

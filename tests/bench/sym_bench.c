@@ -4,6 +4,7 @@
  *
  *	sym_bench pcs FILE N [SEED]	N different addresses of code, drawn evenly from the sections with code, one a line
  *	sym_bench names FILE [-r]	names of the addresses on standard input; -r: each is the last byte of a call
+ *	sym_bench tasks FILE		types of tasks, by the addresses of their vtables' poll and dealloc, two a line on standard input
  *	sym_bench demangle		linker names on standard input to readable ones
  *
  * Addresses are the ELF file's, in hex. The output of names is that of `llvm-symbolizer -i --no-demangle --print-address`: the address, for each frame its
@@ -20,6 +21,7 @@
 #include "base/demangle.h"
 #include "base/u64map.h"
 #include "report/sym.h"
+#include "report/task_find.h"
 
 static int fail(const char *what, const char *why)
 {
@@ -136,6 +138,34 @@ static int print_names(const char *path, bool is_return)
 	return 0;
 }
 
+static int print_tasks(const char *path)
+{
+	static const char *const hows[] = {"none", "v0", "dwarf", "symbols", "candidates"};
+	struct sym_module *m = NULL;
+	const char *why = "";
+	struct code code;
+	char line[64];
+	int err = 0;
+
+	if (code_read(&code, path))
+		return 1;
+	if (sym_module_open(path, &m, &why))
+		return fail(path, why);
+	while (!err && fgets(line, sizeof(line), stdin)) {
+		u64 poll_off = 0, dealloc_off = 0;
+		struct task_answer a;
+		char *rest;
+
+		(void)offset_of(&code, strtoull(line, &rest, 16), &poll_off);
+		(void)offset_of(&code, strtoull(rest, NULL, 16), &dealloc_off);
+		err = sym_module_task(m, poll_off, dealloc_off, &a);
+		if (!err)
+			printf("%s\t%s\t%s\n", hows[a.how], task_kind_name(a.kind), a.name);
+	}
+	(void)sym_module_close(m);
+	return err ? fail(path, strerror(-err)) : 0;
+}
+
 static int print_demangled(void)
 {
 	_cleanup_free_ char *line = NULL;
@@ -160,7 +190,9 @@ int main(int argc, char **argv)
 		return print_pcs(argv[2], strtoull(argv[3], NULL, 10), argc > 4 ? strtoull(argv[4], NULL, 10) | 1 : 88172645463325252ULL);
 	if (argc >= 3 && !strcmp(argv[1], "names"))
 		return print_names(argv[2], argc > 3 && !strcmp(argv[3], "-r"));
+	if (argc == 3 && !strcmp(argv[1], "tasks"))
+		return print_tasks(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "demangle"))
 		return print_demangled();
-	return fail("usage", "sym_bench pcs FILE N [SEED] | names FILE [-r] | demangle");
+	return fail("usage", "sym_bench pcs FILE N [SEED] | names FILE [-r] | tasks FILE | demangle");
 }
