@@ -28,6 +28,7 @@
 #include "report/schema.h"
 #include "report/sym_fetch.h"
 #include "report/symbolize.h"
+#include "report/task_names.h"
 #include "version.h"
 
 struct capture_db {
@@ -189,6 +190,8 @@ static int add_names(sqlite3 *db, const struct opening *op)
 	struct symbolize_opts so = symbolize_opts_of(op);
 	int err = symbolize_run(db, &so);
 
+	if (!err)
+		err = task_names_resolve(db, &so);
 	return err ? err : refine_run(db, op->libraries);
 }
 
@@ -199,6 +202,8 @@ static int symbolize(sqlite3 *db, const struct opening *op)
 
 	if (!err)
 		err = symbolize_run(db, &so);
+	if (!err)
+		err = task_names_resolve(db, &so);
 	return err ? err : db_exec(db, "COMMIT");
 }
 
@@ -415,6 +420,8 @@ static int update_names(const struct opening *op, const struct capture_db *ro)
 	struct symbolize_opts so = symbolize_opts_of(op);
 	int err = symbolize_is_needed(ro->handle, &so);
 
+	if (!err)
+		err = task_names_are_needed(ro->handle, &so);
 	if (!err)
 		err = refine_is_needed(ro->handle, op->libraries);
 	if (err < 0)

@@ -37,6 +37,8 @@ struct sym_child {
 	struct sym_input in;
 	const struct sym_wire_lookup *lookups;
 	u64 n_lookups, n_sent;
+	const struct sym_wire_tasks_of *tasks;
+	u64 n_tasks, n_tasks_sent;
 	pid_t pid; /* 0: reaped */
 	int sock, files;
 	struct buf out; /* lookups to be sent */
@@ -174,6 +176,12 @@ int sym_child_start(const struct sym_child_opts *o, const struct sym_input *in, 
 	return 0;
 }
 
+void sym_child_ask_tasks(struct sym_child *c, const struct sym_wire_tasks_of *v, u64 n)
+{
+	c->tasks = v;
+	c->n_tasks = c->answers.n_tasks = n;
+}
+
 static void end_process(struct sym_child *c)
 {
 	if (c->pid > 0) {
@@ -285,25 +293,40 @@ static void settle_by_answers(struct sym_child *c)
 
 /* ---- talking ---- */
 
+/* The next record of what is asked for; false: all was put. */
+static bool put_asked(struct sym_child *c)
+{
+	u64 lookups = min_u64(c->n_lookups - c->n_sent, SYM_WIRE_LOOKUPS);
+	u64 tasks = min_u64(c->n_tasks - c->n_tasks_sent, SYM_WIRE_TASKS);
+
+	buf_reset(&c->out);
+	c->out_pos = 0;
+	if (lookups)
+		sym_wire_put(&c->out, SYM_WIRE_LOOKUPS_OF, c->lookups + c->n_sent, (u32)(lookups * sizeof(*c->lookups)));
+	else if (tasks)
+		sym_wire_put(&c->out, SYM_WIRE_TASKS_OF, c->tasks + c->n_tasks_sent, (u32)(tasks * sizeof(*c->tasks)));
+	if (buf_err(&c->out)) /* tried again at the next step */
+		return true;
+	if (lookups)
+		c->n_sent += lookups;
+	else
+		c->n_tasks_sent += tasks;
+	return lookups || tasks;
+}
+
 static void send_lookups(struct sym_child *c)
 {
 	while (!c->all_sent) {
 		ssize_t n;
 
 		if (c->out_pos == c->out.len) {
-			u64 left = c->n_lookups - c->n_sent, k = min_u64(left, SYM_WIRE_LOOKUPS);
-
-			if (!left) {
+			if (!put_asked(c)) {
 				(void)shutdown(c->sock, SHUT_WR);
 				c->all_sent = true;
 				return;
 			}
-			buf_reset(&c->out);
-			c->out_pos = 0;
-			sym_wire_put(&c->out, SYM_WIRE_LOOKUPS_OF, c->lookups + c->n_sent, (u32)(k * sizeof(*c->lookups)));
 			if (buf_err(&c->out))
-				return; /* tried again at the next step */
-			c->n_sent += k;
+				return;
 		}
 		n = send(c->sock, c->out.data + c->out_pos, c->out.len - c->out_pos, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))

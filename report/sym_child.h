@@ -41,6 +41,9 @@ struct sym_child;
 int sym_child_start(const struct sym_child_opts *o, const struct sym_input *in, const struct sym_wire_lookup *lookups, u64 n,
 		    struct sym_child **ret) __must_check;
 
+/* Before the first sym_child_step(): types of tasks to be answered besides (sym_answers_task()); v must live as long. */
+void sym_child_ask_tasks(struct sym_child *c, const struct sym_wire_tasks_of *v, u64 n);
+
 /* Ends it when it runs. Accepts NULL, returns NULL. */
 struct sym_child *sym_child_close(struct sym_child *c);
 

@@ -107,19 +107,46 @@ static int answer(struct server *v, const struct sym_wire_lookup *l)
 	return !err && v->out.len >= FLUSH_AT ? flush(v) : err;
 }
 
+/* Names of types are not in the module's memory: each is sent, as they are all different. */
+static int answer_task(struct server *v, const struct sym_wire_tasks_of *q)
+{
+	struct sym_wire_task out = {0};
+	struct task_answer a;
+	int err;
+
+	errno = 0;
+	err = sym_module_task(v->module, q->poll_off, q->dealloc_off, &a);
+	if (err == -ENOMEM || errno == ENOMEM)
+		return -ENOMEM;
+	if (!err && a.how) {
+		sym_wire_put(&v->out, SYM_WIRE_STRING, a.name, (u32)strlen(a.name));
+		out = (struct sym_wire_task){.name = ++v->n_strings, .how = a.how, .kind = a.kind};
+	}
+	sym_wire_put(&v->out, SYM_WIRE_TASK, &out, sizeof(out));
+	return v->out.len >= FLUSH_AT ? flush(v) : 0;
+}
+
+/* What is asked for, after its head. */
+union asked {
+	struct sym_wire_lookup lookups[SYM_WIRE_LOOKUPS];
+	struct sym_wire_tasks_of tasks[SYM_WIRE_TASKS];
+};
+
 static int answer_record(struct server *v)
 {
-	struct sym_wire_lookup lookups[SYM_WIRE_LOOKUPS];
-	struct sym_wire_head h;
+	union asked q;
+	struct sym_wire_head h = {0};
 	int err = read_full(v->s->sock, &h, sizeof(h));
+	bool is_tasks = h.kind == SYM_WIRE_TASKS_OF;
+	size_t size = is_tasks ? sizeof(q.tasks[0]) : sizeof(q.lookups[0]);
 
 	if (err)
 		return err;
-	if (h.kind != SYM_WIRE_LOOKUPS_OF || h.len > sizeof(lookups) || h.len % sizeof(lookups[0]))
+	if ((!is_tasks && h.kind != SYM_WIRE_LOOKUPS_OF) || h.len > sizeof(q) || h.len % size)
 		return -EPROTO;
-	err = read_full(v->s->sock, lookups, h.len);
-	for (u32 i = 0; !err && i < h.len / sizeof(lookups[0]); i++)
-		err = answer(v, &lookups[i]);
+	err = read_full(v->s->sock, &q, h.len);
+	for (u32 i = 0; !err && i < h.len / size; i++)
+		err = is_tasks ? answer_task(v, &q.tasks[i]) : answer(v, &q.lookups[i]);
 	return err ? err : flush(v);
 }
 

@@ -35,6 +35,7 @@ void sym_answers_release(struct sym_answers *a)
 	free(a->strings);
 	free(a->frames);
 	free(a->ends);
+	free(a->tasks);
 	*a = (struct sym_answers){0};
 }
 
@@ -149,9 +150,32 @@ static int take_frames(struct sym_answers *a, const u8 *p, u32 len)
 	return 0;
 }
 
+static int take_task(struct sym_answers *a, const u8 *p, u32 len)
+{
+	struct sym_wire_task t;
+
+	if (a->state != SYM_ANSWERS_RUNNING || a->n_tasks_done == a->n_tasks || len != sizeof(t))
+		return broken(a, "a type of a task that was not asked for");
+	memcpy(&t, p, sizeof(t));
+	if (t.name > a->n_strings || t.how > TASK_CANDIDATES || t.kind >= TASK_KINDS || !t.name != !t.how)
+		return broken(a, "a type of a task that makes no sense");
+	if (a->n_tasks_done == a->cap_tasks) {
+		u64 cap = a->cap_tasks ? a->cap_tasks * 2 : 64;
+		struct sym_wire_task *v = reallocarray(a->tasks, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		a->tasks = v;
+		a->cap_tasks = cap;
+	}
+	a->tasks[a->n_tasks_done++] = t;
+	return 0;
+}
+
 static int take_done(struct sym_answers *a, const u8 *p, u32 len)
 {
-	if (a->state != SYM_ANSWERS_RUNNING || len != sizeof(a->done) || a->n_lookups_done != a->n_lookups)
+	if (a->state != SYM_ANSWERS_RUNNING || len != sizeof(a->done) || a->n_lookups_done != a->n_lookups ||
+	    a->n_tasks_done != a->n_tasks)
 		return broken(a, "an end before all was answered");
 	memcpy(&a->done, p, sizeof(a->done));
 	a->state = SYM_ANSWERS_DONE;
@@ -171,6 +195,8 @@ static int take_record(struct sym_answers *a, u32 kind, const u8 *p, u32 len)
 		return take_frames(a, p, len);
 	case SYM_WIRE_DONE:
 		return take_done(a, p, len);
+	case SYM_WIRE_TASK:
+		return take_task(a, p, len);
 	default:
 		return broken(a, "a record of no known kind");
 	}
@@ -238,6 +264,11 @@ const struct sym_answer *sym_answers_frames(const struct sym_answers *a, u64 i, 
 
 	*ret_n = i < a->n_lookups_done ? (u32)(a->ends[i] - start) : 0;
 	return *ret_n ? a->frames + start : NULL;
+}
+
+struct sym_wire_task sym_answers_task(const struct sym_answers *a, u64 i)
+{
+	return i < a->n_tasks_done ? a->tasks[i] : (struct sym_wire_task){0};
 }
 
 /* ---- requests for files of split DWARF ---- */

@@ -2,8 +2,9 @@
 /*
  * sym_wire.h: what the report (parent) and the reader of a module's debug information (child, sym_serve.c) say to each other. Pure functions on bytes.
  *
- *	parent -> child	LOOKUPS...			on a stream; the child reads until its end
- *	child -> parent	OPENED or FAILED, then STRING and FRAMES in any mix, as many FRAMES as there were lookups, in their order, then DONE
+ *	parent -> child	LOOKUPS and TASKS in any mix	on a stream; the child reads until its end
+ *	child -> parent	OPENED or FAILED, then STRING, FRAMES and TASK in any mix, as many FRAMES as there were lookups, in their order, and as many
+ *			TASK as types of tasks were asked for, then DONE
  *	child -> parent	a request for a file of split DWARF (one packet, answered by one packet) on a second socket
  *
  * A record is struct sym_wire_head and `len` bytes. Both ends are one program on one machine, so numbers are the machine's own.
@@ -15,11 +16,13 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "report/sym.h"
+#include "report/task_find.h"
 
 #define SYM_WIRE_STRING_MAX  ((u32)128 << 10) /* bytes of one string */
 #define SYM_WIRE_STRINGS_MAX ((u64)256 << 20) /* of all strings of a module */
 #define SYM_WIRE_RECORD_MAX  ((u32)256 << 10) /* payload of one record */
 #define SYM_WIRE_LOOKUPS     512	      /* at most in one record */
+#define SYM_WIRE_TASKS	     512	      /* likewise */
 #define SYM_WIRE_WHY_MAX     256
 
 enum sym_wire_kind {
@@ -29,6 +32,8 @@ enum sym_wire_kind {
 	SYM_WIRE_STRING,	 /* the bytes of the next string; they are numbered from 1 */
 	SYM_WIRE_FRAMES,	 /* struct sym_wire_frame[], innermost first */
 	SYM_WIRE_DONE,		 /* struct sym_wire_done */
+	SYM_WIRE_TASKS_OF,	 /* struct sym_wire_tasks_of[] */
+	SYM_WIRE_TASK,		 /* struct sym_wire_task */
 };
 
 struct sym_wire_head {
@@ -38,6 +43,17 @@ struct sym_wire_head {
 struct sym_wire_lookup {
 	u64 file_off;
 	u64 is_return; /* 0, 1 */
+};
+
+/* Functions of a vtable: file offsets, 0 not known. */
+struct sym_wire_tasks_of {
+	u64 poll_off, dealloc_off;
+};
+
+struct sym_wire_task {
+	u32 name; /* string; 0 nothing is known of it */
+	u32 how;  /* enum task_how; 0 with name */
+	u32 kind; /* enum task_kind */
 };
 
 struct sym_wire_opened {
@@ -75,8 +91,8 @@ struct sym_answer {
 enum sym_answers_state { SYM_ANSWERS_OPENING, SYM_ANSWERS_RUNNING, SYM_ANSWERS_DONE, SYM_ANSWERS_FAILED, SYM_ANSWERS_BROKEN };
 
 /*
- * What a child has said so far. Invariants, whatever it says: n_lookups_done <= n_lookups; ends[] do not fall; every index of a frame is a string's; no
- * string is longer than SYM_WIRE_STRING_MAX or has a NUL inside; DONE is only reached with all lookups answered.
+ * What a child has said so far. Invariants, whatever it says: n_lookups_done <= n_lookups; n_tasks_done <= n_tasks; ends[] do not fall; every index of a frame and a task is a string's; no
+ * string is longer than SYM_WIRE_STRING_MAX or has a NUL inside; DONE is only reached with all of both answered.
  */
 struct sym_answers {
 	enum sym_answers_state state;
@@ -89,6 +105,9 @@ struct sym_answers {
 	u64 n_frames, cap_frames;
 	u64 *ends; /* of lookup i: behind its last frame in frames[] */
 	u64 n_lookups_done;
+	u64 n_tasks; /* as n_lookups */
+	struct sym_wire_task *tasks;
+	u64 n_tasks_done, cap_tasks;
 	struct sym_wire_opened opened; /* valid from RUNNING on */
 	struct sym_wire_done done;     /* valid in DONE */
 	int err;		       /* FAILED: negative errno */
@@ -97,7 +116,7 @@ struct sym_answers {
 
 #define _cleanup_answers_ _cleanup_(sym_answers_release)
 
-int sym_answers_init(struct sym_answers *a, u64 n_lookups) __must_check; /* 0 or -ENOMEM */
+int sym_answers_init(struct sym_answers *a, u64 n_lookups) __must_check; /* 0 or -ENOMEM; a->n_tasks is 0 and may be set then */
 void sym_answers_release(struct sym_answers *a);
 
 /* Bytes from the child; 0, -ENOMEM, or -EBADMSG: the child is broken (a->why), nothing it said is to be used. */
@@ -108,6 +127,9 @@ const char *sym_answers_string(const struct sym_answers *a, u32 idx);
 
 /* Frames of lookup i, innermost first; n of them (0 there is no name, or i was not answered). */
 const struct sym_answer *sym_answers_frames(const struct sym_answers *a, u64 i, u32 *ret_n);
+
+/* The type of task i: name "" with TASK_UNKNOWN. */
+struct sym_wire_task sym_answers_task(const struct sym_answers *a, u64 i);
 
 /* ---- requests for files of split DWARF ---- */
 

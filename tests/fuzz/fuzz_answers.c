@@ -2,7 +2,7 @@
 /*
  * fuzz_answers.c: any bytes as what a child says about names (report/sym_wire.h): whatever they are, what the parent keeps of them holds its promises.
  *
- *	byte 0   how many lookups were asked
+ *	byte 0   how many lookups were asked; its upper two bits: how many types of tasks
  *	byte 1   bytes at a time, 0: all at once
  *	the rest what the child says; as a request for a file of split DWARF, too
  *
@@ -35,7 +35,14 @@ static void check(const struct sym_answers *a)
 	u64 sum = 0;
 
 	MUST(a->n_lookups_done <= a->n_lookups);
-	MUST(a->state != SYM_ANSWERS_DONE || a->n_lookups_done == a->n_lookups);
+	MUST(a->n_tasks_done <= a->n_tasks);
+	MUST(a->state != SYM_ANSWERS_DONE || (a->n_lookups_done == a->n_lookups && a->n_tasks_done == a->n_tasks));
+	for (u64 i = 0; i < a->n_tasks + 2; i++) {
+		struct sym_wire_task t = sym_answers_task(a, i);
+
+		MUST(t.name <= a->n_strings && t.how <= TASK_CANDIDATES && t.kind < TASK_KINDS && !t.name == !t.how);
+		MUST(i < a->n_tasks_done || !t.name);
+	}
 	MUST(strlen(a->why) < sizeof(a->why));
 	for (const char *p = a->why; *p; p++)
 		MUST(*p >= ' ' && *p < 0x7f);
@@ -53,12 +60,13 @@ static void check(const struct sym_answers *a)
 }
 
 /* The state that the bytes lead to, told in pieces of this size. */
-static enum sym_answers_state run(const u8 *p, size_t n, u64 n_lookups, size_t piece)
+static enum sym_answers_state run(const u8 *p, size_t n, u64 n_asked, size_t piece)
 {
 	_cleanup_answers_ struct sym_answers a;
 	enum sym_answers_state state;
 
-	MUST(sym_answers_init(&a, n_lookups) == 0);
+	MUST(sym_answers_init(&a, n_asked & 63) == 0);
+	a.n_tasks = n_asked >> 6;
 	for (size_t pos = 0; pos < n;) {
 		size_t k = piece && piece < n - pos ? piece : n - pos;
 		int err = sym_answers_feed(&a, p + pos, k);
@@ -195,6 +203,16 @@ int fuzz_seeds_write(const char *dir)
 		sym_wire_put(&b, SYM_WIRE_DONE, &done, sizeof(done));
 		err = save(dir, name, (u8)(i + 1), &b);
 	}
+	if (err)
+		return err;
+	put_opened(&b);
+	sym_wire_put(&b, SYM_WIRE_STRING, "orders::run", 11);
+	put_frames(&b, 1);
+	for (u32 i = 0; i < 3; i++)
+		sym_wire_put(&b, SYM_WIRE_TASK, &(struct sym_wire_task){.name = !!i, .how = i * 2, .kind = i},
+			     sizeof(struct sym_wire_task));
+	sym_wire_put(&b, SYM_WIRE_DONE, &done, sizeof(done));
+	err = save(dir, "tasks", 3 << 6 | 1, &b);
 	if (err)
 		return err;
 	sym_wire_put(&b, SYM_WIRE_FAILED, &failed, sizeof(failed));
