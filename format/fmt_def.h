@@ -233,7 +233,8 @@ enum fmt_payload {
 	X(vtable, DELTA, "vtable index")                                                                                         \
 	X(name, VARINT, "string: the future's type, wrappers peeled")                                                            \
 	X(how, DICT,                                                                                                             \
-	  "1 from a v0 symbol, 2 from debug info, 3 from symbols of what poll and dealloc call, 4 one of several candidates, which the name lists")
+	  "1 from a v0 symbol, 2 from debug info, 3 from symbols of what poll and dealloc call, 4 one of several candidates, which the name lists") \
+	X(kind, DICT, "0 not known, 1 a future, 2 a closure of the blocking pool, 3 Tokio's own worker loop")
 
 /* events; ts is always CLOCK_MONOTONIC ns */
 #define FMT_SWITCH_OUT_COLS(X)                                                                                                   \

@@ -18,6 +18,7 @@
 #include "report/bundle_file.h"
 #include "report/bundle_frames.h"
 #include "report/bundle_names.h"
+#include "report/bundle_tasks.h"
 #include "report/check.h"
 #include "report/db.h"
 #include "report/load_symbol.h"
@@ -25,6 +26,7 @@
 #include "report/schema.h"
 #include "report/sym_fetch.h"
 #include "report/symbolize.h"
+#include "report/task_names.h"
 
 struct bundle {
 	const struct bundle_opts *o;
@@ -147,6 +149,13 @@ static int put_frames(struct bundle *u)
 	return err;
 }
 
+static bool is_asked(void *ctx, u64 module)
+{
+	const struct bundle *u = ctx;
+
+	return !u->o->libs_only || !is_executable_of_a_process(u, module);
+}
+
 static int find_names(struct bundle *u)
 {
 	const struct capture_opts *n = u->o->names;
@@ -169,6 +178,8 @@ static int find_names(struct bundle *u)
 		err = load_write_modules(&u->dict, u->db);
 	if (!err)
 		err = put_frames(u);
+	if (!err)
+		err = bundle_tasks_put(&u->frames, u->db, is_asked, u);
 	if (err) {
 		log_error("%s: %s", u->path, strerror(-err));
 		return err;
@@ -177,6 +188,8 @@ static int find_names(struct bundle *u)
 	if (err)
 		return err; /* it has been said */
 	err = symbolize_run(u->db, &so);
+	if (!err)
+		err = task_names_resolve(u->db, &so);
 	if (!err)
 		err = bundle_names_init(
 			&u->names, &u->dict,

@@ -74,12 +74,60 @@ static int put_place(struct frame_set *f, const struct fmt_mapping *m, u64 addr,
 /* A hostile file could have every address in every mapping. */
 enum { MAX_OVERLAPS = 256 };
 
+/* A file that cannot be compared with the one that ran is never used, and [vdso] is none. */
+static bool has_id(const struct load_dict *d, u64 module)
+{
+	const struct fmt_module *m = dict_table_find(&d->modules, module, NULL);
+	const char *path = m ? load_dict_str(d, m->path) : NULL;
+	const char *build_id = m ? load_dict_str(d, m->build_id) : NULL, *file_id = m ? load_dict_str(d, m->file_id) : NULL;
+
+	if (path && path[0] == '[')
+		return false;
+	return (build_id && *build_id) || (file_id && *file_id);
+}
+
+/* Behind the last mapping of a process that begins at an address or before it; *ret_first the process's first. 0: it has none. */
+static size_t mappings_up_to(const struct frame_set *f, u64 process, u64 at, u64 *ret_first)
+{
+	const struct load_dict *d = f->d;
+	size_t lo, hi = d->n_mappings;
+
+	if (!u64map_get(&f->first_of, process, ret_first))
+		return 0;
+	for (lo = *ret_first; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (d->mappings[mid].process == process && d->mappings[mid].start <= at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+bool frame_set_find(const struct frame_set *f, u64 process, u64 addr, struct frame_place *ret)
+{
+	u64 first = 0;
+	size_t lo = addr ? mappings_up_to(f, process, addr, &first) : 0;
+
+	for (u32 n = 0; n < MAX_OVERLAPS && lo > first && f->max_end[lo - 1] > addr; n++, lo--) {
+		const struct fmt_mapping *m = &f->d->mappings[lo - 1];
+		u64 off = addr - m->start + m->file_off;
+
+		if (m->end <= addr || off >= LOAD_FILE_OFF_MAX)
+			continue;
+		*ret = (struct frame_place){m->module, load_symbols_key(off, false)};
+		return has_id(f->d, m->module);
+	}
+	return false;
+}
+
 /* In every mapping that ever was there: which one held the address when is the reader's to tell. */
 static int put_address(struct frame_set *f, u64 process, u64 addr, bool is_return)
 {
 	const struct load_dict *d = f->d;
 	u64 key = addr * 2 + is_return, at = is_return && addr ? addr - 1 : addr, first, seen;
-	size_t lo, hi = d->n_mappings;
+	size_t lo;
 	u32 slot;
 	int err = 0;
 
@@ -89,14 +137,7 @@ static int put_address(struct frame_set *f, u64 process, u64 addr, bool is_retur
 		return 0;
 	if (u64map_put(&f->seen[slot], key, 1) < 0)
 		return -ENOMEM;
-	for (lo = first; lo < hi;) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (d->mappings[mid].process == process && d->mappings[mid].start <= at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	lo = mappings_up_to(f, process, at, &first);
 	for (u32 n = 0; n < MAX_OVERLAPS && lo > first && f->max_end[lo - 1] > at && !err; n++, lo--)
 		if (d->mappings[lo - 1].end > at)
 			err = put_place(f, &d->mappings[lo - 1], addr, is_return);
@@ -146,6 +187,7 @@ static int on_row(struct frame_set *f, const struct fmt_section *s, u32 i)
 		struct fmt_sample sample;
 		struct fmt_snapshot snapshot;
 		struct fmt_marker marker;
+		struct fmt_task_spawn spawn;
 	} e;
 
 	fmt_section_row(s, i, &e);
@@ -156,6 +198,8 @@ static int on_row(struct frame_set *f, const struct fmt_section *s, u32 i)
 		return use_stack(f, e.snapshot.ustack, e.snapshot.syscall ? TOP_RETURN : TOP_EXACT);
 	case FMT_MARKER:
 		return use_stack(f, e.marker.ustack, TOP_RETURN);
+	case FMT_TASK_SPAWN:
+		return e.spawn.caller ? put_address(f, process_of(f, e.spawn.thread, 0), e.spawn.caller, true) : 0;
 	default:
 		return on_sample(f, &e.sample);
 	}
@@ -169,7 +213,7 @@ int frame_set_block(struct frame_set *f, const struct fmt_block *b)
 		const struct fmt_section *s = &b->sections[n];
 
 		if (s->kind_id != FMT_SWITCH_OUT && s->kind_id != FMT_SAMPLE && s->kind_id != FMT_SNAPSHOT &&
-		    s->kind_id != FMT_MARKER)
+		    s->kind_id != FMT_MARKER && s->kind_id != FMT_TASK_SPAWN)
 			continue;
 		for (u32 i = 0; i < s->rows && !err; i++)
 			err = on_row(f, s, i);
@@ -206,23 +250,28 @@ static int compare_places(const void *a, const void *b)
 	return x->key < y->key ? -1 : x->key > y->key;
 }
 
-/* A file that cannot be compared with the one that ran is never used, and [vdso] is none. */
-static bool has_id(const struct load_dict *d, u64 module)
+/* The functions of the types of tasks. */
+static int put_vtables(struct frame_set *f)
 {
-	const struct fmt_module *m = dict_table_find(&d->modules, module, NULL);
-	const char *path = m ? load_dict_str(d, m->path) : NULL;
-	const char *build_id = m ? load_dict_str(d, m->build_id) : NULL, *file_id = m ? load_dict_str(d, m->file_id) : NULL;
+	int err = 0;
 
-	if (path && path[0] == '[')
-		return false;
-	return (build_id && *build_id) || (file_id && *file_id);
+	for (u32 slot = 0; slot < f->d->vtables.n && !err; slot++) {
+		const struct fmt_vtable *v = dict_table_at(&f->d->vtables, slot);
+		const struct fmt_layout *l = dict_table_find(&f->d->layouts, v->layout, NULL);
+
+		if (l && v->poll)
+			err = put_address(f, l->process, v->poll, false);
+		if (!err && l && v->dealloc)
+			err = put_address(f, l->process, v->dealloc, false);
+	}
+	return err;
 }
 
 int frame_set_conclude(struct frame_set *f)
 {
 	const struct u64map *uses = &f->stack_slot;
 	size_t n = 0;
-	int err = 0;
+	int err = put_vtables(f);
 
 	for (size_t i = 0; i < uses->cap && !err; i++)
 		if (uses->used[i])

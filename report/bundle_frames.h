@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * bundle_frames.h: which code of which modules is in the stacks of a capture: what `ascope bundle` must find names for. Told by the file
+ * bundle_frames.h: which code of which modules is in the stacks of a capture, makes its types of tasks or spawns them: what `ascope bundle` must find names for. Told by the file
  * itself, without a database; every frame that load_stack.c could make of a stack is here, whichever mapping it takes.
  *
  *	frame_set_init()            after load_dict_read()
@@ -31,4 +31,8 @@ int frame_set_init(struct frame_set *f, struct load_dict *d) __must_check;
 int frame_set_block(struct frame_set *f, const struct fmt_block *b) __must_check;
 /* Sorts places by module and key; each is there once. Modules without an id that a file could be compared with are left out. */
 int frame_set_conclude(struct frame_set *f) __must_check;
+
+/* The place of an instruction, in the latest of the mappings that hold it, when its module has an id; false: there is none. */
+bool frame_set_find(const struct frame_set *f, u64 process, u64 addr, struct frame_place *ret);
+
 void frame_set_release(struct frame_set *f);

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "report/bundle_tasks.h"
 #include "report/db.h"
 #include "report/load_symbol.h"
+#include "report/task_name.h"
 
 /* What makes a symbol: equal ones are one. No padding: it is a key as bytes. */
 struct symbol_key {
@@ -108,6 +110,15 @@ static int keep_symbols(struct bundle_names *n)
 	return err;
 }
 
+static int keep_task_names(struct bundle_names *n)
+{
+	int err = 0;
+
+	for (u32 slot = 0; slot < n->d->task_names.n && !err; slot++)
+		err = keep_text(n, ((const struct fmt_task_name *)dict_table_at(&n->d->task_names, slot))->name);
+	return err;
+}
+
 int bundle_names_init(struct bundle_names *n, const struct load_dict *d, u64 next_string, u64 next_symbol)
 {
 	int err;
@@ -118,6 +129,8 @@ int bundle_names_init(struct bundle_names *n, const struct load_dict *d, u64 nex
 	if (!n->texts.keys || !n->symbols.keys)
 		return -ENOMEM;
 	err = keep_symbols(n);
+	if (!err)
+		err = keep_task_names(n);
 	n->old_texts = strtab_count(n->texts.keys);
 	return err;
 }
@@ -135,6 +148,7 @@ void bundle_names_release(struct bundle_names *n)
 	buf_release(&n->new_symbols);
 	buf_release(&n->frames);
 	buf_release(&n->modules);
+	buf_release(&n->tasks);
 	*n = (struct bundle_names){0};
 }
 
@@ -266,7 +280,53 @@ static int take_module(struct bundle_names *n, sqlite3 *db, const struct fmt_mod
 	return take_frames(n, db, found->module);
 }
 
-int bundle_names_take(struct bundle_names *n, sqlite3 *db)
+static u64 kind_number(const char *kind)
+{
+	for (u32 i = 0; kind && i < TASK_KINDS; i++)
+		if (!strcmp(kind, task_kind_name((enum task_kind)i)))
+			return i + 1;
+	return 0;
+}
+
+static u64 how_number(const char *how)
+{
+	for (u64 i = 1; how && bundle_task_how(i); i++)
+		if (!strcmp(how, bundle_task_how(i)))
+			return i;
+	return 0;
+}
+
+/* Names of types of tasks that the capture has not, or has otherwise. */
+static int take_tasks(struct bundle_names *n, sqlite3 *db)
+{
+	_cleanup_stmt_ sqlite3_stmt *rows = NULL;
+	int more, err = db_prepare(db,
+				   "SELECT id, name, name_from, kind FROM task_type WHERE name IS NOT NULL OR kind IS NOT NULL "
+				   "ORDER BY id",
+				   &rows);
+
+	while (!err && (more = db_step(rows)) != 0) {
+		struct fmt_task_name row = {.how = how_number((const char *)sqlite3_column_text(rows, 2)),
+					    .kind = kind_number((const char *)sqlite3_column_text(rows, 3))};
+		const struct fmt_task_name *old;
+
+		if (more < 0)
+			return more;
+		row.vtable = (u64)sqlite3_column_int64(rows, 0);
+		old = bundle_task_name(n->d, row.vtable);
+		if (!row.kind && old) /* it was not asked for again */
+			row.kind = old->kind;
+		err = text_idx(n, (const char *)sqlite3_column_text(rows, 1), &row.name);
+		if (err || (old && old->name == row.name && old->how == row.how && old->kind == row.kind))
+			continue;
+		buf_put(&n->tasks, &row, sizeof(row));
+		n->n_tasks++;
+		err = buf_err(&n->tasks);
+	}
+	return err;
+}
+
+static int take_modules(struct bundle_names *n, sqlite3 *db)
 {
 	_cleanup_stmt_ sqlite3_stmt *rows = NULL;
 	/* a note about a system library without lines is left out by symbolize.c: what lines it has tells */
@@ -289,11 +349,18 @@ int bundle_names_take(struct bundle_names *n, sqlite3 *db)
 	return err;
 }
 
+int bundle_names_take(struct bundle_names *n, sqlite3 *db)
+{
+	int err = take_modules(n, db);
+
+	return err ? err : take_tasks(n, db);
+}
+
 /* ---- writing ---- */
 
 bool bundle_names_any(const struct bundle_names *n)
 {
-	return n->n_frames || n->n_modules;
+	return n->n_frames || n->n_modules || n->n_tasks;
 }
 
 static int write_rows(struct fmt_writer *w, enum fmt_kind_id kind, const struct buf *rows, size_t size)
@@ -319,5 +386,7 @@ int bundle_names_write(const struct bundle_names *n, struct fmt_writer *w)
 		err = write_rows(w, FMT_SYMBOL, &n->new_symbols, sizeof(struct fmt_symbol));
 	if (!err)
 		err = write_rows(w, FMT_FRAME, &n->frames, sizeof(struct fmt_frame));
-	return err ? err : write_rows(w, FMT_MODULE_NAMES, &n->modules, sizeof(struct fmt_module_names));
+	if (!err)
+		err = write_rows(w, FMT_MODULE_NAMES, &n->modules, sizeof(struct fmt_module_names));
+	return err ? err : write_rows(w, FMT_TASK_NAME, &n->tasks, sizeof(struct fmt_task_name));
 }
