@@ -16,6 +16,7 @@
 #include "record/layout.h"
 #include "record/mappings.h"
 #include "record/procfs.h"
+#include "record/task_catalog.h"
 
 enum {
 	MAX_KERNEL_ADDRS = 1 << 16,
@@ -41,6 +42,7 @@ struct catalog {
 	struct fmt_thread *threads; /* as written last, by idx - 1 */
 	u32 cap_threads;
 	u32 last_gen;
+	struct task_catalog_counts tasks;
 };
 
 static void note_err(struct catalog *c, int err)
@@ -94,6 +96,7 @@ struct catalog *catalog_free(struct catalog *c)
 		return NULL;
 	for (u32 i = 0; i < c->n_procs; i++) {
 		process_release(c->procs[i]);
+		task_catalog_release(c->procs[i]);
 		free(c->procs[i]->copies);
 		free(c->procs[i]->own_exe);
 		free(c->procs[i]);
@@ -536,6 +539,11 @@ u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const 
 u32 catalog_next_gen(struct catalog *c)
 {
 	return ++c->last_gen;
+}
+
+struct task_catalog_counts *catalog_task_counts(struct catalog *c)
+{
+	return &c->tasks;
 }
 
 struct module_tokio *catalog_module_tokio(const struct catalog *c, u32 module)

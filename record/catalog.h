@@ -18,6 +18,8 @@
 #include "record/unwind_tables.h"
 
 struct catalog;
+struct cat_tasks;
+struct task_catalog_counts;
 
 /* An executable mapping of a process, as it was when its maps were read last. */
 struct cat_mapping {
@@ -53,6 +55,7 @@ struct cat_copy {
 	const char *refused;	     /* why it cannot be read; NULL */
 	struct wire_layout wire;     /* as the kernel side has it, if it is among the first WIRE_COPIES valid ones */
 	u32 layout_idx;		     /* layout entry; 0 none yet */
+	u64 spawn_from, spawn_until; /* calls of spawn are watched (task_probes.h); spawn_from 0: not; CLOCK_MONOTONIC ns */
 	bool is_confirmed;	     /* seen on live threads, not only by symbol */
 	bool is_partial;	     /* before Tokio 1.29: a place is not known yet, looking goes on */
 	bool is_ambiguous;	     /* the last scan found several equally good places */
@@ -95,6 +98,7 @@ struct cat_process {
 	bool is_stripped;	      /* the main program has no symbol table */
 	struct cat_copy *copies;      /* stay when the process is gone: late records name them */
 	u32 n_copies;
+	struct cat_tasks *tasks; /* of task_catalog.c; NULL until a task is met */
 	int mem_fd; /* /proc/PID/mem, opened at first use; -1 */
 };
 
@@ -182,6 +186,8 @@ u32 catalog_context_known(const struct catalog *c, u32 thread, const struct wire
 
 /* Writes (again) the layout entry of a copy of Tokio. */
 void catalog_layout(struct catalog *c, const struct cat_process *p, struct cat_copy *copy, u64 ts);
+/* What task_catalog.c counts. */
+struct task_catalog_counts *catalog_task_counts(struct catalog *c);
 /* A number for a layout, which no other has in this recording; never 0. */
 u32 catalog_next_gen(struct catalog *c);
 

@@ -8,6 +8,17 @@
 
 #include "base/log.h"
 
+static struct module_image image_of(int fd)
+{
+	struct module_image r = {0};
+	struct elf_view v;
+
+	if (elf_view_open(&v, fd, NULL, 0) == 0)
+		r = module_image_of(&v);
+	elf_view_release(&v);
+	return r;
+}
+
 int module_tokio_read(int fd, const char *path, struct module_tokio **ret)
 {
 	const char *slash = strrchr(path, '/');
@@ -22,6 +33,7 @@ int module_tokio_read(int fd, const char *path, struct module_tokio **ret)
 	if (tls_slot_read(fd, &t->slot) < 0)
 		t->slot = (struct tls_slot){0};
 	t->is_for_musl = tls_slot_is_for_musl(fd);
+	t->image = image_of(fd);
 	(void)snprintf(t->name, sizeof(t->name), "%s", slash ? slash + 1 : path);
 	*ret = t;
 	return 0;

@@ -11,11 +11,13 @@
 #include "base/base.h"
 #include "record/catalog.h"
 #include "record/layout.h"
+#include "record/module_image.h"
 
 /* What a module is, as far as Tokio is concerned; record/modules.c reads it once for each file. */
 struct module_tokio {
 	struct tokio_elf elf;
 	struct tls_slot slot;
+	struct module_image image;
 	bool is_for_musl; /* a program that asks for musl's dynamic linker */
 	bool is_told;	  /* that this copy cannot be read */
 	char name[64];	  /* of the file, cut short; for messages */
