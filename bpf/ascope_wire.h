@@ -281,10 +281,11 @@ struct wire_layout {
 	__u16 tick_mt, tick_ct;
 	__u16 off_park;		   /* multi-thread */
 	__u16 off_lifo, off_queue; /* multi-thread: LIFO slot and the run queue's Arc; WIRE_NO_FIELD: not read */
-	__u16 off_inject; /* from the runtime's Handle to the length of its injection queue (usize); WIRE_NO_FIELD: not read */
+	/* from a runtime's Handle to the length of its injection queue (usize), by flavor; WIRE_NO_FIELD: not read */
+	__u16 off_inject, off_inject_ct;
+	__u16 off_tasks; /* in the current-thread Core: length of its own queue (usize); WIRE_NO_FIELD: not read */
 	__u16 core_from; /* current-thread: offset in Core of what WIRE_CORE takes along; before 1.32 the tick is far in */
 	__u32 want_core; /* send WIRE_CORE: bit 0 current-thread, bit 1 multi-thread */
-	__u32 pad2;
 };
 
 /* One per target process (tgid). */

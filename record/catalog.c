@@ -13,6 +13,7 @@
 #include "base/u64map.h"
 #include "record/cgroup.h"
 #include "record/copies.h"
+#include "record/task_lists.h"
 #include "record/layout.h"
 #include "record/mappings.h"
 #include "record/procfs.h"
@@ -97,6 +98,7 @@ struct catalog *catalog_free(struct catalog *c)
 	for (u32 i = 0; i < c->n_procs; i++) {
 		process_release(c->procs[i]);
 		task_catalog_release(c->procs[i]);
+		task_lists_release(c->procs[i]);
 		free(c->procs[i]->copies);
 		free(c->procs[i]->own_exe);
 		free(c->procs[i]);
@@ -529,6 +531,7 @@ u32 catalog_context(struct catalog *c, struct cat_process *p, u32 thread, const 
 	if (layout_read_owner(&copy->wire, x, cat_process_read, p, &owner) == 0) {
 		row.handle = owner.handle;
 		row.worker = owner.worker;
+		task_lists_meet(p, copy, x, owner.handle);
 	}
 	row.idx = ++c->n_contexts;
 	note_err(c, u64map_put(&c->context_by_key, key, row.idx));

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "record/copies.h"
 #include "record/procfs.h"
+#include "record/task_lists.h"
 
 #define LOOK_FIRST (10 * NSEC_PER_MSEC)
 #define LOOK_MAX   (5 * NSEC_PER_SEC)
@@ -235,7 +236,7 @@ int discover_tick(struct discover *d, u64 now)
 	struct tick_ctx t = {.d = d, .now = now, .began = clock_ns(CLOCK_MONOTONIC)};
 
 	catalog_each_process(d->cat, tick_process, &t);
-	return t.err;
+	return t.err ? t.err : task_lists_tick(d->cat);
 }
 
 /* ---- the tick ---- */

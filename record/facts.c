@@ -118,6 +118,13 @@ void facts_unwind(struct facts *f, const u64 *stats, struct unwind_tables_counts
 	facts_total(f, "unwind.build_ns", t.build_ns);
 }
 
+void facts_tasks(struct facts *f, struct task_lists_counts n)
+{
+	facts_total(f, "tasks.runtimes", n.runtimes);
+	facts_total(f, "tasks.list_unknown", n.runtimes - n.walked);
+	facts_total(f, "tasks.alive", n.tasks);
+}
+
 static u64 timeval_ns(struct timeval t)
 {
 	return (u64)t.tv_sec * NSEC_PER_SEC + (u64)t.tv_usec * NSEC_PER_USEC;

@@ -10,6 +10,7 @@
 #include "record/catalog.h"
 #include "record/kernel_side.h"
 #include "record/tally.h"
+#include "record/task_lists.h"
 
 struct facts {
 	struct fmt_writer *w; /* borrowed, as is cat */
@@ -28,6 +29,7 @@ void facts_counters(struct facts *f, const u64 *stats); /* what the kernel side 
 void facts_rings(struct facts *f, const struct kernel_side *k);
 void facts_unwind(struct facts *f, const u64 *stats,
 		  struct unwind_tables_counts t);	       /* how user stacks were walked, and by what */
+void facts_tasks(struct facts *f, struct task_lists_counts n); /* which runtimes' tasks were seen when they were met */
 void facts_cost(struct facts *f, const struct kernel_side *k); /* the recorder's own price */
 /* What the events say taken together; behind the last of them. */
 void facts_records(struct facts *f, const struct tally *t);

@@ -21,8 +21,7 @@ const struct layout_row *layout_rows(u32 *ret_n)
 	return rows;
 }
 
-/* "1.54.1" as LAYOUT_VERSION; 0 when it is none. */
-static u32 version_number(const char *text)
+u32 layout_version_number(const char *text)
 {
 	char *end;
 	unsigned long minor, patch;
@@ -53,7 +52,7 @@ static bool is_split(const struct layout_row *row)
  */
 static void choose_by_version(struct layout_scan *s)
 {
-	u32 version = version_number(s->e->version), before = 0, after = UINT32_MAX;
+	u32 version = layout_version_number(s->e->version), before = 0, after = UINT32_MAX;
 	bool any = false;
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {

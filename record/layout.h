@@ -45,6 +45,9 @@ struct layout_row {
 
 const struct layout_row *layout_rows(u32 *ret_n);
 
+/* "1.54.1" as LAYOUT_VERSION; 0 when it is none. */
+u32 layout_version_number(const char *text);
+
 /* Of Worker, from its Arc, in every row that has one. */
 enum { LAYOUT_WORKER_HANDLE = 16, LAYOUT_WORKER_INDEX = 24, LAYOUT_MAX_WORKERS = 4096 };
 

@@ -36,6 +36,7 @@ void layout_to_wire(const struct layout_result *r, struct wire_layout *l)
 	l->off_park = row->park;
 	l->off_lifo = row->lifo;
 	l->off_queue = row->plain_queue && row->lifo != WIRE_NO_FIELD ? row->queue : WIRE_NO_FIELD;
+	l->off_inject = l->off_inject_ct = l->off_tasks = WIRE_NO_FIELD; /* task_lists.c finds them */
 	l->tick_mt = row->tick_mt;
 	l->tick_ct = row->tick_ct;
 	l->core_from = core_from(row->tick_ct);

@@ -43,6 +43,7 @@
 #include "record/refusals.h"
 #include "record/room.h"
 #include "record/stop.h"
+#include "record/task_lists.h"
 #include "record/throttle.h"
 
 enum { DRAIN_MS = 20, SYNC_EVERY_S = 5, PRIORITY = -10 /* nice(2) */ };
@@ -640,6 +641,7 @@ static int finish(struct session *s, u64 *stats)
 	facts_counters(&s->facts, stats);
 	facts_rings(&s->facts, s->kernel);
 	facts_unwind(&s->facts, stats, catalog_unwind_counts(s->cat));
+	facts_tasks(&s->facts, task_lists_finish(s->cat));
 	facts_total(&s->facts, "mappings.lost_news", s->watch_counts.lost + s->watch_counts.malformed);
 	facts_total(&s->facts, "lost.bad_records", s->convert.bad_records);
 	facts_total(&s->facts, "stacks.missing", s->convert.stacks_missing);
