@@ -126,6 +126,7 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 {
 	struct wire_target *t = target_of((u32)prev->tgid);
 	struct wire_switch_out *e;
+	struct queue_depths q = {};
 	struct wire_wait wait = {};
 	struct wire_ctx x = {};
 	struct pt_regs *regs;
@@ -150,6 +151,8 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	wait_evidence(&wait, prev, regs);
 	if (wanted)
 		wait_file(&wait);
+	if (wanted && x.budget)
+		read_queues(&t->layout[copy], &x, &q);
 	e = RESERVE_AT(struct wire_switch_out, WIRE_SWITCH_OUT, now);
 	if (!e)
 		return;
@@ -165,8 +168,9 @@ static __always_inline void switch_out(void *ctx, bool preempt, struct task_stru
 	e->wait = wait;
 	e->exec = prev->se.sum_exec_runtime;
 	e->switches = (u32)(prev->nvcsw + prev->nivcsw);
-	if (wanted && x.budget)
-		read_queues(&t->layout[copy], &x, e);
+	e->lifo = q.lifo;
+	e->queued = q.queued;
+	e->inject = q.inject;
 	submit(e, WIRE_SWITCH_OUT);
 	send_core(&t->layout[copy], &x, waits, (u32)prev->tgid, (u32)prev->pid);
 }
@@ -263,6 +267,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	u64 cs = raw[17], ip = raw[16], sp = raw[19], bp = raw[4];
 	struct wire_target *t;
 	struct wire_sample *e;
+	struct queue_depths q = {};
 	struct wire_ctx x = {};
 	struct user_regs r;
 	struct pt_regs *regs;
@@ -285,6 +290,8 @@ int on_sample(struct bpf_perf_event_data *ctx)
 		ustack = callers(SLOT_SAMPLE, t, &r, (u32)cur->tgid);
 	if (!user)
 		kstack = kernel_stack(ctx, SLOT_SAMPLE);
+	if (x.budget && wants_queues((u32)cur->pid, &x))
+		read_queues(&t->layout[copy], &x, &q);
 	e = RESERVE(struct wire_sample, WIRE_SAMPLE);
 	if (!e)
 		return 0;
@@ -292,6 +299,9 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	e->h.tid = (u32)cur->pid;
 	e->ctx = x;
 	e->user_mode = user;
+	e->lifo = q.lifo;
+	e->queued = q.queued;
+	e->inject = q.inject;
 	e->pc = walkable ? r.ip : 0;
 	e->ustack = ustack;
 	e->kstack = kstack;

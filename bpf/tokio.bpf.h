@@ -16,6 +16,7 @@
 
 enum {
 	MT_QUEUE_HEAD = 24, /* in that Arc: u64, low half the real head */
+	WORKER_HANDLE = 16, /* in Arc<Worker> */
 };
 
 struct ctx_bytes {
@@ -255,23 +256,105 @@ static __always_inline u32 read_ctx(const struct wire_target *t, struct wire_ctx
 	return copy < WIRE_COPIES ? copy : 0;
 }
 
-/* The depth of the worker's own queues, for "who paid"; called in a poll only. Left 0 when it cannot be read or makes no sense. */
-static __always_inline void read_queues(const struct wire_layout *l, const struct wire_ctx *x, struct wire_switch_out *e)
+/* How many tasks wait to run, for "who paid": each 1 + number, 0 not read, as in struct wire_switch_out. */
+struct queue_depths {
+	u32 inject;
+	u16 queued;
+	u8 lifo;
+	u8 pad;
+};
+
+#define MAX_LOCAL  256	   /* slots of a worker's queue */
+#define MAX_QUEUED 65534   /* of the current-thread scheduler's, which has no bound: this means so many or more */
+#define MAX_INJECT 1000000 /* more makes no sense */
+
+static __always_inline int worker_depths(const struct wire_layout *l, const struct wire_ctx *x, struct queue_depths *q)
 {
-	u64 lifo, queue, q[2];
+	u64 lifo, queue, ends[2];
 	u32 depth;
 
-	if (x->flavor != WIRE_FLAVOR_MULTI_THREAD || !x->core || l->off_queue == WIRE_NO_FIELD)
-		return;
+	if (l->off_queue == WIRE_NO_FIELD)
+		return -1;
 	if (bpf_probe_read_user(&lifo, 8, (void *)x->core + l->off_lifo) ||
 	    bpf_probe_read_user(&queue, 8, (void *)x->core + l->off_queue) ||
-	    bpf_probe_read_user(q, sizeof(q), (void *)queue + MT_QUEUE_HEAD))
-		return;
-	depth = (u32)q[1] - (u32)q[0];
-	if (depth > 256)
-		return;
-	e->lifo = 1 + (lifo != 0);
-	e->queued = (u16)(1 + depth);
+	    bpf_probe_read_user(ends, sizeof(ends), (void *)queue + MT_QUEUE_HEAD))
+		return -1;
+	depth = (u32)ends[1] - (u32)ends[0];
+	if (depth > MAX_LOCAL)
+		return -1;
+	q->lifo = 1 + (lifo != 0);
+	q->queued = (u16)(1 + depth);
+	return 0;
+}
+
+static __always_inline int current_thread_depth(const struct wire_layout *l, const struct wire_ctx *x, struct queue_depths *q)
+{
+	u64 n;
+
+	if (l->off_tasks == WIRE_NO_FIELD)
+		return 0;
+	if (bpf_probe_read_user(&n, 8, (void *)x->core + l->off_tasks) || n > MAX_INJECT)
+		return -1;
+	q->queued = (u16)(1 + (n < MAX_QUEUED ? n : MAX_QUEUED));
+	return 0;
+}
+
+/*
+ * Of the runtime whose Core the thread has; called in a poll only. What makes no sense is left 0. A function of its own, so that the verifier looks at it once.
+ * `q` is zeroed by the caller.
+ */
+__attribute__((noinline)) int read_queues(const struct wire_layout *l, const struct wire_ctx *x, struct queue_depths *q)
+{
+	u64 handle, n;
+	bool mt;
+
+	if (!l || !x || !q || !x->core)
+		return 0;
+	mt = x->flavor == WIRE_FLAVOR_MULTI_THREAD;
+	if (mt ? worker_depths(l, x, q) : current_thread_depth(l, x, q))
+		return 0;
+	if ((mt ? l->off_inject : l->off_inject_ct) == WIRE_NO_FIELD)
+		return 0;
+	if (bpf_probe_read_user(&handle, 8, (void *)x->sched + (mt ? l->mt_owner : l->ct_owner)) ||
+	    (mt && bpf_probe_read_user(&handle, 8, (void *)handle + WORKER_HANDLE)) ||
+	    bpf_probe_read_user(&n, 8, (void *)handle + (mt ? l->off_inject : l->off_inject_ct)))
+		return 0;
+	if (n <= MAX_INJECT)
+		q->inject = 1 + (u32)n;
+	return 0;
+}
+
+/*
+ * The poll that a thread was last sampled in, by its tid modulo the number of places; two that meet there cost each other their depths, no more. Without a lock,
+ * for a sample may come in an interrupt that no lock is safe in.
+ */
+#define POLLS_SEEN 4096
+struct poll_seen {
+	u64 key;
+	u32 tid;
+	u32 samples;
+};
+static struct poll_seen polls_seen[POLLS_SEEN]; /* static: user space need not know it */
+
+/*
+ * Depths are of use where a poll holds the cpu: from the second sample of one poll on, which is where that begins to show, now and then while it lasts, and in the
+ * first sample behind it. Others would pay for them with bytes: nearly every sample of a healthy program is in another poll than the one before.
+ */
+static __always_inline bool wants_queues(u32 tid, const struct wire_ctx *x)
+{
+	struct poll_seen *s = &polls_seen[tid % POLLS_SEEN];
+	u64 key = (x->core ^ (u64)x->tick << 48 ^ x->task << 20) * 0x9e3779b97f4a7c15ULL ^ x->tick;
+	u32 before;
+
+	if (s->tid == tid && s->key == key) {
+		s->samples++;
+		return s->samples == 2 || s->samples % 16 == 0;
+	}
+	before = s->tid == tid ? s->samples : 0;
+	s->key = key;
+	s->tid = tid;
+	s->samples = 1;
+	return before >= 2;
 }
 
 /* Policy (the only one in the kernel): which switch-outs deserve a stack. 35-blocking.md section 7. */

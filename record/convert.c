@@ -119,6 +119,7 @@ static int put_switch_out(struct convert *cv, const struct wire_switch_out *e)
 		.kstack = stack_of(cv, e->kstack),
 		.lifo = e->lifo,
 		.queued = e->queued,
+		.inject = e->inject,
 	};
 	int err;
 
@@ -182,6 +183,9 @@ static int put_sample(struct convert *cv, const struct wire_sample *e)
 		.ustack = stack_of(cv, e->ustack),
 		.kstack = stack_of(cv, e->kstack),
 		.pc = e->pc,
+		.lifo = e->lifo,
+		.queued = e->queued,
+		.inject = e->inject,
 	};
 
 	if (!p)

@@ -23,8 +23,8 @@ struct runtime_row {
 	bool mt; /* of the multi-thread scheduler */
 	/* OwnedTasks, from the Arc of the Handle (of the scheduler's Shared before 1.24) */
 	u16 owned_id, owned_closed;
-	u16 shards, shards_len, shard_mask; /* since 1.35 a boxed slice of lists with a lock each */
-	u16 list_added, list_count;	    /* tasks ever in it; tasks in it */
+	u16 shards, shards_len, shard_mask;	/* since 1.35 a boxed slice of lists with a lock each */
+	u16 list_added, list_count;		/* tasks ever in it; tasks in it */
 	u16 shard_stride, list_head, list_tail; /* of a shard; without shards head and tail count from the Arc */
 	/* the injection queue, from the Arc; head and tail are not known where it is a VecDeque (current-thread before 1.29) */
 	u16 inject_len, inject_head, inject_tail;
@@ -72,7 +72,7 @@ struct owned_task {
 	u64 header;
 	u64 id; /* 0 not known: before 1.23 */
 	u64 vtable;
-	u64 ts; /* when it was read, CLOCK_MONOTONIC ns */
+	u64 ts;	   /* when it was read, CLOCK_MONOTONIC ns */
 	u32 state; /* low bits of its state word */
 };
 

@@ -9,11 +9,11 @@
 
 #include "record/runtime_rows.h"
 
-#define NO	    WIRE_NO_FIELD
-#define MAX_ID	    (1ULL << 40)
-#define MAX_SHARDS  65536u /* OwnedTasks::gen_shared_list_size */
-#define MAX_CAP	    (1ULL << 32)
-#define MAX_INJECT  1000000u
+#define NO	   WIRE_NO_FIELD
+#define MAX_ID	   (1ULL << 40)
+#define MAX_SHARDS 65536u /* OwnedTasks::gen_shared_list_size */
+#define MAX_CAP	   (1ULL << 32)
+#define MAX_INJECT 1000000u
 enum { TRIES = 4 /* of what may be caught in the middle of a change */, LOOKED_AT = 64 /* shards, for a task */ };
 
 const struct runtime_row *runtime_rows(u32 *ret_n)
@@ -52,7 +52,7 @@ static void choose(struct chosen *c, u32 version, bool mt)
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct runtime_row *r = &rows[i];
 
-		c->use[i] = r->mt == mt && (any	     ? is_of(r, version)
+		c->use[i] = r->mt == mt && (any				      ? is_of(r, version)
 					    : !version || after == UINT32_MAX ? true
 									      : is_of(r, before) || is_of(r, after));
 	}
@@ -138,8 +138,8 @@ static enum fit owned_fits_once(const struct look *l, const struct runtime_row *
 	if (!get(l, handle, &refs[0]) || !get(l, handle + 8, &refs[1]) || !refs[0] || !refs[1] || refs[0] >= 1ULL << 32 ||
 	    refs[1] >= 1ULL << 32)
 		return FIT_NO;
-	if (!field(l, row->owned_id, &id) || !id || id >= MAX_ID ||
-	    l->read(l->ctx, handle + row->owned_closed, &closed, 1) < 0 || closed > 1)
+	if (!field(l, row->owned_id, &id) || !id || id >= MAX_ID || l->read(l->ctx, handle + row->owned_closed, &closed, 1) < 0 ||
+	    closed > 1)
 		return FIT_NO;
 	if (row->shards != NO)
 		return shards_fit(l, row, id);

@@ -21,8 +21,8 @@ enum progress { MET, WALKING, DONE, UNKNOWN };
 
 struct task_runtime {
 	u64 handle, sched;
-	u32 copy; /* index */
-	u32 gen;  /* of its layout when it was met last */
+	u32 copy;	    /* index */
+	u32 gen;	    /* of its layout when it was met last */
 	bool mt, is_placed; /* the kernel side is told where its queues are, as far as they are known */
 	enum progress progress;
 	enum runtime_look look;	  /* how the last one ended */
