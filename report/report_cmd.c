@@ -3,11 +3,13 @@
 #include "report/cmds.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/opts.h"
+#include "base/parse.h"
 #include "report/capture_db.h"
 #include "report/view.h"
 #include "report/view_text.h"
@@ -17,8 +19,42 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
 struct report_args {
 	struct capture_opts capture;
 	struct report_opts report;
-	bool blocking, summary, markers, json;
+	bool blocking, summary, markers, tasks, workers, wakers, cascade, json, dot;
 };
+
+/* The reports: the option that asks for each, and what prints it. Those of tasks need every row, not those of blocked polls alone. */
+struct report_kind {
+	const char *name;
+	size_t asked; /* offset of its flag in report_args */
+	int (*text)(sqlite3 *db, const struct report_opts *o, FILE *out);
+	int (*json)(sqlite3 *db, const struct report_opts *o, FILE *out);
+	enum capture_rows rows;
+};
+
+static const struct report_kind kinds[] = {
+	{"blocking", offsetof(struct report_args, blocking), view_blocking, view_blocking_json, CAPTURE_ROWS_POLLS},
+	{"summary", offsetof(struct report_args, summary), view_summary, view_summary_json, CAPTURE_ROWS_ALL},
+	{"markers", offsetof(struct report_args, markers), view_markers, view_markers_json, CAPTURE_ROWS_ALL},
+	{"tasks", offsetof(struct report_args, tasks), view_tasks, view_tasks_json, CAPTURE_ROWS_ALL},
+	{"workers", offsetof(struct report_args, workers), view_workers, view_workers_json, CAPTURE_ROWS_ALL},
+	{"wakers", offsetof(struct report_args, wakers), view_wakers, view_wakers_json, CAPTURE_ROWS_ALL},
+	{"cascade", offsetof(struct report_args, cascade), view_cascade, view_cascade_json, CAPTURE_ROWS_ALL},
+};
+
+/* The report that was asked for, the first without any; NULL when several were. */
+static const struct report_kind *kind_asked(const struct report_args *a)
+{
+	const struct report_kind *kind = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (!*(const bool *)((const char *)a + kinds[i].asked))
+			continue;
+		if (kind)
+			return NULL;
+		kind = &kinds[i];
+	}
+	return kind ? kind : &kinds[0];
+}
 
 static const char epilog[] =
 	"Examples:\n"
@@ -26,8 +62,55 @@ static const char epilog[] =
 	"  ascope report --target ./target/release/orders orders.ascope\n"
 	"  ascope report --min 1ms --top 0 --from 10s --to 12s orders.ascope\n"
 	"  ascope report --json orders.ascope | jq '.places[0]'\n"
+	"  ascope report --cascade 3 orders.ascope              what block #3 of the report delayed\n"
+	"  ascope report --wakers --dot orders.ascope | dot -Tsvg > wakers.svg\n"
 	"\n"
 	"Exit codes: 0 done, 1 failed, 2 usage, 3 done, but the capture lost data or is damaged.\n";
+
+/* Of `--cascade 3 FILE` the number; what is left is the file. */
+static int take_number(struct report_args *a, char ***argv, int *n)
+{
+	if (!a->cascade || *n != 2)
+		return 0;
+	if (parse_u64((*argv)[0], &a->report.block) < 0 || !a->report.block) {
+		log_error("--cascade takes the number of a block as report --blocking counts them, from 1, not '%s'", (*argv)[0]);
+		return -EINVAL;
+	}
+	(*argv)++;
+	(*n)--;
+	return 0;
+}
+
+static int check_args(struct report_args *a, char **argv, int n)
+{
+	if (take_number(a, &argv, &n) < 0)
+		return -EINVAL;
+	if (n != 1) {
+		log_error(n ? "report takes one capture file, not %d; see ascope report --help"
+			    : "which capture file? see ascope report --help",
+			  n);
+		return -EINVAL;
+	}
+	if (!kind_asked(a)) {
+		log_error(
+			"--blocking, --summary, --markers, --tasks, --workers, --wakers and --cascade are reports of their own: ask for one");
+		return -EINVAL;
+	}
+	if (a->dot && (!a->wakers || a->json)) {
+		log_error(a->json ? "--dot and --json are two formats: ask for one" : "--dot belongs to --wakers");
+		return -EINVAL;
+	}
+	if (a->report.to_ns && a->report.to_ns <= a->report.from_ns) {
+		log_error("--to must be later than --from");
+		return -EINVAL;
+	}
+	a->capture.capture = argv[0];
+	a->capture.rows = kind_asked(a)->rows;
+	a->capture.from_ns = a->report.from_ns;
+	a->capture.to_ns = a->report.to_ns;
+	a->report.file = argv[0];
+	return OPTS_OK;
+}
 
 /* Returns an enum opts_result or -EINVAL; what is wrong was said. */
 static int parse_args(int argc, char **argv, struct report_args *a)
@@ -38,6 +121,13 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 		 "one screen: where each thread's time went, what blocked, what was lost", NULL},
 		{0, "markers", OPT_FLAG, &a->markers, NULL, "what markers (record --marker) saw beside what the scheduler saw",
 		 NULL},
+		{0, "tasks", OPT_FLAG, &a->tasks, NULL,
+		 "kinds of task: how many, what they cost, how long they wait for their turn", NULL},
+		{0, "workers", OPT_FLAG, &a->workers, NULL, "where each worker's time went, how evenly they share it", NULL},
+		{0, "wakers", OPT_FLAG, &a->wakers, NULL, "who wakes whom", NULL},
+		{0, "dot", OPT_FLAG, &a->dot, NULL, "with --wakers: as a graph for Graphviz (dot -Tsvg)", NULL},
+		{0, "cascade", OPT_FLAG, &a->cascade, NULL,
+		 "one block and the tasks delayed behind it: --cascade N FILE is #N of --blocking (default: the longest)", NULL},
 		{0, "min", OPT_DURATION, &a->report.min_ns, "DUR", "report polls at least this long (default 10ms)", NULL},
 		{0, "top", OPT_U64, &a->report.top, "N", "the N longest polls, 0 all (default: of each place one)", NULL},
 		{0, "from", OPT_DURATION, &a->report.from_ns, "T", "only from T after the recording began", NULL},
@@ -48,7 +138,7 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 	};
 	const struct opts o = {
 		.command = "ascope report",
-		.synopsis = "[--blocking|--summary|--markers] [options] FILE",
+		.synopsis = "[--blocking|--summary|--tasks|--workers|--wakers|--cascade [N]|--markers] [options] FILE",
 		.summary = "Says which task blocked which worker, for how long, at which line, why, and who waited behind it.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
@@ -57,40 +147,18 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 	int n = 0, r;
 
 	r = opts_parse(&o, argc, argv, &n);
-	if (r != OPTS_OK)
-		return r;
-	if (n != 1) {
-		log_error(n ? "report takes one capture file, not %d; see ascope report --help"
-			    : "which capture file? see ascope report --help",
-			  n);
-		return -EINVAL;
-	}
-	if (a->blocking + a->summary + a->markers > 1) {
-		log_error("--blocking, --summary and --markers are reports of their own: ask for one");
-		return -EINVAL;
-	}
-	if (a->report.to_ns && a->report.to_ns <= a->report.from_ns) {
-		log_error("--to must be later than --from");
-		return -EINVAL;
-	}
-	a->capture.capture = argv[0];
-	a->capture.rows = a->summary || a->markers ? CAPTURE_ROWS_ALL : CAPTURE_ROWS_POLLS;
-	a->capture.from_ns = a->report.from_ns;
-	a->capture.to_ns = a->report.to_ns;
-	a->report.file = argv[0];
-	return OPTS_OK;
+	return r == OPTS_OK ? check_args(a, argv, n) : r;
 }
 
 static int run_view(sqlite3 *db, const struct report_args *a)
 {
+	const struct report_kind *kind = kind_asked(a);
 	int r;
 
-	if (a->summary)
-		r = a->json ? view_summary_json(db, &a->report, stdout) : view_summary(db, &a->report, stdout);
-	else if (a->markers)
-		r = a->json ? view_markers_json(db, &a->report, stdout) : view_markers(db, &a->report, stdout);
+	if (a->dot)
+		r = view_wakers_dot(db, &a->report, stdout);
 	else
-		r = a->json ? view_blocking_json(db, &a->report, stdout) : view_blocking(db, &a->report, stdout);
+		r = a->json ? kind->json(db, &a->report, stdout) : kind->text(db, &a->report, stdout);
 	if (r == -ERANGE) {
 		log_error("--from lies behind the end of the recording (ascope info %s says how long it is)", a->report.file);
 		return EXIT_USAGE;

@@ -24,6 +24,7 @@ struct report_opts {
 	bool full;	  /* every frame, whole paths */
 	bool color;
 	u32 width; /* of the output, characters */
+	u64 block; /* cascade: number of the block, as --blocking counts with the same options; 0: the longest */
 };
 
 int view_blocking(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
@@ -32,3 +33,12 @@ int view_summary(sqlite3 *db, const struct report_opts *o, FILE *out) __must_che
 int view_summary_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
 int view_markers(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
 int view_markers_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_tasks(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_tasks_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_workers(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_workers_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_wakers(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_wakers_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_wakers_dot(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check; /* Graphviz */
+int view_cascade(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_cascade_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;

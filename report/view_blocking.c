@@ -14,13 +14,12 @@
 #include "base/human.h"
 #include "report/sqlrow.h"
 #include "report/view.h"
+#include "report/view_block.h"
 #include "report/view_blocks.h"
 #include "report/view_head.h"
 #include "report/view_places.h"
 #include "report/view_stack.h"
 #include "report/view_text.h"
-
-#define DETAIL_INDENT 4
 
 struct blocking_view {
 	sqlite3 *db;
@@ -28,84 +27,9 @@ struct blocking_view {
 	const struct capture_facts *f;
 	FILE *out;
 	struct vstack_loader loader;
+	struct block_text text;
 	u64 number; /* of the last block spelled out */
 };
-
-#define LABEL_WIDTH 9
-
-/* A line "label    text", broken between words. */
-static void put_line(const struct blocking_view *v, const char *label, const char *text)
-{
-	(void)fprintf(v->out, "%*s%-*s", DETAIL_INDENT, "", LABEL_WIDTH, label);
-	text_paragraph(v->out, v->o->width, DETAIL_INDENT + LABEL_WIDTH, DETAIL_INDENT + LABEL_WIDTH, text);
-}
-
-/* "worker 2 (tid 24038, cpu 1)"; with more than one runtime, which one. */
-static int who_text(const struct blocking_view *v, const struct block *k, char **ret)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	bool runtime_held = k->holds && strcmp(k->holds, "runtime") == 0;
-
-	if (runtime_held && k->has_worker) {
-		if (v->f->mt_runtimes > 1)
-			buf_printf(&b, "runtime %llu ", (unsigned long long)k->runtime_id);
-		buf_printf(&b, "worker %llu", (unsigned long long)k->worker);
-	} else if (runtime_held) {
-		buf_printf(&b, "%s runtime %llu", k->flavor ? k->flavor : "unknown", (unsigned long long)k->runtime_id);
-	} else {
-		_cleanup_free_ char *thread = NULL;
-		int r = text_clean(k->thread_name, "?", &thread);
-
-		if (r < 0)
-			return r;
-		buf_printf(&b, "%s on thread %s", k->holds && strcmp(k->holds, "localset") == 0 ? "local set" : "root future",
-			   thread);
-	}
-	if (v->f->processes > 1)
-		buf_printf(&b, " (pid %llu, tid %llu", (unsigned long long)k->pid, (unsigned long long)k->tid);
-	else
-		buf_printf(&b, " (tid %llu", (unsigned long long)k->tid);
-	if (k->has_cpu)
-		buf_printf(&b, ", cpu %llu", (unsigned long long)k->cpu);
-	buf_putc(&b, ')');
-	*ret = buf_take_str(&b);
-	return *ret ? 0 : -ENOMEM;
-}
-
-static int put_title(struct blocking_view *v, const struct block *k)
-{
-	_cleanup_free_ char *who = NULL, *syscall = NULL, *detail = NULL;
-	char number[32], what[128], when[48];
-	struct text_wrap w;
-	int r;
-
-	r = who_text(v, k, &who);
-	if (r == 0)
-		r = text_clean(k->syscall, "", &syscall);
-	if (r == 0)
-		r = text_clean(k->detail, "", &detail);
-	if (r < 0)
-		return r;
-	v->number++;
-	(void)snprintf(number, sizeof(number), "#%llu", (unsigned long long)v->number);
-	/* "lock: rwlock (futex)"; a detail that only says again what stands beside it is left out */
-	if (strcmp(detail, syscall) == 0 || strcmp(detail, k->class_name) == 0)
-		*detail = '\0';
-	(void)snprintf(what, sizeof(what), "%s%s%s%s%s%s", k->class_name, *detail ? ": " : "", detail, *syscall ? " (" : "",
-		       syscall, *syscall ? ")" : "");
-	/* A poll that was open at the start may have been seen by the snapshot just before it. */
-	(void)snprintf(when, sizeof(when), "+%s", text_offset(k->ts > v->f->ts_start ? k->ts - v->f->ts_start : 0).s);
-	(void)fputc('\n', v->out);
-	text_color(v->out, v->o->color, TEXT_BOLD, number);
-	(void)fprintf(v->out, "  %s  %s", text_exact(k->dur).s, what);
-	text_wrap_begin(&w, v->out, v->o->width, DETAIL_INDENT,
-			(u32)(strlen(number) + 4 + strlen(text_exact(k->dur).s) + text_width(what)), "   ");
-	w.first = false;
-	text_wrap_word(&w, who);
-	text_wrap_word(&w, when);
-	(void)fputc('\n', v->out);
-	return 0;
-}
 
 static void put_state(const struct blocking_view *v, const struct block *k)
 {
@@ -113,10 +37,10 @@ static void put_state(const struct blocking_view *v, const struct block *k)
 	bool both = !strcmp(state, "open-both"), is_cpu = k->class_name && !strcmp(k->class_name, "cpu");
 
 	if (both || !strcmp(state, "open-start"))
-		(void)fprintf(v->out, "%*s%s already when the recording began%s: it took longer than this\n", DETAIL_INDENT, "",
+		(void)fprintf(v->out, "%*s%s already when the recording began%s: it took longer than this\n", BLOCK_INDENT, "",
 			      is_cpu ? "ran" : "was blocked", both ? ", and still when it ended" : "");
 	else if (!strcmp(state, "open-end"))
-		(void)fprintf(v->out, "%*sstill %s when the recording ended: it took longer than this\n", DETAIL_INDENT, "",
+		(void)fprintf(v->out, "%*sstill %s when the recording ended: it took longer than this\n", BLOCK_INDENT, "",
 			      is_cpu ? "ran" : "blocked");
 }
 
@@ -128,29 +52,18 @@ static void put_interruptions(const struct blocking_view *v, const struct block 
 	if (k->stopped) {
 		(void)snprintf(text, sizeof(text), "its thread was stopped or frozen for %s more meanwhile, which does not count",
 			       human_ns(k->stopped).s);
-		put_line(v, "stopped", text);
+		block_put_line(&v->text, "stopped", text);
 	}
 	if (k->throttled)
-		put_line(v, "cpu", "maybe throttled: its cgroup ran out of cpu quota about then");
+		block_put_line(&v->text, "cpu", "maybe throttled: its cgroup ran out of cpu quota about then");
 }
 
 /* One block that stands for its place: how many it stands for. */
 static void put_others(const struct blocking_view *v, const struct block *k)
 {
 	if (v->o->top == REPORT_TOP_UNSET && k->place_count > 1)
-		(void)fprintf(v->out, "%*sthe longest of %s at this place, %s in all\n", DETAIL_INDENT, "",
+		(void)fprintf(v->out, "%*sthe longest of %s at this place, %s in all\n", BLOCK_INDENT, "",
 			      human_count(k->place_count).s, human_ns(k->place_total).s);
-}
-
-static void put_task(const struct blocking_view *v, const struct block *k)
-{
-	if (k->has_task)
-		(void)fprintf(v->out, "%*stask %llu\n", DETAIL_INDENT, "", (unsigned long long)k->task_id);
-	else if (k->runtime_id && !k->task_ids)
-		(void)fprintf(v->out, "%*stask unknown: Tokio before 1.22 keeps no id of it where it can be read\n",
-			      DETAIL_INDENT, "");
-	else if (k->holds && strcmp(k->holds, "runtime") == 0)
-		(void)fprintf(v->out, "%*sroot future (block_on) of this runtime: all its tasks wait\n", DETAIL_INDENT, "");
 }
 
 static void add_part(struct buf *b, u64 ns, u64 whole, const char *name)
@@ -177,7 +90,7 @@ static int put_parts(const struct blocking_view *v, const struct block *k)
 	if (!text)
 		return -ENOMEM;
 	if (*text)
-		put_line(v, "parts", text);
+		block_put_line(&v->text, "parts", text);
 	return 0;
 }
 
@@ -190,48 +103,7 @@ static void put_bounds(const struct blocking_view *v, const struct block *k)
 		return;
 	(void)snprintf(text, sizeof(text), "between %s and %s, seen by %s sample%s", text_exact(k->dur_min).s,
 		       text_exact(k->dur_max).s, human_count(k->samples).s, k->samples == 1 ? "" : "s");
-	put_line(v, "length", text);
-}
-
-/*
- * The LIFO slot's task can be stolen in these versions only (design 35-blocking section 6); elsewhere it waits for this poll and
- * nothing else.
- */
-static bool lifo_is_stealable(const char *tokio_version)
-{
-	static const char *const versions[] = {"1.51.0", "1.51.1", "1.52.0", "1.52.1"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(versions); i++)
-		if (strcmp(tokio_version, versions[i]) == 0)
-			return true;
-	return false;
-}
-
-static int put_paid_by(const struct blocking_view *v, const struct block *k)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *text = NULL;
-	u64 n = k->lifo + k->queued;
-
-	if (!k->has_lifo && !k->has_queued)
-		return 0;
-	if (!n) {
-		buf_puts(&b, "no task was queued on its worker when it began to wait");
-	} else {
-		buf_printf(&b, ">= %s queued on its worker when it began to wait (", human_count(n).s);
-		if (k->has_lifo)
-			buf_printf(&b, "%llu in the LIFO slot%s", (unsigned long long)k->lifo, k->has_queued ? ", " : "");
-		if (k->has_queued)
-			buf_printf(&b, "%s local", human_count(k->queued).s);
-		buf_putc(&b, ')');
-		if (k->lifo && k->tokio_version && !lifo_is_stealable(k->tokio_version))
-			buf_puts(&b, "; the LIFO slot's task could run nowhere else");
-	}
-	text = buf_take_str(&b);
-	if (!text)
-		return -ENOMEM;
-	put_line(v, "paid by", text);
-	return 0;
+	block_put_line(&v->text, "length", text);
 }
 
 static int put_try(const struct blocking_view *v, const struct block *k)
@@ -240,14 +112,14 @@ static int put_try(const struct blocking_view *v, const struct block *k)
 	int r = k->advice ? text_clean(k->advice, "", &text) : 0;
 
 	if (r == 0 && text)
-		put_line(v, "try", text);
+		block_put_line(&v->text, "try", text);
 	return r;
 }
 
 static int put_block(struct blocking_view *v, const struct block *k)
 {
-	struct vstack_style frames = {v->o->full, v->o->width, DETAIL_INDENT + 2},
-			    kernel_style = {v->o->full, v->o->width, DETAIL_INDENT};
+	struct vstack_style frames = {v->o->full, v->o->width, BLOCK_INDENT + 2},
+			    kernel_style = {v->o->full, v->o->width, BLOCK_INDENT};
 	_cleanup_vstack_ struct vstack user = {0}, kernel = {0};
 	int r;
 
@@ -255,15 +127,16 @@ static int put_block(struct blocking_view *v, const struct block *k)
 	if (r == 0)
 		r = vstack_load(&v->loader, k->kstack_id, true, &kernel);
 	if (r == 0)
-		r = put_title(v, k);
+		r = block_put_title(&v->text, k, ++v->number);
 	if (r < 0)
 		return r;
 	put_others(v, k);
 	put_state(v, k);
-	put_task(v, k);
-	r = vstack_print(&user, &frames, v->out);
+	r = block_put_task(&v->text, k);
+	if (r == 0)
+		r = vstack_print(&user, &frames, v->out);
 	if (!user.n && !user.cut)
-		(void)fprintf(v->out, "%*s(no user stack)\n", DETAIL_INDENT + 2, "");
+		(void)fprintf(v->out, "%*s(no user stack)\n", BLOCK_INDENT + 2, "");
 	if (r == 0)
 		r = vstack_print_kernel(&kernel, &kernel_style, v->out);
 	if (r < 0)
@@ -272,7 +145,7 @@ static int put_block(struct blocking_view *v, const struct block *k)
 	r = put_parts(v, k);
 	put_interruptions(v, k);
 	if (r == 0)
-		r = put_paid_by(v, k);
+		r = block_put_paid_by(&v->text, k);
 	return r < 0 ? r : put_try(v, k);
 }
 
@@ -473,7 +346,7 @@ static int put_body(struct blocking_view *v)
 int view_blocking(sqlite3 *db, const struct report_opts *o, FILE *out)
 {
 	_cleanup_facts_ struct capture_facts f = {0};
-	struct blocking_view v = {.db = db, .o = o, .f = &f, .out = out};
+	struct blocking_view v = {.db = db, .o = o, .f = &f, .out = out, .text = {o, &f, out}};
 	int r;
 
 	r = capture_facts_load(db, o, &f);

@@ -104,6 +104,7 @@ static void put_place(const struct place *p, enum block_group group, struct json
 	json_kv_u64(j, "max", p->max);
 	json_kv_u64(j, "p99", p->p99);
 	json_kv_u64_or_null(j, "queued_max", p->queued_known, p->queued);
+	json_kv_u64_or_null(j, "victims", p->victims_known, p->victims);
 	json_object_end(j);
 }
 

@@ -109,9 +109,10 @@ int place_label(const struct place *p, bool full, char **ret)
 	"CAST(total(dur) AS INTEGER) AS total, max(dur) AS max, "                                                                \
 	"max(CASE WHEN rank = (n * 99 + 99) / 100 THEN dur END) AS p99, "                                                        \
 	"max(coalesce(lifo, 0) + coalesce(queued, 0)) AS behind, "                                                               \
-	"max(lifo IS NOT NULL OR queued IS NOT NULL) AS known, max(place_kind IS 'user') AS is_user "                            \
+	"max(lifo IS NOT NULL OR queued IS NOT NULL) AS known, max(place_kind IS 'user') AS is_user, "                           \
+	"max(victims IS NOT NULL) AS exact, CAST(total(victims) AS INTEGER) AS victims "                                         \
 	"FROM ranked GROUP BY " PLACE_KEY ") "                                                                                   \
-	"SELECT place, file, class, line, count, total, max, p99, known, behind, is_user, count(*) OVER () "                     \
+	"SELECT place, file, class, line, count, total, max, p99, known, behind, is_user, count(*) OVER (), exact, victims "     \
 	"FROM grouped ORDER BY total DESC, place, file, line, class LIMIT ?5"
 
 static int place_read(sqlite3_stmt *st, struct place *p)
@@ -131,6 +132,8 @@ static int place_read(sqlite3_stmt *st, struct place *p)
 	p->queued_known = sql_u64(st, 8) != 0;
 	p->queued = sql_u64(st, 9);
 	p->is_user = sql_u64(st, 10) != 0;
+	p->victims_known = sql_u64(st, 12) != 0;
+	p->victims = sql_u64(st, 13);
 	return r;
 }
 
@@ -177,6 +180,9 @@ void blocks_release(struct blocks *b)
 		free(k->tokio_version);
 		free(k->detail);
 		free(k->advice);
+		free(k->task_name);
+		free(k->spawn_function);
+		free(k->spawn_file);
 	}
 	free(b->rows);
 	*b = (struct blocks){0};
@@ -190,7 +196,9 @@ void blocks_release(struct blocks *b)
 		   "b.pid, b.tid, b.worker, b.runtime_id, b.task_id, b.stack_id, b.kstack_id, b.lifo, b.queued, "                \
 		   "b.here, b.here_total, r.task_ids, b.class, b.syscall, b.holds, b.state, r.flavor, r.tokio_version, "         \
 		   "(SELECT t.name FROM poll AS p JOIN thread AS t ON t.id = p.thread_id WHERE p.id = b.poll_id), "              \
-		   "b.detail, b.advice, " places ", b.stopped, b.throttled "                                                     \
+		   "b.detail, b.advice, b.task_name, b.spawn_function, b.spawn_file, " places ", b.stopped, b.throttled, "       \
+		   "b.spawn_line, b.inject, b.lifo_end, b.queued_end, b.inject_end, b.victims, b.worst_delay, "                  \
+		   "b.driver_stalled, (SELECT p.thread_id FROM poll AS p WHERE p.id = b.poll_id) "                               \
 		   "FROM ranked AS b LEFT JOIN runtime AS r ON r.runtime_id = b.runtime_id " tail " LIMIT ?5"
 #define IN_PLACE "OVER (PARTITION BY " PLACE_KEY
 
@@ -202,20 +210,28 @@ static const char *const block_rows_sql[] = {
 			   "count(*) OVER ()", "WHERE b.rank = 1 ORDER BY b.here_total DESC, b.place, b.file, b.line, b.class"),
 };
 
-#define BLOCK_PLACES_COL 31 /* the last but two of BLOCK_ROWS */
+#define BLOCK_PLACES_COL 34 /* `places` of BLOCK_ROWS */
 
 static int block_read(sqlite3_stmt *st, struct block *k)
 {
-	char **texts[] = {&k->class_name,    &k->syscall,     &k->holds,  &k->state, &k->flavor,
-			  &k->tokio_version, &k->thread_name, &k->detail, &k->advice};
+	char **texts[] = {&k->class_name,  &k->syscall, &k->holds,  &k->state,	   &k->flavor,	       &k->tokio_version,
+			  &k->thread_name, &k->detail,	&k->advice, &k->task_name, &k->spawn_function, &k->spawn_file};
 	u64 *numbers[] = {&k->poll_id, &k->ts,		&k->dur,	 &k->dur_min,  &k->dur_max,   &k->off_cpu,
 			  &k->on_cpu,  &k->runnable,	&k->waits,	 &k->samples,  &k->pid,	      &k->tid,
 			  &k->worker,  &k->runtime_id,	&k->task_id,	 &k->stack_id, &k->kstack_id, &k->lifo,
 			  &k->queued,  &k->place_count, &k->place_total, &k->task_ids};
+	u64 *more[] = {&k->spawn_line, &k->inject,	&k->lifo_end,	    &k->queued_end, &k->inject_end,
+		       &k->victims,    &k->worst_delay, &k->driver_stalled, &k->thread_id};
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		*numbers[i] = sql_u64(st, (int)i);
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		*more[i] = sql_u64(st, BLOCK_PLACES_COL + 3 + (int)i);
+	k->has_inject = !sql_is_null(st, BLOCK_PLACES_COL + 4);
+	k->has_end = !sql_is_null(st, BLOCK_PLACES_COL + 6);
+	k->has_victims = !sql_is_null(st, BLOCK_PLACES_COL + 8);
+	k->has_stalled = !sql_is_null(st, BLOCK_PLACES_COL + 10);
 	k->has_worker = !sql_is_null(st, 12);
 	k->has_task = !sql_is_null(st, 14);
 	k->has_lifo = !sql_is_null(st, 17);

@@ -52,6 +52,8 @@ struct place {
 	u64 count, total, max, p99; /* durations in ns; p99 by nearest rank */
 	bool queued_known;
 	u64 queued; /* most tasks seen queued behind one of its blocks */
+	bool victims_known;
+	u64 victims; /* tasks delayed by its blocks, of those of which that is known */
 };
 
 /*
@@ -82,6 +84,9 @@ struct block {
 	bool throttled;		      /* maybe, for its cgroup's cpu quota */
 	u64 place_count, place_total; /* blocks at its place, itself included, and what they took, ns; BLOCKS_BY_PLACE only */
 	u64 task_ids;		      /* 0: its Tokio keeps none, so that has_task says nothing */
+	char *task_name, *spawn_function, *spawn_file; /* raw, NULL when null */
+	u64 spawn_line, inject, lifo_end, queued_end, inject_end, victims, worst_delay, driver_stalled, thread_id;
+	bool has_inject, has_end, has_victims, has_stalled; /* has_end: queues were read at its end, too */
 };
 
 struct blocks {

@@ -23,11 +23,18 @@ struct place_cells {
 struct place_table {
 	struct place_cells *rows;
 	size_t n;
-	u32 n_numbers; /* columns: class, count, total, max, p99 and, when known, queued */
+	u32 n_numbers; /* columns: class, count, total, max, p99 and, when known, victims or queued */
 	u32 name_w, place_w, number_w[NUMBERS_MAX], numbers_w;
+	bool victims; /* of some it is known exactly whom they delayed: the last column is that, elsewhere a lower bound */
 };
 
 static const char *const headings[NUMBERS_MAX] = {"class", "count", "total", "max", "p99", "queued"};
+static const char *const exact_headings[NUMBERS_MAX] = {"class", "count", "total", "max", "p99", "victims"};
+
+static const char *const *table_headings(const struct place_table *t)
+{
+	return t->victims ? exact_headings : headings;
+}
 
 static void place_table_release(struct place_table *t)
 {
@@ -52,7 +59,9 @@ static int make_cells(const struct report_opts *o, const struct place *p, struct
 	(void)snprintf(c->numbers[2], CELL_LEN, "%s", human_ns(p->total).s);
 	(void)snprintf(c->numbers[3], CELL_LEN, "%s", human_ns(p->max).s);
 	(void)snprintf(c->numbers[4], CELL_LEN, "%s", human_ns(p->p99).s);
-	if (p->queued_known)
+	if (p->victims_known)
+		(void)snprintf(c->numbers[5], CELL_LEN, "%s", human_count(p->victims).s);
+	else if (p->queued_known)
 		(void)snprintf(c->numbers[5], CELL_LEN, "%s%s", p->queued ? ">=" : "", human_count(p->queued).s);
 	return 0;
 }
@@ -72,8 +81,9 @@ static int make_table(const struct report_opts *o, const struct places *p, struc
 			free(t->rows[t->n].place);
 			return r;
 		}
-		if (p->rows[t->n].queued_known)
+		if (p->rows[t->n].queued_known || p->rows[t->n].victims_known)
 			t->n_numbers = NUMBERS_MAX;
+		t->victims |= p->rows[t->n].victims_known;
 	}
 	return 0;
 }
@@ -84,7 +94,7 @@ static void measure(struct place_table *t, u32 width)
 	u32 room;
 
 	for (u32 c = 0; c < t->n_numbers; c++) {
-		t->number_w[c] = text_width(headings[c]);
+		t->number_w[c] = text_width(table_headings(t)[c]);
 		for (size_t i = 0; i < t->n; i++)
 			t->number_w[c] = (u32)max_u64(t->number_w[c], text_width(t->rows[i].numbers[c]));
 		t->numbers_w += 2 + t->number_w[c];
@@ -123,7 +133,7 @@ static void put_table(const struct report_opts *o, const struct place_table *t, 
 
 	text_color(out, o->color, TEXT_BOLD, "BY PLACE");
 	(void)fprintf(out, "%*s", (int)(label_w - 8), "");
-	put_numbers(t, headings, out);
+	put_numbers(t, table_headings(t), out);
 	for (size_t i = 0; i < t->n; i++) {
 		const struct place_cells *row = &t->rows[i];
 		bool beside = text_width(row->place) <= t->place_w;
