@@ -215,6 +215,14 @@ $(OUT)/sym_bench: $(OUT)/obj/tests/bench/sym_bench.o $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# the kernel side with its helper, driven by tests/live/uprobes.py, and a program whose calls are known
+$(OUT)/probe_driver: $(OUT)/obj/tests/probes/driver.o $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(OUT)/probe_target: $(OUT)/obj/tests/probes/target.o
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^
+
 # what SQLite itself takes for so many rows: out/bare_insert FILE ROWS
 $(OUT)/bare_insert: $(OUT)/obj/tests/bench/bare_insert.o
 	$(call msg,LD,$@)

@@ -89,11 +89,12 @@ static __always_inline int send_task(void *e, u64 size, u32 kind)
 /* A word of a Cell: from what was read at once, or by itself. */
 static __always_inline u64 cell_u64(const u64 *head, u64 header, u64 off)
 {
-	if (off > CELL_MAX)
+	u64 word = off / 8;
+
+	if (off > CELL_MAX || off & 7)
 		return 0;
-	if (off < HEAD_WORDS * 8 && !(off & 7))
-		return head[off / 8 & (HEAD_WORDS - 1)];
-	return user_u64(header + off);
+	barrier_var(word); /* the compiler makes a mask of the two, by which the verifier sees no bound */
+	return word < HEAD_WORDS ? head[word & (HEAD_WORDS - 1)] : user_u64(header + off);
 }
 
 /* Fills *r; *handle, unless NULL, with what the scheduler's field holds. */

@@ -51,18 +51,18 @@ struct kernel_side {
 	bool refused; /* by the verifier, or for what else a program may be refused: not for lack of privileges */
 };
 
-/* The verifier's words are long: they go to a file, and the terminal gets one line. */
-static void say_refused(const char *verifier_log)
+/* The verifier's words are long: they go to a file, and the terminal gets one line. `again`: without the probes' programs it may do. */
+static void say_refused(const char *verifier_log, bool again)
 {
 	char path[] = "/tmp/ascope-verifier-XXXXXX";
-	int fd = mkstemp(path);
+	_cleanup_close_ int fd = mkstemp(path);
+	bool written = fd >= 0 && fd_write_full(fd, verifier_log, strlen(verifier_log)) == 0;
+	const char *where = written ? path : "no file";
 
-	if (fd >= 0 && fd_write_full(fd, verifier_log, strlen(verifier_log)) == 0)
-		log_error("%s; the verifier's words are in %s (please send it with a report)", REFUSAL_PROGRAMS, path);
+	if (again)
+		log_warn("%s (the verifier's words are in %s): trying without those that watch tasks", REFUSAL_PROGRAMS, where);
 	else
-		log_error("%s", REFUSAL_PROGRAMS);
-	if (fd >= 0)
-		(void)close(fd);
+		log_error("%s; the verifier's words are in %s (please send it with a report)", REFUSAL_PROGRAMS, where);
 }
 
 /* sched_switch passes prev_state as a fourth argument since 5.18 (commit fa2c3254d7cf). */
@@ -155,10 +155,8 @@ static int load_programs(struct kernel_side *k, const char *verifier_log)
 		return err;
 	}
 	k->refused = err != 0;
-	if (err && k->probes.groups)
-		log_warn("the kernel refused ascope's BPF programs: once more without those that watch tasks");
-	else if (err)
-		say_refused(verifier_log);
+	if (err)
+		say_refused(verifier_log, k->probes.groups != 0);
 	return err;
 }
 
