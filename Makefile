@@ -53,6 +53,8 @@ OBJ := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/schema_sql.o $(OUT)/obj/gen/view
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(patsubst tests/unit/%.c,$(OUT)/obj/tests/unit/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
 SKEL := $(OUT)/gen/ascope.skel.h
+PROBES := $(OUT)/probe_driver $(OUT)/probe_target
+PROBES += $(PROBES:%=%-static)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -77,7 +79,7 @@ demo: ## install what is missing, build, record the demo service, print the bloc
 
 check: ## install what is missing, build, run all tests
 	@.ci/deps build check
-	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(OUT)/sym_bench $(ORACLE) $(FUZZ_REPLAYS) $(RELIABILITY)
+	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(PROBES) $(OUT)/sym_bench $(ORACLE) $(FUZZ_REPLAYS) $(RELIABILITY)
 	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
 	@tests/run.sh $(OUT) lint unit symbols spec golden fuzz reliability cli live kernels
 
@@ -88,7 +90,7 @@ check-unit: $(UNIT_TESTS) ## unit tests only
 	@tests/run.sh $(OUT) unit
 
 check-live: all ## tests against live programs only (root, BTF)
-	@$(MAKE) --no-print-directory $(ORACLE)
+	@$(MAKE) --no-print-directory $(ORACLE) $(PROBES)
 	@tests/run.sh $(OUT) live
 
 # ROUNDS: how often to attach and detach
@@ -149,7 +151,7 @@ $(OUT)/ascope: $(OUT)/obj/ascope.o $(OUT)/libascope.a
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 static: ## one file for any x86-64 Linux, to copy to a production host: $(OUT)/ascope-static
-	@$(MAKE) --no-print-directory $(OUT)/ascope-static
+	@$(MAKE) --no-print-directory $(OUT)/ascope-static $(OUT)/probe_driver-static $(OUT)/probe_target-static
 
 # glibc warns that dlopen in a static program needs the same glibc at run time: libdw wants it for debuginfod and sqlite3 for extensions, and ascope uses neither
 $(OUT)/ascope-static: $(OUT)/obj/ascope.o $(OUT)/libascope.a
@@ -222,6 +224,14 @@ $(OUT)/probe_driver: $(OUT)/obj/tests/probes/driver.o $(OUT)/libascope.a
 $(OUT)/probe_target: $(OUT)/obj/tests/probes/target.o
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^
+
+# the same for other kernels' file systems (tests/kernels/run.sh)
+$(OUT)/probe_driver-static: $(OUT)/obj/tests/probes/driver.o $(OUT)/libascope.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -static -o $@ $^ $(LIBS_STATIC) 2>$@.log || { cat $@.log >&2; exit 1; }
+$(OUT)/probe_target-static: $(OUT)/obj/tests/probes/target.o
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -static -o $@ $^
 
 # what SQLite itself takes for so many rows: out/bare_insert FILE ROWS
 $(OUT)/bare_insert: $(OUT)/obj/tests/bench/bare_insert.o

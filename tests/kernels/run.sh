@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: boots other kernels under qemu (TCG, no KVM), records a fixture there with the static ascope and checks what its report says: blocks, whole stacks, cpu quota and
-# freezing by cgroup v2.
+# freezing by cgroup v2; and that probes in a program are hit as often as it calls what they are on.
 #
 # usage: tests/kernels/run.sh OUT [PACKAGE...]        `make check-kernels`
 #
@@ -33,6 +33,8 @@ root=$work/root
 mkdir -p "$root"/{bin,proc,sys,dev,tmp,lib64,lib/x86_64-linux-gnu}
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "$out/ascope-static" "$root/bin/ascope"
+cp "$out/probe_driver-static" "$root/bin/probe_driver"
+cp "$out/probe_target-static" "$root/bin/probe_target"
 cp "$program" "$root/bin/scenarios"
 ldd "$program" | grep -oE '/[^ ]+' | while read -r lib; do cp -L "$lib" "$root/lib/x86_64-linux-gnu/"; done
 cp -L /lib64/ld-linux-x86-64.so.2 "$root/lib64/"
@@ -100,6 +102,26 @@ kill $fixture
 	"SELECT (SELECT count(*) FROM blocking WHERE dur >= 10000000) AS blocks, (SELECT max(dur - runnable) FROM blocking) AS longest,
 	 (SELECT count(*) FROM offcpu WHERE state = 'T' AND dur > 200000000) AS frozen, (SELECT count(*) FROM throttle) AS throttled" 2>/dev/null | tr -d '\n'
 echo " @frozen"
+# probes in a program that knows its calls: tests/probes
+mkfifo ti to di do
+/bin/probe_target <ti >to &
+/bin/probe_driver <di >do 2>&1 &
+exec 3>ti 4<to 5>di 6<do
+target=$(pidof probe_target)
+tell() { echo "$*" >&3; read -r answer <&4; }
+ask() { echo "$*" >&5; read -r answer <&6; echo "# $1: $answer"; }
+tell places
+places=$answer
+ask load all
+mode=$answer
+ask target $target
+ask drop
+for place in $places; do
+	case $place in location=*|vtable=*) ;; *) ask probe $target ${place%=*} ${place#*=} ;; esac
+done
+tell run 300 3
+ask hits
+echo "{\"load\": \"$mode\", \"hits\": \"$answer\"} @probes"
 poweroff -f
 INIT
 chmod +x "$root/init"
@@ -116,7 +138,8 @@ for package in "$@"; do
 	for what in quota frozen; do
 		grep -aoE "\[?\{.*\}\]? *@$what" "$work/$n.log" | sed "s/ *@$what//" >"$work/$n.$what" || true
 	done
-	if [ "$(grep -ac '@record 0' "$work/$n.log")" = 2 ] && python3 - "$work/$n.answers" "$work/$n.quota" "$work/$n.frozen" <<'PY'; then
+	grep -aoE '\{.*\} *@probes' "$work/$n.log" | sed 's/ *@probes//' >"$work/$n.probes" || true
+	if [ "$(grep -ac '@record 0' "$work/$n.log")" = 2 ] && python3 - "$work/$n.answers" "$work/$n.probes" "$work/$n.quota" "$work/$n.frozen" <<'PY'; then
 import json
 import sys
 rows = {row["scenario"]: row for line in open(sys.argv[1]) for row in json.loads(line)}
@@ -127,7 +150,13 @@ for row in rows.values():
     assert row["whole"] >= 0.999 * row["stacks"] and row["depth"] >= 15, row
     assert 0 < row["insns"] < 50000, row
 assert rows["sleep"]["markers"] >= rows["sleep"]["blocks"] - 2 and rows["spin"]["markers"] == 0, rows
-for path in sys.argv[2:]:
+probes = json.load(open(sys.argv[2]))
+print("#", probes)
+hits = {key: int(value) for key, value in (word.split("=") for word in probes["hits"].split())}
+wanted = {group: 0 if group in ("blocking", "poll_end") else 900 for group in ("spawn", "bind", "blocking", "complete", "dealloc", "poll", "poll_end", "schedule")}
+assert {group: hits[group] for group in wanted} == wanted and probes["load"].startswith("ok"), probes
+assert [hits[f"seen{kind}"] for kind in range(4)] == [900, 1800, 900, 900] and not any(hits[f"lost{kind}"] for kind in range(4)), probes
+for path in sys.argv[3:]:
     (row,) = json.load(open(path))
     print("#", row)
     rows[path.rsplit(".", 1)[1]] = row
