@@ -136,7 +136,8 @@ static void print_groups(FILE *out, const struct doctor_copy *c)
 		if (c->points.group[g].missing)
 			fprintf(out, "      no %-9s %s\n", group_names[g], c->points.group[g].missing);
 	if (c->points.has_usdt)
-		fputs("      the file has USDT probes of a provider \"tokio\"\n", out);
+		fprintf(out, "      USDT      the file has probes of a provider \"tokio\": %s\n",
+			c->points.from_usdt ? "they tell where polls end" : "none that could be used");
 }
 
 static void print_copy(FILE *out, const struct doctor_copy *c)
@@ -181,8 +182,10 @@ static void print_thread(FILE *out, const struct doctor_target *t, const struct 
 	case DOCTOR_ROLES:
 		fputs("in no runtime, or an idle thread of the blocking pool", out);
 	}
-	if (th->task && th->role != DOCTOR_OTHER)
+	if (th->task)
 		fprintf(out, ", task %llu", (unsigned long long)th->task);
+	else if (th->in_poll)
+		fputs(", in its root future", out);
 	fputc('\n', out);
 }
 
@@ -303,6 +306,7 @@ static void json_threads(struct json *j, const struct doctor_target *t)
 		json_kv_string(j, "role", doctor_role_name(th->role));
 		json_kv_u64_or_null(j, "runtime", th->runtime, th->runtime);
 		json_kv_u64_or_null(j, "worker", th->worker, th->worker - 1);
+		json_kv_bool(j, "in_poll", th->in_poll);
 		json_kv_u64_or_null(j, "task", th->task, th->task);
 		json_object_end(j);
 	}

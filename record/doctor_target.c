@@ -276,7 +276,8 @@ static int meet_thread(void *ctx, const struct wire_task *w)
 	memcpy(th->comm, w->comm, WIRE_COMM_LEN);
 	copies_read_ctx(t->process, w->fsbase, &x);
 	th->role = role_of(&x);
-	th->task = x.task;
+	th->in_poll = x.status == WIRE_CTX_READ && x.budget;
+	th->task = th->in_poll || th->role == DOCTOR_BLOCKING ? x.task : 0; /* else a worker's is that of its main loop */
 	live = copies_by_gen(t->process, x.gen);
 	if (!live || !x.sched || layout_read_owner(&live->wire, &x, cat_process_read, t->process, &owner) < 0)
 		return 0;

@@ -43,9 +43,10 @@ struct doctor_thread {
 	u32 tid;
 	char comm[WIRE_COMM_LEN + 1];
 	enum doctor_role role;
-	u32 worker;  /* 1 + index; 0 none */
-	u32 runtime; /* number in doctor_target.runtimes; 0 none, else 1 + index */
-	u64 task;    /* current task id; 0 none */
+	u32 worker;   /* 1 + index; 0 none */
+	u32 runtime;  /* number in doctor_target.runtimes; 0 none, else 1 + index */
+	bool in_poll; /* of a task, or of what block_on runs */
+	u64 task;     /* that it polls, or whose closure it runs; 0 none, or none that is a task of the program's */
 };
 
 struct doctor_runtime {

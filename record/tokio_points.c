@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "record/elf_symbol.h"
+#include "record/usdt.h"
 
 /*
  * Legacy: the path up to "17h" and the hash, which a ".llvm.N" may follow. v0: the path within the crate that holds the function, then for a method the type and
@@ -195,6 +196,43 @@ static int put_shapes(const struct elf_view *v, struct tokio_points *ret)
 	return err;
 }
 
+/* ---- probes that the program was built with ---- */
+
+struct usdt_put {
+	const struct elf_view *v;
+	struct tokio_points *points;
+};
+
+/* A place is believed only if a nop is there, of one byte or of five: anything else may be the middle of an instruction. */
+static bool is_nop(const struct elf_view *v, u64 addr)
+{
+	static const u8 long_nop[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+	_cleanup_free_ u8 *p = NULL;
+	size_t n;
+
+	if (elf_view_copy(v, addr, sizeof(long_nop), &p, &n) < 0 || !n)
+		return false;
+	return p[0] == 0x90 || (n == sizeof(long_nop) && !memcmp(p, long_nop, n));
+}
+
+/*
+ * Tokio's own (proposed in tokio-rs/tokio #7717, in no release) and tokio-dtrace's carry task ids, and none the task's Header, from which the programs read type,
+ * id and runtime: the end of a poll is all that they replace. There it saves finding out where polls return to. One with a semaphore is not reached unwatched.
+ */
+static int put_usdt(void *ctx, const struct usdt_probe *p)
+{
+	static const char *const ends[] = {"task-poll-end", "task__poll__end", "poll-end", "poll__end"};
+	struct usdt_put *u = ctx;
+
+	if (strcmp(p->provider, "tokio") != 0)
+		return 0;
+	u->points->has_usdt = true;
+	for (u32 i = 0; i < ARRAY_SIZE(ends); i++)
+		if (!strcmp(p->name, ends[i]) && !p->semaphore && is_nop(u->v, p->addr))
+			return put(u->v, &u->points->group[PROBE_POLL_END], p->addr);
+	return 0;
+}
+
 /* ---- reasons ---- */
 
 /* 1.54.1 -> 54; 0 unknown. */
@@ -243,7 +281,7 @@ static void give_reasons(const struct tokio_elf *e, struct tokio_points *p)
 	for (u32 g = 0; g < PROBE_GROUPS; g++)
 		if (!p->group[g].n && g != PROBE_POLL_END)
 			p->group[g].missing = why_none((enum probe_group)g, e, p);
-	if (!p->group[PROBE_POLL].n)
+	if (!p->group[PROBE_POLL].n && !p->group[PROBE_POLL_END].n)
 		p->group[PROBE_POLL_END].missing = p->group[PROBE_POLL].missing;
 }
 
@@ -280,6 +318,10 @@ static int read_places(const struct elf_view *v, const struct tokio_elf *e, cons
 		ret->from = TOKIO_POINTS_SHAPES;
 		err = put_shapes(v, ret);
 	}
+	if (!err)
+		err = usdt_each(v, put_usdt, &(struct usdt_put){.v = v, .points = ret});
+	if (ret->group[PROBE_POLL_END].n)
+		ret->from_usdt |= 1U << PROBE_POLL_END;
 	for (u32 g = 0; g < PROBE_GROUPS; g++)
 		ret->group[g].n = (u32)sort_unique(ret->group[g].offsets, ret->group[g].n);
 	ret->task = task_of(e, ret);

@@ -30,7 +30,7 @@ enum tokio_points_from {
 };
 
 struct tokio_points {
-	/* POLL_END is learned while recording: always without places, and without a reason where POLL has some */
+	/* POLL_END is learned while recording: without places unless from_usdt has it, and without a reason where POLL has some */
 	struct tokio_group group[PROBE_GROUPS];
 	enum tokio_points_from from;
 	struct probe_task task; /* how a task looks to this file's Tokio */

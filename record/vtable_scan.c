@@ -170,16 +170,16 @@ static int slots_of_relr(const struct elf_view *v, const struct reloc_tables *t,
 	_cleanup_(release_window) struct window w = {.v = v, .left = MAX_READ};
 	_cleanup_free_ u8 *p = NULL;
 	size_t n = 0;
-	u64 where = 0;
+	u64 where = 0, last = 0;
 	int err = t->relr ? elf_view_copy(v, t->relr, t->relr_size, &p, &n) : 0;
 
 	for (size_t at = 0; !err && at + 8 <= n && s->n < MAX_SLOTS; at += 8) {
 		u64 entry = le64(p + at), bits = entry & 1 ? entry >> 1 : 1;
 
-		if (!(entry & 1) && entry < where)
+		if (!(entry & 1) && entry < last)
 			break; /* linkers sort them */
 		if (!(entry & 1))
-			where = entry;
+			where = last = entry;
 		for (u64 addr = where; bits && !err && s->n < MAX_SLOTS; bits >>= 1, addr += 8) {
 			const u8 *word;
 
