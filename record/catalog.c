@@ -13,11 +13,11 @@
 #include "base/u64map.h"
 #include "record/cgroup.h"
 #include "record/copies.h"
-#include "record/task_lists.h"
 #include "record/layout.h"
 #include "record/mappings.h"
 #include "record/procfs.h"
 #include "record/task_catalog.h"
+#include "record/task_lists.h"
 
 enum {
 	MAX_KERNEL_ADDRS = 1 << 16,

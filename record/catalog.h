@@ -98,9 +98,9 @@ struct cat_process {
 	bool is_stripped;	      /* the main program has no symbol table */
 	struct cat_copy *copies;      /* stay when the process is gone: late records name them */
 	u32 n_copies;
-	struct cat_tasks *tasks; /* of task_catalog.c; NULL until a task is met */
+	struct cat_tasks *tasks;  /* of task_catalog.c; NULL until a task is met */
 	struct task_lists *lists; /* its runtimes, record/task_lists.c; NULL none met */
-	int mem_fd; /* /proc/PID/mem, opened at first use; -1 */
+	int mem_fd;		  /* /proc/PID/mem, opened at first use; -1 */
 };
 
 struct catalog_opts {
