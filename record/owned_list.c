@@ -281,44 +281,51 @@ static u64 tolerance(u64 changes)
 	return changes ? changes + SLACK : 0;
 }
 
-/* What came into the list and what went between two readings of its counters. False: they say nothing of the kind. */
-static bool changes_between(const struct owned_walk *w, const u64 *added, const u64 *count, u64 *ret_came, u64 *ret_went)
+/* What came into the list and what went between two readings of its counters. False: they make no sense. */
+static bool changes_between(const u64 *added, const u64 *count, u64 *ret_came, u64 *ret_went)
 {
-	if (w->row->list_added != NO) {
-		*ret_came = added[1] - added[0];
-		*ret_went = count[0] + *ret_came - count[1];
-	} else { /* the least that it can be */
-		*ret_came = count[1] > count[0] ? count[1] - count[0] : 0;
-		*ret_went = count[0] > count[1] ? count[0] - count[1] : 0;
-	}
+	*ret_came = added[1] - added[0];
+	*ret_went = count[0] + *ret_came - count[1];
 	return *ret_came <= MAX_CHANGES && *ret_went <= MAX_CHANGES;
 }
 
 /* A pass may miss what came and meet what went while it ran, no more. */
-static bool is_explained(const struct owned_walk *w, const struct owned_pass *p)
+static bool is_explained(const struct owned_pass *p)
 {
 	u64 came, went;
 
-	if (w->row->list_count == NO)
-		return true;
-	return changes_between(w, p->added, p->count, &came, &went) && distance(p->n, p->count[1]) <= tolerance(came + went);
+	return changes_between(p->added, p->count, &came, &went) && distance(p->n, p->count[1]) <= tolerance(came + went);
 }
 
-/* Without counters the passes must be the same; with a count alone what they differ by must be what it changed by. */
+static bool agree_by_counters(const struct owned_pass *a, const struct owned_pass *b, u64 gone, u64 new)
+{
+	const u64 added[2] = {a->added[0], b->added[1]}, count[2] = {a->count[0], b->count[1]};
+	u64 came, went;
+
+	return is_explained(a) && is_explained(b) && changes_between(added, count, &came, &went) && new <= tolerance(came) &&
+	       gone <= tolerance(went);
+}
+
+/* A count alone does not tell what came and went: each pass must have as many as it says, up to what the passes differ by, and that must be the lesser part. */
+static bool agree_by_count(const struct owned_pass *a, const struct owned_pass *b, u64 gone, u64 new)
+{
+	u64 changes = tolerance(gone + new + distance(a->count[0], b->count[1]));
+
+	return distance(a->n, a->count[1]) <= changes && distance(b->n, b->count[1]) <= changes && gone + new <= SLACK + b->n / 4;
+}
+
+/* Without counters the passes must be the same. */
 static bool agree(const struct owned_walk *w)
 {
 	const struct owned_pass *a = &w->pass[0], *b = &w->pass[1];
-	const u64 added[2] = {a->added[0], b->added[1]}, count[2] = {a->count[0], b->count[1]};
-	u64 gone, new, came, went;
+	u64 gone, new;
 
-	if (!is_explained(w, a) || !is_explained(w, b) || has_twice(a) || has_twice(b))
+	if (has_twice(a) || has_twice(b))
 		return false;
 	compare(a, b, &gone, &new);
 	if (w->row->list_count == NO)
 		return !gone && !new;
-	if (!changes_between(w, added, count, &came, &went))
-		return false;
-	return new <= tolerance(came) && gone <= tolerance(went);
+	return w->row->list_added == NO ? agree_by_count(a, b, gone, new) : agree_by_counters(a, b, gone, new);
 }
 
 /* What the older pass has and the newer has not, is added to the newer: it was there. Completed ones are taken out. */
