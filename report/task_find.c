@@ -614,12 +614,29 @@ static u64 with_impl_named(const struct finder *f, u64 typed, u64 by_symbols)
 	return n && n_b > n && !strcmp(f->keys[b] + n_b - n, tail + 1) ? by_symbols : typed;
 }
 
+/* Debug info calls a function that is spawned by its signature; symbols may have its name, too. Those of a set that may be meant. */
+static u64 plain_functions(const struct finder *f, u64 typed, u64 set)
+{
+	u32 a = only_type(f, typed);
+	u64 ret = 0;
+
+	if (a == f->n_types || strncmp(f->keys[a], "fn(", 3))
+		return 0;
+	for (u32 i = 0; i < f->n_types; i++) {
+		size_t n = strlen(f->keys[i]);
+
+		if (set >> i & 1 && (n < 2 || strcmp(f->keys[i] + n - 2, "{}")))
+			ret |= 1ULL << i;
+	}
+	return ret;
+}
+
 int task_find(const struct task_code *c, const struct task_query *q, struct task_answer *ret)
 {
 	_cleanup_(finder_release) struct finder f = {.c = c, .q = q, .side = SIDE_POLL};
 	int err = walk(c, NULL, SIDE_POLL, q->poll, take_function, &f);
 	bool is_open;
-	u64 set;
+	u64 set, plain;
 
 	*ret = (struct task_answer){0};
 	f.side = SIDE_DEALLOC;
@@ -634,7 +651,10 @@ int task_find(const struct task_code *c, const struct task_query *q, struct task
 		err = take_typed(&f, q->typed_dealloc);
 	if (err)
 		return err;
-	if (f.typed)
+	plain = plain_functions(&f, f.typed, set);
+	if (plain)
+		answer(&f, plain, is_open, TASK_BY_SYMBOLS, ret);
+	else if (f.typed)
 		answer(&f, is_open ? f.typed : with_impl_named(&f, f.typed, set), false, TASK_BY_DWARF, ret);
 	else
 		answer(&f, set, is_open, f.is_v0 ? TASK_BY_V0 : TASK_BY_SYMBOLS, ret);

@@ -85,7 +85,7 @@ static size_t find_outside(struct task_text t, size_t from, const char *stops)
 	for (size_t i = from; i < t.n; i++) {
 		char c = t.s[i];
 
-		if (!depth && c && strchr(stops, c))
+		if (!depth && c && strchr(stops, c) && !(c == '>' && i && t.s[i - 1] == '-'))
 			return i;
 		if (c == '<' || c == '(' || c == '[' || c == '{')
 			depth++;
@@ -227,9 +227,9 @@ static bool first_arg(struct task_text t, struct task_text *ret)
 	(void)eat(&t, "::");
 	if (!begins(t, "<"))
 		return false;
-	inside = (struct task_text){t.s + 1, behind_brackets(t, 0) - 1};
-	if (inside.n && inside.s[inside.n - 1] == '>')
-		inside.n--;
+	inside = (struct task_text){t.s + 1, find_outside(t, 1, "") - 1};
+	if (inside.n + 1 == t.n) /* nothing closes it */
+		return false;
 	arg = next_arg(&inside);
 	if (arg.n < 2 || find_outside(arg, 0, ">") < arg.n)
 		return false;
