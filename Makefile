@@ -58,7 +58,7 @@ PROBES += $(PROBES:%=%-static)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-tokio check-san static lint format format-check fuzz goldens man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-task-names check-tokio check-san static lint format format-check fuzz goldens man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -136,6 +136,9 @@ check-sql-tools: all ## read a capture's database with Datasette and sqlite-util
 # TOKIO: options of tests/tokio/run.py, as TOKIO='--only 1.36'
 check-tokio: all ## record a program built with many versions of Tokio as people build and ship it, and compare with its own log (root, cargo, half an hour; doc/tokio.md)
 	@ASCOPE=$(abspath $(OUT))/ascope tests/tokio/run.py --out $(OUT)/tokio $(TOKIO)
+
+check-task-names: $(OUT)/sym_bench ## names of types of tasks, four versions of Tokio built in six ways (cargo, half an hour)
+	@tests/symbols/task_names.py $(OUT)/sym_bench --out $(OUT)/tasks --versions 1.24.2,1.36.0,1.43.4,1.54.1 --builds release,v0,debug1,debug2,lto,abort
 
 check-damage-long: all $(RELIABILITY) ## flip every bit of a capture, fail every call of every command (half an hour; doc/reliability.md)
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined $(patsubst $(OUT)/%,$(OUT)/san/%,$(RELIABILITY))

@@ -59,7 +59,10 @@ for group in "$@"; do
 	case $group in
 	lint) for t in tests/lint/*.sh; do single "lint: $(basename "$t" .sh)" "$t"; done ;;
 	unit) for t in tests/unit/test_*.c; do tap "unit: $(basename "$t" .c)" env CMOCKA_MESSAGE_OUTPUT=TAP "$out/unit/$(basename "$t" .c)"; done ;;
-	symbols) tap symbols python3 -B tests/symbols/matrix.py "$out/sym_bench" ;;
+	symbols)
+		tap symbols python3 -B tests/symbols/matrix.py "$out/sym_bench"
+		tap symbols python3 -B tests/symbols/task_names.py "$out/sym_bench" --out "$out/tasks"
+		;;
 	spec) tap spec python3 -B tests/spec/compare.py "$out/ascope" format/FORMAT.md fixtures/captures/*.ascope fixtures/captures/good/*.ascope ;;
 	golden) tap golden python3 -B tests/golden/goldens.py "$out/ascope" format/FORMAT.md fixtures/captures ;;
 	fuzz) for t in $(printf '%s\n' "$out"/fuzz/replay_* | grep -v '\.d$'); do single "fuzz: replay of the corpus of ${t##*_}" "$t" "tests/fuzz/corpus_${t##*_}"; done ;;

@@ -373,13 +373,67 @@ static void want_too_long(void **state)
 	assert_int_equal(sym_wire_get_want(packet, SYM_WIRE_WANT_MAX + 1, &out), -EBADMSG);
 }
 
+static enum sym_answers_state tasks_state(const struct sym_wire_task *t, u32 n, u64 n_asked, u32 cut)
+{
+	_cleanup_answers_ struct sym_answers a;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	enum sym_answers_state state;
+
+	assert_int_equal(sym_answers_init(&a, 0), 0);
+	a.n_tasks = n_asked;
+	put_opened(&b);
+	put_string(&b, "app::run");
+	for (u32 i = 0; i < n; i++)
+		sym_wire_put(&b, SYM_WIRE_TASK, &t[i], (u32)sizeof(*t) - cut);
+	put_done(&b);
+	assert_true(sym_answers_feed(&a, b.data, b.len) <= 0);
+	for (u32 i = 0; i < n && a.state == SYM_ANSWERS_DONE; i++) {
+		struct sym_wire_task got = sym_answers_task(&a, i);
+
+		assert_memory_equal(&got, &t[i], sizeof(got));
+		assert_string_equal(sym_answers_string(&a, got.name), got.name ? "app::run" : "");
+	}
+	assert_int_equal(sym_answers_task(&a, n_asked).how, TASK_UNKNOWN);
+	state = a.state;
+	return state;
+}
+
+/* As many as were asked for, with names that were sent, of kinds that there are. */
+static void tasks(void **state)
+{
+	const struct sym_wire_task good[] = {{.name = 1, .how = TASK_BY_V0, .kind = TASK_BLOCKING}, {.kind = TASK_WORKER}};
+	const struct sym_wire_task bad[] = {
+		{.name = 2, .how = TASK_BY_V0},
+		{.name = 1, .how = TASK_UNKNOWN},
+		{.how = TASK_BY_SYMBOLS},
+		{.name = 1, .how = TASK_CANDIDATES + 1},
+		{.name = 1, .how = TASK_BY_V0, .kind = TASK_KINDS},
+	};
+
+	(void)state;
+	assert_int_equal(tasks_state(good, 2, 2, 0), SYM_ANSWERS_DONE);
+	assert_int_equal(tasks_state(NULL, 0, 0, 0), SYM_ANSWERS_DONE);
+	assert_int_equal(tasks_state(good, 2, 1, 0), SYM_ANSWERS_BROKEN);
+	assert_int_equal(tasks_state(good, 2, 3, 0), SYM_ANSWERS_BROKEN);
+	assert_int_equal(tasks_state(good, 1, 1, 4), SYM_ANSWERS_BROKEN);
+	for (u32 i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(tasks_state(&bad[i], 1, 1, 0), SYM_ANSWERS_BROKEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answers_in_pieces), cmocka_unit_test(answers_cut_short), cmocka_unit_test(wrong_order),
-		cmocka_unit_test(wrong_lengths),     cmocka_unit_test(wrong_values),	  cmocka_unit_test(failure_phrase),
-		cmocka_unit_test(no_flood),	     cmocka_unit_test(few_deep_lookups),  cmocka_unit_test(wants),
+		cmocka_unit_test(answers_in_pieces),
+		cmocka_unit_test(answers_cut_short),
+		cmocka_unit_test(wrong_order),
+		cmocka_unit_test(wrong_lengths),
+		cmocka_unit_test(wrong_values),
+		cmocka_unit_test(failure_phrase),
+		cmocka_unit_test(no_flood),
+		cmocka_unit_test(few_deep_lookups),
+		cmocka_unit_test(wants),
 		cmocka_unit_test(want_too_long),
+		cmocka_unit_test(tasks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
