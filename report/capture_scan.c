@@ -409,11 +409,14 @@ static void weigh_stacks(struct capture_scan *s)
 	weigh_uses(s, &s->leaf_uses, STACK_LEAF_ONLY);
 }
 
-static void gather_repairs(struct capture_scan *s)
+static void gather_totals(struct capture_scan *s)
 {
-	for (size_t i = 0; i < s->totals.n; i++)
-		(void)repair_facts_note(&s->facts.repaired, capture_strings_get(&s->strings, s->totals.entries[i].key, NULL),
-					s->totals.entries[i].value);
+	for (size_t i = 0; i < s->totals.n; i++) {
+		const char *key = capture_strings_get(&s->strings, s->totals.entries[i].key, NULL);
+
+		(void)repair_facts_note(&s->facts.repaired, key, s->totals.entries[i].value);
+		(void)probe_facts_note(&s->facts.probes, key, s->totals.entries[i].value);
+	}
 }
 
 int capture_scan_conclude(struct capture_scan *s)
@@ -426,7 +429,7 @@ int capture_scan_conclude(struct capture_scan *s)
 	table_release(&by_text);
 	if (err)
 		return err;
-	gather_repairs(s);
+	gather_totals(s);
 	f->blocks_intact = h->blocks_intact;
 	f->blocks_damaged = h->blocks_damaged;
 	f->blocks_missing = h->blocks_missing;

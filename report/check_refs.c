@@ -22,6 +22,8 @@ const char *check_dict_name(enum check_dict d, bool plural)
 		[CHECK_LAYOUT] = {"layout", "layouts"},
 		[CHECK_CONTEXT] = {"context", "contexts"},
 		[CHECK_SYMBOL] = {"symbol", "symbols"},
+		[CHECK_VTABLE] = {"vtable", "vtables"},
+		[CHECK_LOCATION] = {"location", "locations"},
 	};
 
 	return names[d][plural];
@@ -33,14 +35,18 @@ enum check_dict check_dict_of(const struct fmt_kind *k, u32 column)
 		const char *name;
 		enum check_dict dict;
 	} names[] = {
-		{"thread", CHECK_THREAD}, {"waker", CHECK_THREAD},  {"parent", CHECK_THREAD},	{"process", CHECK_PROCESS},
-		{"module", CHECK_MODULE}, {"layout", CHECK_LAYOUT}, {"context", CHECK_CONTEXT}, {"waker_context", CHECK_CONTEXT},
-		{"ustack", CHECK_STACK},  {"kstack", CHECK_STACK},  {"symbol", CHECK_SYMBOL},	{"caller", CHECK_SYMBOL},
+		{"thread", CHECK_THREAD},   {"waker", CHECK_THREAD},	      {"parent", CHECK_THREAD},
+		{"process", CHECK_PROCESS}, {"module", CHECK_MODULE},	      {"layout", CHECK_LAYOUT},
+		{"context", CHECK_CONTEXT}, {"waker_context", CHECK_CONTEXT}, {"ustack", CHECK_STACK},
+		{"kstack", CHECK_STACK},    {"symbol", CHECK_SYMBOL},	      {"caller", CHECK_SYMBOL},
+		{"vtable", CHECK_VTABLE},   {"location", CHECK_LOCATION},
 	};
 	const struct fmt_column *c = &k->cols[column];
 
 	if (!strncmp(c->doc, "string:", 7))
 		return CHECK_STRING;
+	if (k->id == FMT_TASK_SPAWN && !strcmp(c->name, "caller")) /* an address */
+		return CHECK_NONE;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(c->name, names[i].name))
 			return names[i].dict;
@@ -67,6 +73,10 @@ static enum check_dict dict_defined_by(u32 kind_id)
 		return CHECK_CONTEXT;
 	case FMT_SYMBOL:
 		return CHECK_SYMBOL;
+	case FMT_VTABLE:
+		return CHECK_VTABLE;
+	case FMT_LOCATION:
+		return CHECK_LOCATION;
 	default:
 		return CHECK_NONE;
 	}

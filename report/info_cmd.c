@@ -453,7 +453,7 @@ static int info_file(const char *path, bool as_json, bool full)
 		print_text(&s, path);
 	if (ferror(stdout))
 		return 1; /* ascope.c says so */
-	return s.verdict.state == VERDICT_COMPLETE ? 0 : 3;
+	return s.verdict.is_lossy ? 3 : 0;
 }
 
 int info_cmd(int argc, char **argv)

@@ -67,17 +67,14 @@ static u64 fact_u64(const struct load_dict *d, const char *key, u64 fallback)
 	return text && parse_u64(text, &v) == 0 && v <= LOAD_TS_MAX ? v : fallback;
 }
 
-static struct repair_facts repairs_of(const struct load_dict *d)
+static void take_totals(const struct load_dict *d, struct verdict_facts *f)
 {
-	struct repair_facts f = {0};
-
 	for (size_t i = 0; i < d->totals.cap; i++) {
 		const char *key = d->totals.used[i] ? load_dict_str(d, d->totals.keys[i]) : NULL;
 
-		if (key)
-			(void)repair_facts_note(&f, key, d->totals.values[i]);
+		if (key && !repair_facts_note(&f->repaired, key, d->totals.values[i]))
+			(void)probe_facts_note(&f->probes, key, d->totals.values[i]);
 	}
-	return f;
 }
 
 static struct verdict_facts facts_of(const struct load_dict *d, const struct event_loader *el, u64 lost, u64 duration)
@@ -94,11 +91,11 @@ static struct verdict_facts facts_of(const struct load_dict *d, const struct eve
 		.closed_cleanly = h->closed_cleanly,
 		.end = verdict_end_of(load_dict_meta(d, "recording.stopped_by")),
 		.duration = duration,
-		.repaired = repairs_of(d),
 		.contexts = el->contexts,
 		.contexts_unread = el->contexts_unread,
 	};
 
+	take_totals(d, &f);
 	stack_ends_sum(&el->stacks->ends, &f);
 	return f;
 }
@@ -164,6 +161,25 @@ struct loader {
 	struct event_loader events;
 };
 
+/* What the verdict notes of probes and tasks, one a line; nothing when there is none. */
+static int write_notes(sqlite3 *db, const struct verdict *v)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
+	_cleanup_free_ char *text = NULL;
+	int err;
+
+	if (!v->n_task_notes)
+		return 0;
+	for (u32 i = v->n_notes - v->n_task_notes; i < v->n_notes; i++)
+		buf_printf(&b, "%s%s", b.len ? "\n" : "", v->notes[i]);
+	text = buf_take_str(&b);
+	if (!text)
+		return -ENOMEM;
+	err = db_prepare(db, "INSERT OR REPLACE INTO meta VALUES ('ascope.notes', ?)", &ins);
+	return err ? err : db_run(ins, (struct db_val[]){db_text(text)}, 1);
+}
+
 static int write_capture(sqlite3 *db, const struct load_source *src, struct fmt_reader *r, const struct loader *l,
 			 const struct verdict_facts *facts)
 {
@@ -201,11 +217,11 @@ static int write_capture(sqlite3 *db, const struct load_source *src, struct fmt_
 				db_text(why),
 			},
 			12);
-	/* polls that could not be classified make the verdict partial, but no data was lost: the exit code stays 0 */
+	/* polls that could not be classified, and probes that were cut, make the verdict partial, but no data was lost: the exit code stays 0 */
 	if (!err)
-		err = db_exec(db, v.state == VERDICT_COMPLETE ? "INSERT OR REPLACE INTO meta VALUES ('ascope.data_lost', '0')"
-							      : "INSERT OR REPLACE INTO meta VALUES ('ascope.data_lost', '1')");
-	return err;
+		err = db_exec(db, v.is_lossy ? "INSERT OR REPLACE INTO meta VALUES ('ascope.data_lost', '1')"
+					     : "INSERT OR REPLACE INTO meta VALUES ('ascope.data_lost', '0')");
+	return err ? err : write_notes(db, &v);
 }
 
 /* What the recording covers: as it says itself, widened to what its events cover. */

@@ -25,9 +25,10 @@ CREATE TABLE capture (
 -- Facts about host, options and recorder, as recorded. Those that begin with ascope.* are the loader's: rows ('polls': of view offcpu, view sample,
 -- table poll and what their stacks need only the rows of reported polls are here; 'all'), events, switches, samples, tasks (how many there were,
 -- loaded or not), data_lost (1 when data was lost or damaged), perfmap.names and perfmap.malformed (lines of perf maps that could and could not be read;
--- not there without any), marker.ends_alone (ENDs of markers that no START belongs to; not there without any), libraries (of which table of libraries
--- symbol.kind, poll.library and poll.advice_id are), unreadable.N (why the debug information of module N could not be read; not there for others),
--- task_names.N (files that were asked for the types of tasks in module N; not there for others).
+-- not there without any), notes (what is not known of tasks, one a line; not there when nothing is), marker.ends_alone (ENDs of markers that no START
+-- belongs to; not there without any), libraries (of which table of libraries symbol.kind, poll.library and poll.advice_id are), unreadable.N (why the
+-- debug information of module N could not be read; not there for others), task_names.N (files that were asked for the types of tasks in module N; not
+-- there for others).
 CREATE TABLE meta (
     key         TEXT PRIMARY KEY,         -- name of the fact
     value       TEXT NOT NULL

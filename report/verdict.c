@@ -28,6 +28,7 @@ static void __printf_fmt(3, 4) add_reason(struct verdict *v, enum verdict_state 
 
 	if (state > v->state)
 		v->state = state;
+	v->is_lossy = true;
 	BUG_ON(v->n_reasons == VERDICT_MAX_LINES);
 	va_start(ap, fmt);
 	(void)vsnprintf(v->reasons[v->n_reasons++], VERDICT_LINE, fmt, ap);
@@ -229,6 +230,58 @@ static void judge_stacks(const struct verdict_facts *f, struct verdict *v)
 			 human_count(all).s, human_count(f->stacks[FMT_STACK_FP]).s);
 }
 
+/* "schedule, poll": of one half of the groups, those with a value; false: none. *ret_worst: the least, or the greatest value. */
+static bool list_groups(const u64 *values, bool is_detail, bool wants_least, char *buf, size_t size, u64 *ret_value)
+{
+	u32 from = is_detail ? 0 : PROBE_FACT_DETAIL, to = is_detail ? PROBE_FACT_DETAIL : PROBE_FACT_COUNT;
+	size_t n = 0;
+
+	*ret_value = 0;
+	for (u32 g = from; g < to; g++) {
+		if (!values[g])
+			continue;
+		n += (size_t)snprintf(buf + n, size - n, "%s%s", n ? ", " : "", probe_fact_name((enum probe_fact)g));
+		if (!*ret_value || (wants_least ? values[g] < *ret_value : values[g] > *ret_value))
+			*ret_value = values[g];
+	}
+	return n != 0;
+}
+
+/* What was asked for and cut makes it partial, but what is here is whole. */
+static void judge_probes(const struct verdict_facts *f, struct verdict *v)
+{
+	bool is_lossy = v->is_lossy;
+	char groups[VERDICT_LINE / 2];
+	u64 value;
+
+	if (list_groups(f->probes.taken, true, true, groups, sizeof(groups), &value))
+		add_reason(
+			v, VERDICT_PARTIAL,
+			"probes of polls and wakes (%s) were taken away after %s, as they cost more than --max-overhead: later ones are missing",
+			groups, human_ns(value).s);
+	if (list_groups(f->probes.impossible, true, false, groups, sizeof(groups), &value))
+		add_reason(
+			v, VERDICT_PARTIAL,
+			"probes of polls and wakes (%s) were not possible in %s program%s (ascope doctor says why): theirs are missing",
+			groups, human_count(value).s, value == 1 ? "" : "s");
+	v->is_lossy = is_lossy;
+	v->n_task_notes = v->n_notes;
+	if (list_groups(f->probes.taken, false, true, groups, sizeof(groups), &value))
+		add_note(
+			v,
+			"probes of spawns and ends (%s) were taken away after %s, as they cost more than --max-overhead: less is known of later tasks",
+			groups, human_ns(value).s);
+	if (list_groups(f->probes.impossible, false, false, groups, sizeof(groups), &value))
+		add_note(
+			v,
+			"probes of spawns and ends (%s) were not possible in %s program%s (ascope doctor says why): less is known of tasks",
+			groups, human_count(value).s, value == 1 ? "" : "s");
+	if (f->probes.list_unknown)
+		add_note(v, "which tasks were alive when the recording began is not known of %s runtime%s",
+			 human_count(f->probes.list_unknown).s, f->probes.list_unknown == 1 ? "" : "s");
+	v->n_task_notes = v->n_notes - v->n_task_notes;
+}
+
 void verdict_decide(const struct verdict_facts *f, struct verdict *ret)
 {
 	*ret = (struct verdict){.state = VERDICT_COMPLETE};
@@ -238,6 +291,7 @@ void verdict_decide(const struct verdict_facts *f, struct verdict *ret)
 	judge_repair(f, ret);
 	judge_contexts(f, ret);
 	judge_stacks(f, ret);
+	judge_probes(f, ret);
 }
 
 const char *verdict_name(enum verdict_state state)

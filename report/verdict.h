@@ -9,7 +9,8 @@
  *	               asked for (that it ended at --max-size is a note); more than 1 in 1,000 contexts unread; more
  *	               than 1 % of the user stacks, and ten at least, not whole, weighed by the records that carry them (of those whose end is
  *	               known: walks by frame pointers alone cannot tell, and while a program is being loaded
- *	               nobody can, which are notes, not reasons)
+ *	               nobody can, which are notes, not reasons);
+ *	               probes that --polls or --wakes asked for were not possible, or were taken away (no data is lost by that)
  *	complete       otherwise
  *
  * What a repaired capture lost counts as if it were lost now.
@@ -20,6 +21,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "report/probe_facts.h"
 #include "report/repair_facts.h"
 #include "report/stack_status.h"
 
@@ -57,15 +59,19 @@ struct verdict_facts {
 
 	u64 contexts;	     /* records whose context columns were to be read (ctx_status 1 or 2) */
 	u64 contexts_unread; /* of these, status 2: the read faulted */
+
+	struct probe_facts probes;
 };
 
-#define VERDICT_MAX_LINES 12
+#define VERDICT_MAX_LINES 16
 #define VERDICT_LINE	  256
 
 struct verdict {
 	enum verdict_state state;
-	u32 n_reasons;				       /* 0 when complete, at least 1 else */
-	u32 n_notes;				       /* what a report may print besides; changes nothing */
+	bool is_lossy;	  /* a reason says that data is missing that was recorded, or should have been: commands exit with 3 */
+	u32 n_task_notes; /* how many of the notes, the last ones, are of probes and tasks */
+	u32 n_reasons;	  /* 0 when complete, at least 1 else */
+	u32 n_notes;	  /* what a report may print besides; changes nothing */
 	char reasons[VERDICT_MAX_LINES][VERDICT_LINE]; /* plain sentences without a full stop; no text out of the capture */
 	char notes[VERDICT_MAX_LINES][VERDICT_LINE];
 };

@@ -23,6 +23,7 @@ void capture_facts_release(struct capture_facts *f)
 	free(f->verdict);
 	free(f->verdict_why);
 	free(f->stopped_by);
+	free(f->notes);
 	*f = (struct capture_facts){0};
 }
 
@@ -40,10 +41,12 @@ static int load_capture_row(sqlite3 *db, struct capture_facts *f)
 	char **texts[] = {&f->uuid, &f->path, &f->host, &f->kernel, &f->verdict, &f->verdict_why};
 	int r;
 
-	r = sql_prepare(db, &st,
-			"SELECT uuid, path, host, kernel, verdict, verdict_why, ts_start, ts_end, realtime_start, sample_period, "
-			"(SELECT value FROM meta WHERE key = 'recording.stopped_by') FROM capture",
-			NULL, 0);
+	r = sql_prepare(
+		db, &st,
+		"SELECT uuid, path, host, kernel, verdict, verdict_why, ts_start, ts_end, realtime_start, sample_period, "
+		"(SELECT value FROM meta WHERE key = 'recording.stopped_by'), (SELECT value FROM meta WHERE key = 'ascope.notes') "
+		"FROM capture",
+		NULL, 0);
 	if (r < 0)
 		return r;
 	r = db_step(st);
@@ -57,6 +60,8 @@ static int load_capture_row(sqlite3 *db, struct capture_facts *f)
 			return r;
 	}
 	r = dup_column(st, 10, &f->stopped_by);
+	if (r == 0)
+		r = dup_column(st, 11, &f->notes);
 	if (r < 0)
 		return r;
 	f->ts_start = sql_u64(st, 6);
@@ -287,10 +292,10 @@ static void verdict_words(const struct capture_facts *f, struct verdict_words *r
 	}
 }
 
-/* The reasons, each on lines of its own under the verdict. */
-static int print_reasons(const struct report_opts *o, const struct capture_facts *f, FILE *out)
+/* The reasons, or notes, each on lines of its own under the verdict. */
+static int print_reasons(const struct report_opts *o, const char *text, FILE *out)
 {
-	_cleanup_free_ char *copy = strdup(f->verdict_why);
+	_cleanup_free_ char *copy = strdup(text);
 	char *rest = copy, *line;
 
 	if (!copy)
@@ -348,7 +353,9 @@ int view_head(sqlite3 *db, const struct report_opts *o, const struct capture_fac
 	(void)fputs(w.col + 5 + strlen(verdict.state) + strlen(verdict.rest) <= o->width ? "     " : "\n  ", out);
 	text_color(out, o->color, verdict.color, verdict.state);
 	(void)fprintf(out, "%s\n", verdict.rest);
-	r = print_reasons(o, f, out);
+	r = print_reasons(o, f->verdict_why, out);
+	if (r == 0)
+		r = print_reasons(o, f->notes, out);
 	if (r < 0)
 		return r;
 	if (verdict_end_of(f->stopped_by) == VERDICT_END_MAX_SIZE)

@@ -18,6 +18,7 @@ struct capture_facts {
 	char *verdict;	   /* complete, partial, untrustworthy */
 	char *verdict_why; /* reasons, one a line */
 	char *stopped_by;  /* fact recording.stopped_by; "" when it is not known */
+	char *notes;	   /* what is not known of tasks, one a line; "" nothing */
 	u64 ts_start, ts_end, realtime_start, sample_period;
 	u64 lo, hi; /* the window asked for, CLOCK_MONOTONIC ns; lo <= hi, within ts_start..ts_end */
 	bool windowed;
