@@ -11,9 +11,9 @@
 struct runtime_info {
 	u64 id; /* runtime_id, from 1 */
 	u64 layout, handle, process, flavor;
-	u64 tick_from; /* 0 not proven */
-	u64 n_workers; /* by the highest index of one, from the start; 0 none is known */
-	u64 workers;   /* distinct ones, when the table is written */
+	u64 tick_from;	  /* 0 not proven */
+	u64 n_workers;	  /* by the highest index of one, from the start; 0 none is known */
+	u64 workers;	  /* distinct ones, when the table is written */
 	u64 unclassified; /* polls on the cpu that the unproven tick left open */
 };
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 CLASSIFY = "report/classify.c"
 POLL = "report/poll.c"
 INTERVALS = "report/intervals.c"
+WAKE = "report/load_wake.c"
+STALL = "report/driver_stall.c"
 
 
 @dataclass
@@ -80,7 +82,7 @@ POLLS = mutants(
     ("poll: the largest part gives the class", "p->by_class[c].off > p->by_class[best].off)", "p->by_class[c].off < p->by_class[best].off)"),
     ("poll: mostly executing is cpu", "p->by_class[c].off >= p->on_cpu", "true"),
     ("poll: possible length is bounded by the neighbours", "		row.dur_max = next_instant - p->prev_instant - p->stopped;", "		row.dur_max = row.dur;"),
-    ("poll: queue depths that make no sense are dropped", "r->queued <= MAX_QUEUED + 1", "true"),
+    ("poll: queue depths that make no sense are dropped", "q.queued > (r->worker ? MAX_QUEUED : MAX_QUEUED_SINGLE) + 1", "false"),
 )
 
 EDGES = mutants(
@@ -109,4 +111,32 @@ NAMES = [
     Mutant("name: join", "report/wait_names.c", "{\"std::thread\", \"join\",", "{\"no::such\", \"join\",", ["test_wait_names"]),
 ]
 
-MUTANTS = PREDICATE + CLASSES + NAMES + POLLS + EDGES
+VICTIMS = mutants(
+    WAKE, ["test_load_task"],
+    ("victims: not what was ready behind the block, and waits still", "i && ready_at(ws, i)->ts >= b->to;", "i && 0;"),
+    ("victims: not what was ready behind the block", "ready_at(ws, i)->ts < b->to && ready_at(ws, i)->ts_gone > b->to)", "ready_at(ws, i)->ts_gone > b->to)"),
+    ("victims: a task that was stolen paid nothing", "ready_at(ws, i)->ts < b->to && ready_at(ws, i)->ts_gone > b->to)", "ready_at(ws, i)->ts < b->to)"),
+    ("victims: what left the queue behind the block paid", "	if (ts && may_wait_for_poll(q)) {", "	if (0) {"),
+    ("victims: everybody's task waits for the one thread that there is", "	if (x->is_single) {", "	if (0) {"),
+    ("victims: a worker's own queue", "	if (is_local && t->ci && t->ci->worker", "	if (0 && t->ci && t->ci->worker"),
+    ("victims: nothing is known to wait across a gap", "	if (q->epoch == ws->epoch)\n		return;", "	if (1)\n		return;"),
+    ("victims: a block over a gap says nothing", "is_whole(tl, p) && is_exact", "is_exact"),
+    ("victims: only where every wake and poll is recorded", "is_whole(tl, p) && is_exact(tl, p, layout_of(tl, t, p));", "is_whole(tl, p);"),
+    ("victims: until the probes are taken away", "			x->to = min_u64(x->to, p->ts);", "			;"),
+    ("victims: not where a probe was not possible", "			x->to = 0;", "			;"),
+    ("victims: they pay from the block's begin", "b->to - max_u64(r->ts, b->from)", "b->to - r->ts"),
+) + [
+    Mutant("victims: a spawned task is ready", "report/load_task.c", "	return err || k->blocking ? err : ready_spawned(tl, t, k, e);", "	return err;", ["test_load_task"]),
+    Mutant("victims: a closure of the pool waits for no worker", "report/load_task.c", "	return err || k->blocking ? err :", "	return err ? err :", ["test_load_task"]),
+    Mutant("delay: not across a gap", WAKE, "	is_known = r->epoch == ws->epoch && !(ws->epoch & 1) && ts;", "	is_known = ts != 0;", ["test_load_task"]),
+]
+
+DRIVER = mutants(
+    STALL, ["test_load_task"],
+    ("driver: who parks in it serves it", "	if (in_driver || !ci->worker", "	if (!ci->worker"),
+    ("driver: every worker must be away", "u64 workers = ds->runtimes->runtimes[s->runtime_id - 1].n_workers;", "u64 workers = 1;"),
+    ("driver: of current_thread all of a block", "*ret_now = flavor == FMT_FLAVOR_CURRENT_THREAD ? p->dur : 0;", "*ret_now = 0;"),
+    ("driver: a runtime without one", "		if (seen & SEEN_IN_DRIVER ||", "		if (1 ||"),
+)
+
+MUTANTS = PREDICATE + CLASSES + NAMES + POLLS + EDGES + VICTIMS + DRIVER

@@ -412,9 +412,9 @@ static void block_and_three_tasks(void **state)
 {
 	struct capture_builder *cb = *state;
 
-	for (u64 i = 50; i <= 56; i++)
+	for (u64 i = 50; i <= 57; i++)
 		SPAWN(1, i, .thread = 4, BY_OUTSIDE);
-	for (u64 i = 50; i <= 56; i++)
+	for (u64 i = 50; i <= 57; i++)
 		BEGIN(2, 2, i);
 	PARK_OF(1, 3, EPOLL);
 	IN_OF(1, 4);
@@ -431,6 +431,7 @@ static void block_and_three_tasks(void **state)
 	IN_OF(1, 60);
 	FINISH(60.1, 1);
 	WAKE(60.2, 1, 55, BY_DRIVER); /* behind the block */
+	WAKE(60.3, 1, 57, BY_DRIVER); /* never polled again */
 	BEGIN(60.5, 1, 50);
 	BEGIN(62, 2, 52);
 	BEGIN(63, 2, 53);
