@@ -11,12 +11,15 @@
 #include "base/base.h"
 
 #define EXPORT_MAX_EVENTS 1000000 /* --max-events: what a viewer in a browser still opens */
+#define EXPORT_MAX_FLOWS  100000  /* --max-flows */
 
 struct export_opts {
 	const char *file; /* path of the capture as the user gave it */
 	u64 from_ns;	  /* window, ns since the recording began */
 	u64 to_ns;	  /* 0 = to the end */
 	u64 max_events;	  /* chrome */
+	u64 max_flows;	  /* chrome with tasks: arrows at most */
+	bool tasks;	  /* chrome: a track for each task, and arrows */
 	bool no_args;	  /* chrome: names and times only */
 	bool no_idle;	  /* chrome: without the slices of parked workers and idle pool threads */
 	bool offcpu;	  /* folded: microseconds of waiting in place of samples */
@@ -26,6 +29,8 @@ struct export_opts {
 struct export_result {
 	u64 events;    /* slices, or lines */
 	u64 cut_at_ns; /* chrome: --max-events was reached: nothing from this time on (ns since the recording began); 0 = whole */
+	u64 tasks, tasks_left; /* chrome --tasks: tasks with a track, and those without because there were too many */
+	u64 flows_left;	       /* likewise: arrows above --max-flows */
 };
 
 int export_chrome(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;

@@ -4,7 +4,7 @@
  *
  * Object form, traceEvents first, one complete X event a line, M events before them, metadata last. Each thread has a track of
  * its own, whose slices are the segments of view_timeline.h (side by side, nothing nests), and when it polled a second one with
- * the polls. So no two slices of a track overlap partially, which older viewers drop. Losses have tracks too. Timestamps are us
+ * the polls; with --tasks each task has one (chrome_tasks.h). So no two slices of a track overlap partially, which older viewers drop. Losses have tracks too. Timestamps are us
  * since the recording began, exact to the ns once rounded (put_dur).
  */
 #include <errno.h>
@@ -12,6 +12,8 @@
 
 #include "base/json.h"
 #include "base/u64map.h"
+#include "report/chrome_out.h"
+#include "report/chrome_tasks.h"
 #include "report/export.h"
 #include "report/export_stacks.h"
 #include "report/sqlrow.h"
@@ -30,86 +32,13 @@ struct chrome {
 	sqlite3 *db;
 	const struct export_opts *o;
 	const struct capture_facts *f;
-	FILE *out;
-	struct json j;
+	struct chrome_out w;
 	struct tl_threads threads;
 	u64 *tracks; /* per thread: the tid of its track */
 	struct stack_texts stacks;
 	struct tl_idle idle;
-	bool any;   /* an event was written: the next one needs a comma */
-	u64 events; /* X events */
+	struct chrome_tasks_result tasks; /* --tasks */
 };
-
-/* ---- one event ---- */
-
-static void event_begin(struct chrome *c, const char *ph, const char *name, u64 pid, u64 tid)
-{
-	(void)fputs(c->any ? ",\n" : "\n", c->out);
-	c->any = true;
-	json_object_begin(&c->j);
-	json_kv_string(&c->j, "ph", ph);
-	json_kv_string(&c->j, "name", name);
-	json_kv_u64(&c->j, "pid", pid);
-	json_kv_u64(&c->j, "tid", tid);
-}
-
-/* Thousandths of us, then `tail`. */
-static void put_us(struct chrome *c, const char *key, u64 ns, const char *tail)
-{
-	char text[40];
-
-	(void)snprintf(text, sizeof(text), "%llu.%03u%s", (unsigned long long)(ns / NSEC_PER_USEC), (u32)(ns % NSEC_PER_USEC),
-		       tail);
-	json_key(&c->j, key);
-	json_raw(&c->j, text);
-}
-
-/*
- * A slice is written 0.1 ns shorter than it is. Viewers in JavaScript add ts and dur as doubles, and the sum may lie behind the ts
- * of the slice that follows: speedscope then takes that one for a child which never ends, and the track becomes a staircase. Those
- * that read whole ns (Perfetto) round it back.
- */
-static void put_dur(struct chrome *c, u64 ns)
-{
-	put_us(c, "dur", ns ? ns - 1 : 0, ns ? "9" : "");
-}
-
-/* Unless --no-args, leaves "args" open, which event_end() closes. */
-static void slice_begin(struct chrome *c, const char *cat, const char *name, u64 pid, u64 tid, u64 ts, u64 end)
-{
-	event_begin(c, "X", name, pid, tid);
-	c->events++;
-	json_kv_string(&c->j, "cat", cat);
-	put_us(c, "ts", ts - c->f->ts_start, "");
-	put_dur(c, end - ts);
-	/* speedscope shows even an empty one behind the name */
-	if (c->o->no_args)
-		return;
-	json_key(&c->j, "args");
-	json_object_begin(&c->j);
-}
-
-static void event_end(struct chrome *c)
-{
-	if (!c->o->no_args)
-		json_object_end(&c->j);
-	json_object_end(&c->j);
-}
-
-static void put_meta(struct chrome *c, const char *what, u64 pid, u64 tid, const char *name, u64 index)
-{
-	event_begin(c, "M", what, pid, tid);
-	json_kv_string(&c->j, "cat", "__metadata");
-	json_kv_u64(&c->j, "ts", 0);
-	json_key(&c->j, "args");
-	json_object_begin(&c->j);
-	if (name)
-		json_kv_string(&c->j, "name", name);
-	else
-		json_kv_u64(&c->j, "sort_index", index);
-	json_object_end(&c->j);
-	json_object_end(&c->j);
-}
 
 /* ---- tracks ---- */
 
@@ -157,10 +86,10 @@ static void put_track_names(struct chrome *c)
 
 		/* Of two program images the later one names the process, as ps(1) would. */
 		if (i + 1 == c->threads.n || t[1].pid != t->pid)
-			put_meta(c, "process_name", t->pid, t->pid, t->process, 0);
+			chrome_put_meta(&c->w, "process_name", t->pid, t->pid, t->process, 0);
 		thread_label(c, t, "", label, sizeof(label));
-		put_meta(c, "thread_name", t->pid, c->tracks[i], label, 0);
-		put_meta(c, "thread_sort_index", t->pid, c->tracks[i], NULL, 16 + 2 * i);
+		chrome_put_meta(&c->w, "thread_name", t->pid, c->tracks[i], label, 0);
+		chrome_put_meta(&c->w, "thread_sort_index", t->pid, c->tracks[i], NULL, 16 + 2 * i);
 	}
 }
 
@@ -177,9 +106,9 @@ static int put_stacks(struct chrome *c, u64 stack_id, u64 kstack_id)
 	if (r < 0)
 		return r;
 	if (has_text(&user))
-		json_kv_string(&c->j, "stack", user.text);
+		json_kv_string(&c->w.j, "stack", user.text);
 	if (has_text(&kernel))
-		json_kv_string(&c->j, "kernel", kernel.text);
+		json_kv_string(&c->w.j, "kernel", kernel.text);
 	return 0;
 }
 
@@ -187,13 +116,13 @@ static void put_waker(struct chrome *c, const struct tl_segment *s)
 {
 	if (!s->has_waker)
 		return;
-	json_key(&c->j, "waker");
+	json_key(&c->w.j, "waker");
 	if (s->waker_tid)
-		json_u64(&c->j, s->waker_tid);
+		json_u64(&c->w.j, s->waker_tid);
 	else
-		json_string(&c->j, "irq");
+		json_string(&c->w.j, "irq");
 	if (s->waker_task)
-		json_kv_u64(&c->j, "waker_task", s->waker_task);
+		json_kv_u64(&c->w.j, "waker_task", s->waker_task);
 }
 
 static int put_segment_args(struct chrome *c, const struct tl_thread *t, const struct tl_segment *s)
@@ -202,18 +131,18 @@ static int put_segment_args(struct chrome *c, const struct tl_thread *t, const s
 
 	if (c->o->no_args || s->kind == TL_ONCPU || s->kind == TL_UNSEEN)
 		return 0;
-	json_kv_string(&c->j, "state", state);
-	json_kv_string(&c->j, "role", s->role);
+	json_kv_string(&c->w.j, "state", state);
+	json_kv_string(&c->w.j, "role", s->role);
 	if (s->class_name)
-		json_kv_string(&c->j, "class", s->class_name);
+		json_kv_string(&c->w.j, "class", s->class_name);
 	if (s->syscall)
-		json_kv_string(&c->j, "syscall", s->syscall);
+		json_kv_string(&c->w.j, "syscall", s->syscall);
 	if (s->has_task)
-		json_kv_u64(&c->j, "task", s->task_id);
+		json_kv_u64(&c->w.j, "task", s->task_id);
 	if (t->has_worker)
-		json_kv_u64(&c->j, "worker", t->worker);
+		json_kv_u64(&c->w.j, "worker", t->worker);
 	if (s->poll_id)
-		json_kv_u64(&c->j, "poll_id", s->poll_id);
+		json_kv_u64(&c->w.j, "poll_id", s->poll_id);
 	put_waker(c, s);
 	return put_stacks(c, s->stack_id, s->kstack_id);
 }
@@ -277,9 +206,9 @@ static int put_segment(void *ctx, const struct tl_thread *t, const struct tl_seg
 	r = segment_name(c, s, cat, name, sizeof(name));
 	if (r < 0)
 		return r;
-	slice_begin(c, cat, name, t->pid, c->tracks[thread_index(c, t)], s->ts, s->end);
+	chrome_slice_begin(&c->w, cat, name, t->pid, c->tracks[thread_index(c, t)], s->ts, s->end);
 	r = put_segment_args(c, t, s);
-	event_end(c);
+	chrome_event_end(&c->w);
 	return r;
 }
 
@@ -308,9 +237,9 @@ static int put_poll_args(struct chrome *c, sqlite3_stmt *st)
 		if (sql_is_null(st, args[i].col))
 			continue;
 		if (args[i].is_text)
-			json_kv_string(&c->j, args[i].key, sql_text(st, args[i].col));
+			json_kv_string(&c->w.j, args[i].key, sql_text(st, args[i].col));
 		else
-			json_kv_u64(&c->j, args[i].key, sql_u64(st, args[i].col));
+			json_kv_u64(&c->w.j, args[i].key, sql_u64(st, args[i].col));
 	}
 	return put_stacks(c, sql_u64(st, 19), sql_u64(st, 20));
 }
@@ -350,8 +279,8 @@ static void poll_track_begin(struct chrome *c, const struct tl_thread *t, struct
 
 	*track = (struct poll_track){t, TRACK_POLLS + thread_index(c, t), t->lo};
 	thread_label(c, t, " polls", label, sizeof(label));
-	put_meta(c, "thread_name", t->pid, track->tid, label, 0);
-	put_meta(c, "thread_sort_index", t->pid, track->tid, NULL, 17 + 2 * thread_index(c, t));
+	chrome_put_meta(&c->w, "thread_name", t->pid, track->tid, label, 0);
+	chrome_put_meta(&c->w, "thread_sort_index", t->pid, track->tid, NULL, 17 + 2 * thread_index(c, t));
 }
 
 /* Polls of a thread follow one another; what a damaged capture made overlap is cut at its successor's expense. */
@@ -367,9 +296,9 @@ static int put_poll(struct chrome *c, struct poll_track *track, sqlite3_stmt *st
 	if (r < 0)
 		return r;
 	track->done = end;
-	slice_begin(c, sql_u64(st, 8) ? "poll" : "unclassified", name, track->t->pid, track->tid, ts, end);
+	chrome_slice_begin(&c->w, sql_u64(st, 8) ? "poll" : "unclassified", name, track->t->pid, track->tid, ts, end);
 	r = put_poll_args(c, st);
-	event_end(c);
+	chrome_event_end(&c->w);
 	return r;
 }
 
@@ -423,8 +352,8 @@ static int put_gaps(struct chrome *c, u64 hi)
 		if (track == TRACK_GAPS || strncmp(cause, last, sizeof(last) - 1) != 0) {
 			(void)snprintf(last, sizeof(last), "%s", cause);
 			(void)snprintf(label, sizeof(label), "events lost: %s", last);
-			put_meta(c, "thread_name", pid, ++track, label, 0);
-			put_meta(c, "thread_sort_index", pid, track, NULL, min_u64(track - TRACK_GAPS, 15));
+			chrome_put_meta(&c->w, "thread_name", pid, ++track, label, 0);
+			chrome_put_meta(&c->w, "thread_sort_index", pid, track, NULL, min_u64(track - TRACK_GAPS, 15));
 			done = c->f->lo;
 		}
 		ts = max_u64(sql_u64(st, 1), done);
@@ -432,10 +361,10 @@ static int put_gaps(struct chrome *c, u64 hi)
 			continue;
 		done = end;
 		(void)snprintf(label, sizeof(label), "lost: %s", last);
-		slice_begin(c, "lost", label, pid, track, ts, end);
+		chrome_slice_begin(&c->w, "lost", label, pid, track, ts, end);
 		if (!c->o->no_args)
-			json_kv_u64(&c->j, "count", sql_u64(st, 3));
-		event_end(c);
+			json_kv_u64(&c->w.j, "count", sql_u64(st, 3));
+		chrome_event_end(&c->w);
 	}
 	return r;
 }
@@ -468,6 +397,11 @@ static int cut_segment(void *ctx, const struct tl_thread *t, const struct tl_seg
 	if (r == 0 && cat)
 		cut_count(k, s->ts);
 	return r;
+}
+
+static void cut_task(void *ctx, u64 ts)
+{
+	cut_count(ctx, ts);
 }
 
 static int cut_polls(struct cut *k)
@@ -506,6 +440,8 @@ static int fit_window(struct chrome *c, u64 lo, u64 *hi)
 			r = timeline_walk(c->db, &threads, cut_segment, &k);
 		if (r == 0)
 			r = cut_polls(&k);
+		if (r == 0 && c->o->tasks)
+			r = chrome_tasks_count(c->db, lo, *hi, cut_task, &k);
 		if (r < 0)
 			return r;
 		if (k.total <= c->o->max_events)
@@ -524,7 +460,7 @@ static int fit_window(struct chrome *c, u64 lo, u64 *hi)
 
 static int put_metadata(struct chrome *c, u64 hi)
 {
-	struct json *j = &c->j;
+	struct json *j = &c->w.j;
 	int r;
 
 	json_object_begin(j);
@@ -532,11 +468,35 @@ static int put_metadata(struct chrome *c, u64 hi)
 	json_kv_string(j, "time_base", "us since the recording began");
 	json_kv_u64(j, "window_from_ns", c->f->lo - c->f->ts_start);
 	json_kv_u64(j, "window_to_ns", hi - c->f->ts_start);
-	json_kv_u64(j, "events", c->events);
+	json_kv_u64(j, "events", c->w.events);
 	json_kv_bool(j, "truncated", hi != c->f->hi);
 	json_kv_u64(j, "max_events", c->o->max_events);
+	if (c->o->tasks) {
+		json_kv_u64(j, "task_tracks", c->tasks.tasks);
+		json_kv_u64(j, "task_tracks_left_out", c->tasks.tasks_left);
+		json_kv_bool(j, "task_polls_exact", c->tasks.exact);
+		json_kv_u64(j, "flows", c->tasks.flows);
+		json_kv_u64(j, "flows_left_out", c->tasks.flows_left);
+		json_kv_u64(j, "flows_without_slice", c->tasks.flows_unplaced);
+		json_kv_u64(j, "max_flows", c->o->max_flows);
+	}
 	r = view_head_json(c->db, c->f, j);
 	json_object_end(j);
+	return r;
+}
+
+static int put_tasks(struct chrome *c, u64 hi)
+{
+	const struct report_opts o = {.file = c->o->file, .min_ns = REPORT_MIN_NS};
+	struct chrome_tasks *t = NULL;
+	int r;
+
+	if (!c->o->tasks)
+		return 0;
+	r = chrome_tasks_load(c->db, &o, c->f, c->f->lo, hi, &t);
+	if (r == 0)
+		r = chrome_tasks_put(t, &c->w, &c->threads, c->tracks, c->o->max_flows, &c->tasks);
+	(void)chrome_tasks_free(t);
 	return r;
 }
 
@@ -548,18 +508,20 @@ static int put_file(struct chrome *c, u64 hi)
 	if (!c->tracks)
 		return -ENOMEM;
 	assign_tracks(c);
-	(void)fputs("{\"traceEvents\":[", c->out);
+	(void)fputs("{\"traceEvents\":[", c->w.out);
 	put_track_names(c);
 	r = put_gaps(c, hi);
 	if (r == 0)
 		r = timeline_walk(c->db, &c->threads, put_segment, c);
 	if (r == 0)
 		r = put_polls(c, hi);
+	if (r == 0)
+		r = put_tasks(c, hi);
 	if (r < 0)
 		return r;
-	(void)fputs("\n],\"displayTimeUnit\":\"ms\",\"metadata\":", c->out);
+	(void)fputs("\n],\"displayTimeUnit\":\"ms\",\"metadata\":", c->w.out);
 	r = put_metadata(c, hi);
-	(void)fputs("}\n", c->out);
+	(void)fputs("}\n", c->w.out);
 	return r;
 }
 
@@ -567,14 +529,15 @@ int export_chrome(sqlite3 *db, const struct export_opts *o, FILE *out, struct ex
 {
 	struct report_opts window = {.file = o->file, .from_ns = o->from_ns, .to_ns = o->to_ns};
 	_cleanup_facts_ struct capture_facts f = {0};
-	struct chrome c = {.db = db, .o = o, .f = &f, .out = out};
+	struct chrome c = {.db = db, .o = o, .f = &f, .w = {.out = out, .no_args = o->no_args}};
 	u64 hi;
 	int r;
 
 	r = capture_facts_load(db, &window, &f);
 	if (r < 0)
 		return r;
-	json_init(&c.j, out, false);
+	json_init(&c.w.j, out, false);
+	c.w.ts_start = f.ts_start;
 	hi = f.hi;
 	r = tl_idle_init(&c.idle, db);
 	if (r == 0)
@@ -586,7 +549,8 @@ int export_chrome(sqlite3 *db, const struct export_opts *o, FILE *out, struct ex
 	if (r == 0)
 		r = put_file(&c, hi);
 	if (r == 0)
-		*ret = (struct export_result){c.events, hi != f.hi ? max_u64(hi - f.ts_start, 1) : 0};
+		*ret = (struct export_result){c.w.events, hi != f.hi ? max_u64(hi - f.ts_start, 1) : 0, c.tasks.tasks,
+					      c.tasks.tasks_left, c.tasks.flows_left};
 	free(c.tracks);
 	tl_threads_release(&c.threads);
 	stack_texts_release(&c.stacks);

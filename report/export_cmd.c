@@ -31,6 +31,7 @@ struct export_args {
 
 static const char epilog[] = "Examples:\n"
 			     "  ascope export --chrome -o trace.json orders.ascope     for ui.perfetto.dev\n"
+			     "  ascope export --chrome --tasks -o trace.json orders.ascope    tasks, and who woke them\n"
 			     "  ascope export --chrome --no-args -o t.json orders.ascope    for speedscope\n"
 			     "  ascope export --folded orders.ascope | flamegraph.pl > oncpu.svg\n"
 			     "  ascope export --folded --offcpu -o waits.txt orders.ascope\n"
@@ -50,6 +51,10 @@ static int check_args(struct export_args *a, int n)
 		wrong = "--oncpu and --offcpu: ask for one";
 	else if (a->chrome && (a->export.offcpu || a->oncpu || a->export.all))
 		wrong = "--oncpu, --offcpu and --all belong to --folded: a timeline shows all of it";
+	else if (a->folded && (a->export.tasks || a->export.max_flows != EXPORT_MAX_FLOWS))
+		wrong = "--tasks and --max-flows belong to --chrome";
+	else if (!a->export.tasks && a->export.max_flows != EXPORT_MAX_FLOWS)
+		wrong = "--max-flows belongs to --tasks";
 	else if (a->folded && (a->export.no_args || a->export.no_idle || a->export.max_events != EXPORT_MAX_EVENTS))
 		wrong = "--no-args, --no-idle and --max-events belong to --chrome";
 	else if (a->export.all && !a->export.offcpu)
@@ -79,6 +84,9 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "offcpu", OPT_FLAG, &a->export.offcpu, NULL, "folded: microseconds of waiting, not of idle threads", NULL},
 		{0, "all", OPT_FLAG, &a->export.all, NULL, "folded --offcpu: idle and runnable time too", NULL},
 		{0, "max-events", OPT_U64, &a->export.max_events, "N", "chrome: at most N slices (default 1000000)", NULL},
+		{0, "tasks", OPT_FLAG, &a->export.tasks, NULL,
+		 "chrome: a track for each task, arrows from spawns and wakes to polls", NULL},
+		{0, "max-flows", OPT_U64, &a->export.max_flows, "N", "chrome --tasks: at most N arrows (default 100000)", NULL},
 		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL, "chrome: names and times only, for speedscope", NULL},
 		{0, "no-idle", OPT_FLAG, &a->export.no_idle, NULL, "chrome: leave out idle threads", NULL},
 		{0, "Names and database", OPT_HEADING, NULL, NULL, NULL, NULL},
@@ -210,6 +218,18 @@ static int export_out_finish(const struct export_args *a, struct export_out *x)
 	return r;
 }
 
+static void warn_tasks(const struct export_args *a, const struct export_result *result)
+{
+	if (!result->tasks)
+		log_warn("no task was seen in a poll: there is no track of one (ascope record --polls records every poll)");
+	if (result->tasks_left)
+		log_warn("%s tasks have no track: only those that blocked or ran longest have; --from and --to choose a part",
+			 human_count(result->tasks_left).s);
+	if (result->flows_left)
+		log_warn("%s arrows are left out: --max-flows %llu is reached", human_count(result->flows_left).s,
+			 (unsigned long long)a->export.max_flows);
+}
+
 static int write_export(sqlite3 *db, const struct export_args *a, struct export_out *x)
 {
 	struct export_result result = {0};
@@ -234,6 +254,8 @@ static int write_export(sqlite3 *db, const struct export_args *a, struct export_
 	if (result.cut_at_ns)
 		log_warn("cut at %s of the recording: --max-events %llu is reached; --from and --to choose another part",
 			 human_ns(result.cut_at_ns).s, (unsigned long long)a->export.max_events);
+	if (a->export.tasks)
+		warn_tasks(a, &result);
 	if (a->out)
 		log_info("wrote %s: %s %s", a->out, human_count(result.events).s, a->chrome ? "events" : "stacks");
 	return EXIT_DONE;
@@ -241,7 +263,7 @@ static int write_export(sqlite3 *db, const struct export_args *a, struct export_
 
 int export_cmd(int argc, char **argv)
 {
-	struct export_args a = {.export = {.max_events = EXPORT_MAX_EVENTS}};
+	struct export_args a = {.export = {.max_events = EXPORT_MAX_EVENTS, .max_flows = EXPORT_MAX_FLOWS}};
 	_cleanup_(export_out_release) struct export_out x = {0};
 	struct capture_db *cdb = NULL;
 	int code, r;

@@ -18,7 +18,7 @@
 #define NAME_WIDTH     12
 #define TID_WIDTH      8
 #define CELL_WIDTH     11
-#define CELL_NARROW    9
+#define CELL_NARROW    8
 #define UNEVEN_PERCENT 150 /* busiest worker to mean: from here on it is worth a word */
 #define POOL_THREADS   8   /* listed without --full or --top */
 
@@ -92,8 +92,13 @@ static void put_worker(const struct workers_view *v, const struct worker_stat *x
 
 static void put_worker_header(const struct workers_view *v)
 {
-	const char *const columns[] = {"on-CPU", "in polls", is_narrow(v) ? "sched" : "scheduling", "blocked", "runnable",
-				       "parked", "other"};
+	const char *const columns[] = {"on-CPU",
+				       is_narrow(v) ? "polls" : "in polls",
+				       is_narrow(v) ? "sched" : "scheduling",
+				       "blocked",
+				       "runnable",
+				       "parked",
+				       "other"};
 
 	(void)fprintf(v->out, "%*s", NAME_WIDTH, "");
 	text_right(v->out, "tid", TID_WIDTH);

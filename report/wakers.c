@@ -19,14 +19,9 @@
 static const struct {
 	const char *what, *label;
 } classes[] = {
-	{"task", "a task that is not known"},
-	{"completion", "the end of a task"},
-	{"root", "a root future (block_on)"},
-	{"driver", "I/O, timer or yield"},
-	{"blocking_pool", "the blocking pool"},
-	{"outside", "a thread outside the runtime"},
-	{"unknown", "not known"},
-	{"interrupt", "interrupt"},
+	{"task", "a task that is not known"}, {"completion", "the end of a task"},    {"root", "a root future (block_on)"},
+	{"driver", "I/O, timer or yield"},    {"blocking_pool", "the blocking pool"}, {"outside", "a thread outside the runtime"},
+	{"interrupt", "an interrupt"},	      {"process", "another process"},	      {"unknown", "what is not known"},
 };
 
 struct wake {
@@ -106,7 +101,7 @@ static int class_node(struct builder *b, const char *what, u32 *ret)
 	while (i < ARRAY_SIZE(classes) && (!what || strcmp(classes[i].what, what) != 0))
 		i++;
 	if (i == ARRAY_SIZE(classes))
-		i = 6;
+		i--;
 	if (b->class_nodes[i] == NO_NODE)
 		r = add_node(b, strdup(classes[i].label), strdup(""), classes[i].what, &b->class_nodes[i]);
 	*ret = b->class_nodes[i];

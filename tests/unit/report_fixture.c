@@ -71,6 +71,16 @@ sqlite3 *fixture_open(void)
 	return db;
 }
 
+sqlite3 *fixture_open_tasks(void)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	sqlite3 *db = fixture_open();
+
+	assert_int_equal(file_read_all("tests/unit/data/tasks_db.sql", &b, 1 << 20), 0);
+	fixture_exec(db, (const char *)b.data);
+	return db;
+}
+
 sqlite3 *fixture_open_empty(void)
 {
 	sqlite3 *db = open_schema();

@@ -14,6 +14,7 @@
 /* In memory. fixture_open_empty: the schema and a capture row without anything in it. Both fail the test when they fail. */
 sqlite3 *fixture_open(void);
 sqlite3 *fixture_open_empty(void);
+sqlite3 *fixture_open_tasks(void); /* fixture_open and what record --wakes adds: tests/unit/data/tasks_db.sql */
 sqlite3 *fixture_close(sqlite3 *db);
 void fixture_exec(sqlite3 *db, const char *sql);
 

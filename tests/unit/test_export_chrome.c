@@ -78,7 +78,7 @@ static void check_form(sqlite3 *db, const char *json)
 	assert_int_equal(fixture_s64(db, "SELECT json_valid(?1)", json), 1);
 	assert_int_equal(strncmp(json, "{\"traceEvents\":[\n{\"ph\":\"M\"", 26), 0);
 	load(db, json);
-	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE ph NOT IN ('X', 'M')", NULL), 0);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE ph NOT IN ('X', 'M', 's', 'f')", NULL), 0);
 	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE cat IS NULL OR ts IS NULL", NULL), 0);
 	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE args IS NOT NULL AND json_type(args) <> 'object'", NULL),
 			 0);
@@ -278,10 +278,102 @@ static void test_exec_reuses_tid(void **state)
 	fixture_close(db);
 }
 
+/* Tasks: every exact poll on its task's track, arrows in pairs, both ends within slices, the cap told. */
+static void check_flows(sqlite3 *db, const char *json, s64 flows)
+{
+	static const char sql[] =
+		"WITH e AS (SELECT json_extract(value, '$.ph') AS ph, json_extract(value, '$.id') AS id, json_extract(value, '$.name') AS name, "
+		"json_extract(value, '$.pid') AS pid, json_extract(value, '$.tid') AS tid, json_extract(value, '$.bp') AS bp, "
+		"CAST(round(json_extract(value, '$.ts') * 1000) AS INTEGER) AS ts FROM json_each(?1, '$.traceEvents')), "
+		"s AS (SELECT * FROM e WHERE ph = 's'), f AS (SELECT * FROM e WHERE ph = 'f' AND bp = 'e') "
+		"SELECT count(*) FROM s JOIN f ON f.id = s.id AND f.name = s.name AND f.ts >= s.ts "
+		"WHERE EXISTS (SELECT 1 FROM ev AS x WHERE x.ph = 'X' AND x.pid = s.pid AND x.tid = s.tid AND x.ts <= s.ts AND s.ts < x.ts + x.dur) "
+		"AND EXISTS (SELECT 1 FROM ev AS x WHERE x.ph = 'X' AND x.cat = 'task_poll' AND x.pid = f.pid AND x.tid = f.tid AND x.ts = f.ts)";
+
+	assert_int_equal(
+		fixture_s64(
+			db,
+			"SELECT count(DISTINCT json_extract(value, '$.id')) FROM json_each(?1, '$.traceEvents') WHERE json_extract(value, "
+			"'$.ph') IN ('s', 'f')",
+			json),
+		flows);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE ph IN ('s', 'f')", NULL), 2 * flows);
+	assert_int_equal(fixture_s64(db, sql, json), flows);
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.metadata.flows')", json), flows);
+}
+
+static void test_tasks(void **state)
+{
+	sqlite3 *db = fixture_open_tasks();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = NULL, *cut = NULL;
+	s64 flows;
+
+	(void)state;
+	o.tasks = true;
+	o.max_flows = EXPORT_MAX_FLOWS;
+	json = run(db, &o, &result);
+	check_form(db, json);
+	assert_int_equal(result.events, fixture_s64(db, "SELECT count(*) FROM ev WHERE ph = 'X'", NULL));
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE cat = 'task_poll'", NULL),
+			 fixture_s64(db, "SELECT count(*) FROM _task_poll", NULL));
+	assert_int_equal(
+		fixture_s64(db,
+			    "SELECT count(*) FROM ev JOIN task_poll AS p ON p.task_id = json_extract(args, '$.task') "
+			    "AND ev.ts = p.ts - 1000000000000 AND (p.dur IS NULL OR ev.dur = p.dur) WHERE cat = 'task_poll'",
+			    NULL),
+		fixture_s64(db, "SELECT count(*) FROM _task_poll", NULL));
+	/* From a wake to its poll the task is ready; none of these is of no length here. */
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE name = 'ready'", NULL),
+			 fixture_s64(db, "SELECT count(delay) FROM _task_wake", NULL));
+	assert_int_equal(fixture_s64(db, "SELECT sum(dur) FROM ev WHERE name = 'ready'", NULL),
+			 fixture_s64(db, "SELECT sum(delay) FROM _task_wake", NULL));
+	assert_int_equal(
+		fixture_s64(db,
+			    "SELECT count(*) FROM ev WHERE ph = 'M' AND name = 'thread_name' AND json_extract(args, '$.name') = "
+			    "'task 30 orders::api::handle_upload'",
+			    NULL),
+		1);
+	assert_int_equal(result.flows_left, 0);
+	flows = fixture_s64(db, "SELECT json_extract(?1, '$.metadata.flows')", json);
+	/* Tasks 30, 31, 44 and 45 were spawned in a poll of task 3; task 30 woke 31, 31 woke 61, 44 woke 60. */
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE ph = 's' AND name = 'spawn'", NULL), 4);
+	assert_true(flows >= 7);
+	check_flows(db, json, flows);
+	o.max_flows = 5;
+	cut = run(db, &o, &result);
+	check_form(db, cut);
+	check_flows(db, cut, 5);
+	assert_int_equal(result.flows_left, flows - 5);
+	fixture_close(db);
+}
+
+/* Without exact polls the tracks have the polls that were caught, and no arrows. */
+static void test_tasks_caught(void **state)
+{
+	sqlite3 *db = fixture_open();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = NULL;
+
+	(void)state;
+	o.tasks = true;
+	o.max_flows = EXPORT_MAX_FLOWS;
+	json = run(db, &o, &result);
+	check_form(db, json);
+	check_flows(db, json, 0);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE cat = 'task_poll'", NULL),
+			 fixture_s64(db, "SELECT count(*) FROM poll WHERE task_id IS NOT NULL AND classified", NULL));
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.metadata.task_polls_exact')", json), 0);
+	fixture_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),		cmocka_unit_test(test_args),
+		cmocka_unit_test(test_whole),		cmocka_unit_test(test_tasks),
+		cmocka_unit_test(test_tasks_caught),	cmocka_unit_test(test_args),
 		cmocka_unit_test(test_exact_times),	cmocka_unit_test(test_max_events),
 		cmocka_unit_test(test_window_and_idle), cmocka_unit_test(test_exec_reuses_tid),
 	};

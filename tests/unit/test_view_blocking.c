@@ -156,7 +156,7 @@ static void test_text(void **state)
 		"handle_upload::{async fn}  src/api.rs:89\n",
 		"... 5 runtime frames (--full)",
 		"kernel   do_nanosleep < hrtimer_nanosleep < __x64_sys_clock_nanosleep\n",
-		">= 200 queued on its worker when it began to wait (1 in the LIFO slot, 199 local)",
+		">= 200 queued at its start (1 in the LIFO slot, 199 local)",
 		"try      tokio::time::sleep(..).await, or tokio::task::spawn_blocking for code that must block",
 		"try      reqwest::Client (async) in place of reqwest::blocking",
 		"try      tokio::task::spawn_blocking around the hash: it is slow by design",
@@ -530,9 +530,41 @@ static void test_no_capture_row(void **state)
 	(void)fclose(out);
 }
 
+/* What is known of tasks: name, spawn place, exact victims, the driver. */
+static void test_tasks(void **state)
+{
+	static const char *const words[] = {
+		"  max       p99  victims\n",
+		"    task 30  orders::api::handle_upload   spawned at src/main.rs:88\n",
+		"3 tasks queued behind it (at its start 1 in the LIFO slot, 199 local, 47 injected); worst extra delay 450.2 ms\n",
+		"    driver   the I/O driver stood still for 431.0 ms of it: all timers and I/O of runtime 1 waited\n",
+	};
+	sqlite3 *db = fixture_open_tasks();
+	struct report_opts o = fixture_opts(160);
+	_cleanup_free_ char *text = fixture_run(db, view_blocking, &o), *json = fixture_run(db, view_blocking_json, &o),
+			    *all = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strstr(text, words[i]))
+			fail_msg("not in the report: %s\n%s", words[i], text);
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.places[0].victims')", json), 3);
+	assert_int_equal(fixture_s64(db, "SELECT json_type(?1, '$.places[1].victims') = 'null'", json), 1);
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.blocks[0].task_name') = 'orders::api::handle_upload'", json),
+			 1);
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.blocks[0].spawn_line')", json), 88);
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.blocks[0].victims')", json), 3);
+	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.blocks[0].driver_stalled')", json), 431000000);
+	o.top = 0;
+	all = fixture_run(db, view_blocking, &o);
+	assert_non_null(strstr(all, "no task was delayed by it (at its start 0 in the LIFO slot, 12 local)"));
+	fixture_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tasks),
 		cmocka_unit_test_setup_teardown(test_places_equal_sql, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cpu_lines_are_one_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_p99_of_many, setup, teardown),

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * chrome_tasks.h: `ascope export --chrome --tasks`: a track for each task, with its polls and the times that it was ready and waited for one, and
+ * arrows from a spawn to the first poll and from a wake to the poll that followed. Used by export_chrome.c.
+ *
+ * Invariants: slices of a track lie side by side; each end of an arrow lies in a slice of its track; ids of arrows come in pairs.
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "base/base.h"
+#include "report/chrome_out.h"
+#include "report/view_head.h"
+#include "report/view_timeline.h"
+
+#define CHROME_TASKS_MAX 4096 /* tracks: those of the tasks that blocked or ran longest */
+
+struct chrome_tasks_result {
+	u64 tasks, tasks_left; /* with a track, and without for there were too many */
+	u64 flows, flows_left; /* arrows, and those above the limit */
+	u64 flows_unplaced;    /* arrows without a slice to begin or end in: what ran there was not recorded */
+	bool exact;	       /* slices are all polls; else those that were caught */
+};
+
+struct chrome_tasks;
+
+/* What lies in [lo, hi] of the recording. `o` min_ns as for reports. The caller owns *ret. */
+int chrome_tasks_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, u64 lo, u64 hi,
+		      struct chrome_tasks **ret) __must_check;
+struct chrome_tasks *chrome_tasks_free(struct chrome_tasks *t); /* accepts NULL, returns NULL */
+
+/* Beginnings of the slices that there may be in [lo, hi], for the search of how much fits into --max-events: at least as many as chrome_tasks_put writes. */
+int chrome_tasks_count(sqlite3 *db, u64 lo, u64 hi, void (*fn)(void *ctx, u64 ts), void *ctx) __must_check;
+
+/* Threads and the ids of their tracks, for arrows that begin outside of tasks. */
+int chrome_tasks_put(struct chrome_tasks *t, struct chrome_out *w, const struct tl_threads *threads, const u64 *tracks,
+		     u64 max_flows, struct chrome_tasks_result *ret) __must_check;
