@@ -118,7 +118,7 @@ static int load_samples(sqlite3 *db, const struct capture_facts *f, const struct
 	return r;
 }
 
-/* Polls may nest (block_on within block_in_place): the outermost count. An end that was not seen is no length. */
+/* Closures of the pool are polled, too, a worker's main loop among them: no tasks. Polls may nest (block_on within block_in_place): the outermost count. An end that was not seen is no length. */
 static int load_polls(sqlite3 *db, const struct capture_facts *f, const struct u64map *by_id, struct worker_stats *s)
 {
 	u64 binds[2] = {f->lo, f->hi}, thread = 0, done = 0;
@@ -127,7 +127,9 @@ static int load_polls(sqlite3 *db, const struct capture_facts *f, const struct u
 
 	r = sql_prepare(
 		db, &st,
-		"SELECT thread_id, ts, coalesce(dur, 0) FROM task_poll WHERE ts <= ?2 AND ts + coalesce(dur, 0) >= ?1 ORDER BY 1, 2",
+		"SELECT p.thread_id, p.ts, coalesce(p.dur, 0) FROM _task_poll AS p LEFT JOIN _task AS t ON t.id = p.task_row "
+		"LEFT JOIN task_type AS y ON y.id = p.type_id WHERE coalesce(t.blocking, 0) = 0 AND coalesce(y.kind, 'future') = 'future' "
+		"AND p.ts <= ?2 AND p.ts + coalesce(p.dur, 0) >= ?1 ORDER BY 1, 2",
 		binds, 2);
 	if (r < 0)
 		return r;
