@@ -621,6 +621,11 @@ bool kernel_side_has_probe_multi(const struct kernel_side *k)
 	return !k->probes.why && k->probes.multi;
 }
 
+bool kernel_side_probe_is_by_process(const struct kernel_side *k)
+{
+	return !k->probes.why && k->opts.helper->programs.by_process;
+}
+
 const char *kernel_side_probe_why(const struct kernel_side *k)
 {
 	return k->probes.why;
@@ -628,9 +633,9 @@ const char *kernel_side_probe_why(const struct kernel_side *k)
 
 int kernel_side_probe_cost(const struct kernel_side *k, u64 *ret_ns)
 {
-	if (k->probes.why || !k->probes.hit_ns)
+	if (k->probes.why || !k->probes.emulated_ns)
 		return -ENODATA;
-	*ret_ns = k->probes.hit_ns;
+	*ret_ns = k->probes.emulated_ns;
 	return 0;
 }
 

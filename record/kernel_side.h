@@ -109,6 +109,7 @@ struct kernel_probe_links {
 	u32 n;	     /* of them */
 	u32 places;  /* that are probed now */
 	u32 refused; /* places at which the kernel does not allow a probe: the instruction cannot be stepped over */
+	u64 hit_ns;  /* what a hit costs the target beside the program, the mean of the places; 0 not measured */
 };
 
 /*
@@ -132,7 +133,14 @@ bool kernel_side_has_probe_multi(const struct kernel_side *k);
 /* NULL, or why nothing can be probed: static text for the user. */
 const char *kernel_side_probe_why(const struct kernel_side *k);
 
-/* What one hit costs the target beyond the time that the program runs, ns (trap, single step, return), measured while loading. -ENODATA: not measured. */
+/* False: the links of kernel_side_probe() see all processes that have the file mapped, not one; what is no target is not counted. One is enough for all then. */
+bool kernel_side_probe_is_by_process(const struct kernel_side *k);
+
+/*
+ * What one hit costs the target beyond the time that the program runs, ns, measured while loading, at a place that begins as most functions do, with an instruction
+ * that the kernel emulates. Others (many of those behind a call: group POLL_END) are dearer, on virtual machines ten times: kernel_probe_links.hit_ns knows.
+ * -ENODATA: not measured.
+ */
 int kernel_side_probe_cost(const struct kernel_side *k, u64 *ret_ns) __must_check;
 
 struct kernel_probe_hits {

@@ -11,31 +11,39 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fdio.h"
 #include "record/uprobe_link.h"
 
 enum {
-	ROUND_CALLS = 500, /* of the own function, in each round of the measurement, */
-	ROUNDS = 6,
-	MAX_TRIES = 64, /* requests that may be refused while places that cannot be probed are sought */
+	ROUND_CALLS = 50, /* of an own function, in each round of the measurement: short, so that some are not disturbed */
+	ROUNDS = 16,
+	MAX_TRIES = 64,	     /* requests that may be refused while places that cannot be probed are sought */
+	LOOK_AT_MOST = 4096, /* places whose instruction is looked at; of more as many */
 };
 
 /*
- * The own function. It begins as most functions of Tokio do, with an instruction that the kernel emulates, and has one that it steps over in a page of its own
- * where a poll returns to: both are probed, and the price is the mean.
+ * The own functions. One begins as most do, with an instruction that the kernel emulates; the other with one that it lets the thread execute in a page of its own,
+ * by a single step: that is dearer, on a virtual machine by far.
  */
 __asm__(".pushsection .text\n"
 	".p2align 4\n"
-	".type ascope_probed,@function\n"
-	"ascope_probed:\n"
+	".type ascope_emulated,@function\n"
+	"ascope_emulated:\n"
 	"	push %rbp\n"
-	"	mov %rdi,%rax\n"
 	"	pop %rbp\n"
 	"	ret\n"
-	".size ascope_probed,.-ascope_probed\n"
+	".size ascope_emulated,.-ascope_emulated\n"
+	".p2align 4\n"
+	".type ascope_stepped,@function\n"
+	"ascope_stepped:\n"
+	"	mov %rsp,%rax\n"
+	"	ret\n"
+	".size ascope_stepped,.-ascope_stepped\n"
 	".popsection\n");
-extern u64 ascope_probed(u64 n) __attribute__((visibility("hidden")));
+extern void ascope_emulated(void) __attribute__((visibility("hidden")));
+extern void ascope_stepped(void) __attribute__((visibility("hidden")));
 
-#define PROBED_SECOND 1 /* bytes from its start to the mov */
+static void (*const own[])(void) = {ascope_emulated, ascope_stepped};
 
 struct address {
 	u64 at, off;
@@ -51,13 +59,24 @@ static int note_offset(void *ctx, const struct proc_map *m)
 	return 1;
 }
 
+/* In this process's program file. */
+static int own_offset(void (*fn)(void), u64 *ret)
+{
+	struct address a = {.at = (u64)(uintptr_t)fn};
+	int found = proc_maps(NULL, (u32)getpid(), note_offset, &a);
+
+	*ret = a.off;
+	return found < 0 ? found : found ? 0 : -ENOENT;
+}
+
 static void *call_once(void *arg)
 {
-	(void)ascope_probed(1);
+	for (u32 f = 0; f < ARRAY_SIZE(own); f++)
+		own[f]();
 	return arg;
 }
 
-/* One call, of another thread than the process's first. */
+/* One call of each, of another thread than the process's first. */
 static bool call_in_thread(void)
 {
 	pthread_t t;
@@ -70,8 +89,8 @@ static u64 hits_now(const u64 *own_hits)
 	return __atomic_load_n(own_hits, __ATOMIC_SEQ_CST);
 }
 
-/* The least of several rounds, ns. */
-static u64 time_calls(void)
+/* A call, ns of this thread's cpu time: the least of several rounds. */
+static u64 time_calls(void (*fn)(void))
 {
 	u64 least = UINT64_MAX;
 
@@ -79,15 +98,15 @@ static u64 time_calls(void)
 		u64 t = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 		for (u32 i = 0; i < ROUND_CALLS; i++)
-			(void)ascope_probed(i);
+			fn();
 		t = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t;
 		least = t < least ? t : least;
 	}
-	return least;
+	return least / ROUND_CALLS;
 }
 
 struct own_probe {
-	int fds[2];
+	int fds[ARRAY_SIZE(own)];
 	u32 n;
 };
 
@@ -112,23 +131,29 @@ static void own_detach(struct own_probe *o)
 	o->n = 0;
 }
 
-/* Whether every call is seen, once at each place: of this thread and of another. Then what that costs is measured, too. */
+/* Whether every call is seen, once: of this thread and of another. What that costs is measured, too. */
 static int own_try(struct probe_side *s, int prog, const struct uprobe_places *p, const u64 *own_hits)
 {
+	const u64 wanted = ARRAY_SIZE(own) * (ROUNDS * ROUND_CALLS + 1);
+	u64 before = hits_now(own_hits), ns[ARRAY_SIZE(own)];
 	struct own_probe o;
-	u64 before = hits_now(own_hits), bare = time_calls(), probed;
 	int err = own_attach(s, prog, p, &o);
 	bool right;
 
 	if (err)
 		return err;
-	probed = time_calls();
-	right = call_in_thread() && hits_now(own_hits) - before == (u64)p->n * (ROUNDS * ROUND_CALLS + 1);
+	for (u32 f = 0; f < ARRAY_SIZE(own); f++)
+		ns[f] = time_calls(own[f]);
+	right = call_in_thread() && hits_now(own_hits) - before == wanted;
 	own_detach(&o);
-	if (!right)
-		return -ENOTSUP;
-	s->hit_ns = probed > bare ? (probed - bare) / (ROUND_CALLS * p->n) : 0;
-	return 0;
+	for (u32 f = 0; f < ARRAY_SIZE(own); f++) {
+		u64 bare = time_calls(own[f]);
+
+		ns[f] = ns[f] > bare ? ns[f] - bare : 1;
+	}
+	s->emulated_ns = ns[0];
+	s->stepped_ns = ns[1] > ns[0] ? ns[1] : ns[0];
+	return right ? 0 : -ENOTSUP;
 }
 
 static const char *why_not(int err)
@@ -163,25 +188,24 @@ static void allow_descriptors(void)
 
 void probe_side_try(struct probe_side *s, const struct helper_programs *programs, int own_prog, const u64 *own_hits)
 {
-	struct address a = {.at = (u64)(uintptr_t)ascope_probed};
 	_cleanup_close_ int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	u64 offsets[2];
-	struct uprobe_places p = {.file = exe, .pid = (u32)getpid(), .offsets = offsets, .n = ARRAY_SIZE(offsets)};
-	int err = exe < 0 ? -errno : proc_maps(NULL, p.pid, note_offset, &a);
+	u64 offsets[ARRAY_SIZE(own)];
+	struct uprobe_places p = {.file = exe, .pid = (u32)getpid(), .offsets = offsets, .n = ARRAY_SIZE(own)};
+	int err = exe < 0 ? -errno : 0;
 
 	if (!s->multi && !uprobe_link_has_single()) {
 		s->why = "this kernel has no uprobes as perf events (CONFIG_UPROBE_EVENTS), or /sys is not mounted";
 		return;
 	}
-	offsets[0] = a.off;
-	offsets[1] = a.off + PROBED_SECOND;
-	if (err >= 0)
+	for (u32 f = 0; f < ARRAY_SIZE(own) && !err; f++)
+		err = own_offset(own[f], &offsets[f]);
+	if (!err)
 		err = own_try(s, own_prog, &p, own_hits);
 	if (err == -ENOTSUP) {
 		p.pid = 0;
 		err = own_try(s, own_prog, &p, own_hits);
 	}
-	if (err < 0) {
+	if (err) {
 		s->why = why_not(err);
 		return;
 	}
@@ -252,6 +276,23 @@ static int attach_range(struct attaching *a, u32 from, u32 n)
 	return err ? err : attach_range(a, from + n / 2, n - n / 2);
 }
 
+/* The mean of the places, of many a part. Whatever cannot be read counts as the dearer. */
+static u64 mean_hit_ns(const struct probe_side *s, const struct kernel_probe *p)
+{
+	_cleanup_close_ int file = helper_open(s->helper, &p->file);
+	u32 step = (p->n + LOOK_AT_MOST - 1) / LOOK_AT_MOST, n = 0;
+	u64 sum = 0;
+
+	for (u32 i = 0; i < p->n; i += step, n++) {
+		u8 insn[2];
+		bool emulated = file >= 0 && fd_pread_full(file, insn, sizeof(insn), p->offsets[i]) == (ssize_t)sizeof(insn) &&
+				uprobe_is_emulated(insn, sizeof(insn));
+
+		sum += emulated ? s->emulated_ns : s->stepped_ns;
+	}
+	return sum / n;
+}
+
 int probe_side_attach(struct probe_side *s, const struct kernel_probe *p, struct kernel_probe_links *ret)
 {
 	struct attaching a = {.s = s, .p = p, .links = ret};
@@ -269,6 +310,8 @@ int probe_side_attach(struct probe_side *s, const struct kernel_probe *p, struct
 		err = attach_range(&a, from, p->n - from < step ? p->n - from : step);
 	if (!err && !ret->places)
 		err = -EINVAL;
+	if (!err)
+		ret->hit_ns = mean_hit_ns(s, p);
 	if (err) {
 		for (u32 i = 0; i < ret->n; i++)
 			(void)close(ret->fds[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * probe_side.h: the part of kernel_side.c that puts probes into programs' code; kernel_side.h says what its functions do. How this kernel can do it is found out
- * by trying: a probe on a function of the recorder's own must be hit exactly as often as that is called, by the process's first thread and by another.
+ * by trying: probes on functions of the recorder's own must be hit exactly as often as those are called, by the process's first thread and by another.
  *
  * Before the programs are loaded: probe_side_multi(). After: probe_side_try(). Kernels whose uprobe_multi links take a process's id for a thread's (6.6 to 6.11,
  * until 46ba0e49b642 and 4a365eb8a6d9) are noticed by that second thread; links are for all processes then.
@@ -21,9 +21,9 @@ struct probe_side {
 	struct helper *helper; /* borrowed */
 	u32 groups;	       /* asked for */
 	bool multi;
-	const char *why;				      /* NULL, or why there are no probes */
-	u64 hit_ns;					      /* 0: not measured */
-	u64 *keys;					      /* the programs' known_ends; borrowed */
+	const char *why;	     /* NULL, or why there are no probes */
+	u64 emulated_ns, stepped_ns; /* price of a hit, by the instruction there (uprobe_is_emulated()); 0: not measured */
+	u64 *keys;		     /* the programs' known_ends; borrowed */
 	struct probe_end ends[WIRE_END_SETS * WIRE_END_WAYS]; /* what each of them is of */
 };
 

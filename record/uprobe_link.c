@@ -175,3 +175,17 @@ bool uprobe_link_has_single(void)
 
 	return read_type(&type) == 0;
 }
+
+bool uprobe_is_emulated(const u8 *insn, size_t n)
+{
+	if (!n)
+		return false;
+	if ((insn[0] >= 0x50 && insn[0] <= 0x57) || (insn[0] >= 0x70 && insn[0] <= 0x7f)) /* push, jcc */
+		return true;
+	if (insn[0] == 0xe8 || insn[0] == 0xe9 || insn[0] == 0xeb || insn[0] == 0x90) /* call, jmp, nop */
+		return true;
+	if (n < 2)
+		return false;
+	return (insn[0] == 0x41 && insn[1] >= 0x50 && insn[1] <= 0x57) || /* push r8 - r15 */
+	       (insn[0] == 0x0f && insn[1] >= 0x80 && insn[1] <= 0x8f);	  /* jcc rel32 */
+}

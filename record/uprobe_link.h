@@ -38,3 +38,9 @@ bool uprobe_link_has_multi(void);
 
 /* Whether it has uprobes as perf events: CONFIG_UPROBE_EVENTS, and /sys is mounted. */
 bool uprobe_link_has_single(void);
+
+/*
+ * Whether the kernel emulates this instruction when a probe is hit there; others it lets the thread execute elsewhere, by a single step. False where it depends
+ * on the kernel's version. Source: arch/x86/kernel/uprobes.c, branch_setup_xol_ops() and push_setup_xol_ops(), 4.20 - 6.18.
+ */
+bool uprobe_is_emulated(const u8 *insn, size_t n);

@@ -86,6 +86,7 @@ for group in "$@"; do
 		tap live tests/live/embed.py
 		tap live tests/live/markers.py
 		tap live tests/live/task_lists.py
+		tap live tests/live/uprobes.py
 		tap live tests/live/states.py all
 		tap live tests/live/attach.py
 		tap live tests/live/oracles.py

@@ -93,8 +93,9 @@ class Driver(Talk):
         """{group: id of its links}"""
         ids = {}
         for group in groups:
-            ids[group], links, places, refused = self.ok("probe", target.pid, group, target.places[group])
+            ids[group], links, places, refused, cost = self.ok("probe", target.pid, group, target.places[group])
             check((links, places, refused) == (1, 1, 0), f"{group}: {links} links, {places} places, {refused} refused")
+            check(cost >= self.cost if group == "dealloc" else cost == self.cost, f"{group}: a hit costs {cost} ns, an emulated one {self.cost}")
         return ids
 
     def hits(self):
@@ -327,7 +328,7 @@ def places_that_cannot_be_probed(_):
         size = TARGET.stat().st_size
         good = [target.places[name] for name in ("bind", "poll", "complete")]
         offsets = [good[0], size + 5, good[1], size + 4096, good[2]]
-        _, links, places, refused = driver.ok("probe", target.pid, "complete", *offsets)
+        _, links, places, refused, _ = driver.ok("probe", target.pid, "complete", *offsets)
         same((places, refused), (3, 2), "places, refused")
         check(1 <= links <= 3, f"{links} links")
         target.run(70)
@@ -344,7 +345,7 @@ def many_places(_):
         driver.drop()
         count = 2500 if driver.multi else 300
         began = time.monotonic()
-        ident, links, places, refused = driver.ok("probe", target.pid, "bind", *[target.places["bind"]] * count)
+        ident, links, places, refused, _ = driver.ok("probe", target.pid, "bind", *[target.places["bind"]] * count)
         took = time.monotonic() - began
         same((places, refused), (count, 0), "places, refused")
         same(links, 3 if driver.multi else 300, "links")

@@ -5,7 +5,7 @@
  *     load GROUPS                load the programs of these groups (names, or "all"), attach, start; "ok multi by-ns NS", or single, and why not
  *     target PID                 make it a target; "ok"
  *     drop                       start the helper, give up privileges; "ok UID"
- *     probe PID GROUP OFFSET...  "ok ID LINKS PLACES REFUSED" or "error ERRNO"
+ *     probe PID GROUP OFFSET...  "ok ID LINKS PLACES REFUSED HIT-NS" or "error ERRNO"
  *     unprobe ID                 "ok NS": how long it took
  *     know PID ADDRESS, forget PID
  *     hits                       of each group, then in other processes, then records sent and lost of each kind of task record
@@ -165,7 +165,7 @@ static void probe(struct driver *d, char *args)
 	if (err)
 		printf("error %d\n", -err);
 	else
-		printf("ok %u %u %u %u\n", d->n_links++, l->n, l->places, l->refused);
+		printf("ok %u %u %u %u %" PRIu64 "\n", d->n_links++, l->n, l->places, l->refused, l->hit_ns);
 }
 
 static void unprobe(struct driver *d, u32 id)
