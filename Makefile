@@ -198,7 +198,7 @@ $(OUT)/gen/version.h: FORCE
 $(OUT)/gen/%.bpf.o: bpf/%.bpf.c
 	$(call msg,BPF,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Wno-unused-parameter -MMD -MP \
-	  -I/usr/include/$(shell uname -m)-linux-gnu -I. -Ibpf -c -o $@ $<
+	  -I/usr/include/$(shell uname -m)-linux-gnu -Ibpf -c -o $@ $<
 
 $(OUT)/gen/%.skel.h: $(OUT)/gen/%.bpf.o
 	$(call msg,SKEL,$@)
@@ -224,7 +224,7 @@ $(OUT)/sym_bench: $(OUT)/obj/tests/bench/sym_bench.o $(OUT)/libascope.a
 $(OUT)/probe_driver: $(OUT)/obj/tests/probes/driver.o $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
-$(OUT)/probe_target: $(OUT)/obj/tests/probes/target.o
+$(OUT)/probe_target: $(OUT)/obj/tests/probes/probed.o
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^
 
@@ -232,7 +232,7 @@ $(OUT)/probe_target: $(OUT)/obj/tests/probes/target.o
 $(OUT)/probe_driver-static: $(OUT)/obj/tests/probes/driver.o $(OUT)/libascope.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -static -o $@ $^ $(LIBS_STATIC) 2>$@.log || { cat $@.log >&2; exit 1; }
-$(OUT)/probe_target-static: $(OUT)/obj/tests/probes/target.o
+$(OUT)/probe_target-static: $(OUT)/obj/tests/probes/probed.o
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -static -o $@ $^
 

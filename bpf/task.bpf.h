@@ -10,7 +10,7 @@
 #pragma once
 
 #include "outside.bpf.h"
-#include "record/probe_group.h"
+#include "probe_group.h"
 #include "tokio.bpf.h"
 
 enum {

@@ -24,7 +24,7 @@ struct kernel_side_opts {
 	const struct marker_places *markers; /* borrowed; may have none */
 	struct helper *helper;		     /* borrowed; not started yet */
 	struct unwind_size unwind;	     /* unwind_size_for() */
-	bool irq_exact; /* the kernel exports its preempt counter (ksyms.h): wakers in interrupts are known, not guessed */
+	bool irq_exact;	  /* the kernel exports its preempt counter (ksyms.h): wakers in interrupts are known, not guessed */
 	u32 probe_groups; /* bit 1 << enum probe_group: those that may be attached later; 0: none of their programs is loaded */
 };
 

@@ -43,7 +43,8 @@ __asm__(".pushsection .text\n"
 extern void ascope_emulated(void) __attribute__((visibility("hidden")));
 extern void ascope_stepped(void) __attribute__((visibility("hidden")));
 
-static void (*const own[])(void) = {ascope_emulated, ascope_stepped};
+typedef void own_fn(void);
+static own_fn *const own[] = {ascope_emulated, ascope_stepped};
 
 struct address {
 	u64 at, off;
@@ -60,7 +61,7 @@ static int note_offset(void *ctx, const struct proc_map *m)
 }
 
 /* In this process's program file. */
-static int own_offset(void (*fn)(void), u64 *ret)
+static int own_offset(own_fn *fn, u64 *ret)
 {
 	struct address a = {.at = (u64)(uintptr_t)fn};
 	int found = proc_maps(NULL, (u32)getpid(), note_offset, &a);
@@ -90,7 +91,7 @@ static u64 hits_now(const u64 *own_hits)
 }
 
 /* A call, ns of this thread's cpu time: the least of several rounds. */
-static u64 time_calls(void (*fn)(void))
+static u64 time_calls(own_fn *fn)
 {
 	u64 least = UINT64_MAX;
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Live tests of probes in programs' code: the recorder's kernel side and its helper (tests/probes/driver.c) against a program that knows its calls (target.c).
+"""Live tests of probes in programs' code: the recorder's kernel side and its helper (tests/probes/driver.c) against a program that knows its calls (probed.c).
 
     uprobes.py [NAME...]        prints TAP, one test per name (default: all); exit 1 when one fails
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * target.c: a program whose functions stand for those of Tokio that are probed, with tasks that look like Tokio's (>= 1.23), and that knows how often it called
+ * probed.c: a program whose functions stand for those of Tokio that are probed, with tasks that look like Tokio's (>= 1.23), and that knows how often it called
  * each. For tests/live/uprobes.py. Reads commands, one a line, and answers each with a line:
  *
  *     places            name=offset in the file, of all functions
