@@ -274,7 +274,7 @@ static __always_inline int worker_depths(const struct wire_layout *l, const stru
 	u32 depth;
 
 	if (l->off_queue == WIRE_NO_FIELD)
-		return -1;
+		return 0;
 	if (bpf_probe_read_user(&lifo, 8, (void *)x->core + l->off_lifo) ||
 	    bpf_probe_read_user(&queue, 8, (void *)x->core + l->off_queue) ||
 	    bpf_probe_read_user(ends, sizeof(ends), (void *)queue + MT_QUEUE_HEAD))

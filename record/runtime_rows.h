@@ -4,11 +4,12 @@
  *
  * Built:
  * rustc 1.95, full: 1.20.0 1.20.6 1.21.2 1.22.0 1.23.1 1.24.2 1.25.3 1.26.0 1.27.0 1.28.2 1.29.1 1.30.0 1.31.0 1.32.1 1.33.0
- *   1.34.0 1.36.0 1.39.3 1.40.0 1.41.1 1.42.1 1.43.4 1.44.2 1.45.1 1.47.5 1.51.6 1.53.1 1.54.1
+ *   1.34.0 1.35.1 1.36.0 1.37.0 1.38.2 1.39.3 1.40.0 1.41.1 1.42.1 1.43.4 1.44.2 1.45.1 1.46.1 1.47.5 1.48.0 1.49.0 1.50.0
+ *   1.51.0 1.51.6 1.52.0 1.52.4 1.53.1 1.53.3 1.54.1
  * rustc 1.95, rt, rt+net+time, rt-multi-thread: 1.20.6 1.24.2 1.29.1 1.36.0 1.40.0 1.43.4 1.47.5 1.51.6 1.53.1 1.54.1
- * rustc 1.95, rt-multi-thread+net+time: 1.20.6 1.21.1 1.21.2 1.22.0 1.23.0 1.23.1 1.24.0 1.24.1 1.24.2 1.27.0 1.28.1 1.28.2
- *   1.29.0 1.29.1 1.30.0 1.32.0 1.36.0 1.37.0 1.39.1 1.39.3 1.40.0 1.41.0 1.43.3 1.43.4 1.44.2 1.45.0 1.45.1 1.46.0 1.47.5
- *   1.51.6 1.53.1 1.53.3 1.54.1
+ * rustc 1.95, rt-multi-thread+net+time: 1.20.0 1.20.6 1.21.1 1.21.2 1.22.0 1.23.0 1.23.1 1.24.0 1.24.1 1.24.2 1.25.3 1.26.0
+ *   1.27.0 1.28.1 1.28.2 1.29.0 1.29.1 1.30.0 1.31.0 1.32.0 1.32.1 1.33.0 1.36.0 1.37.0 1.39.1 1.39.3 1.40.0 1.41.0 1.43.3
+ *   1.43.4 1.44.2 1.45.0 1.45.1 1.46.0 1.47.5 1.51.6 1.53.1 1.53.3 1.54.1
  *
  * A range holds all releases between its ends. Nothing rests on it: a row is used only where the memory of the runtime fits it (owned_list.c).
  */
@@ -84,6 +85,17 @@ static const struct runtime_row rows[] = {
 		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
 		.links_in_header = false,
 	},
+	/* full */
+	{
+		.ranges = {{LAYOUT_VERSION(53, 1), LAYOUT_VERSION(53, 3)}},
+		.mt = false,
+		.owned_id = 408, .owned_closed = 416,
+		.shards = 368, .shards_len = 376, .shard_mask = 400, .list_added = 384, .list_count = 392, .shard_stride = 24, .list_head = 8, .list_tail = 16,
+		.inject_len = 456, .inject_head = 432, .inject_tail = 440,
+		.tasks_cap = 64, .tasks_ptr = 72, .tasks_head = 80, .tasks_len = 88,
+		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
+		.links_in_header = false,
+	},
 	/* rt, rt-multi-thread */
 	{
 		.ranges = {{LAYOUT_VERSION(53, 1), LAYOUT_VERSION(53, 1)}},
@@ -95,25 +107,25 @@ static const struct runtime_row rows[] = {
 		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
 		.links_in_header = false,
 	},
-	/* full */
-	{
-		.ranges = {{LAYOUT_VERSION(53, 1), LAYOUT_VERSION(53, 1)}},
-		.mt = false,
-		.owned_id = 408, .owned_closed = 416,
-		.shards = 368, .shards_len = 376, .shard_mask = 400, .list_added = 384, .list_count = 392, .shard_stride = 24, .list_head = 8, .list_tail = 16,
-		.inject_len = 456, .inject_head = 432, .inject_tail = 440,
-		.tasks_cap = 64, .tasks_ptr = 72, .tasks_head = 80, .tasks_len = 88,
-		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
-		.links_in_header = false,
-	},
 	/* rt-multi-thread, full, rt-multi-thread+net+time */
 	{
-		.ranges = {{LAYOUT_VERSION(51, 6), LAYOUT_VERSION(51, 6)}},
+		.ranges = {{LAYOUT_VERSION(51, 0), LAYOUT_VERSION(52, 4)}},
 		.mt = true,
 		.owned_id = 192, .owned_closed = 200,
 		.shards = 152, .shards_len = 160, .shard_mask = 184, .list_added = 168, .list_count = 176, .shard_stride = 24, .list_head = 8, .list_tail = 16,
 		.inject_len = 224, .inject_head = 280, .inject_tail = 288,
 		.tasks_cap = WIRE_NO_FIELD, .tasks_ptr = WIRE_NO_FIELD, .tasks_head = WIRE_NO_FIELD, .tasks_len = WIRE_NO_FIELD,
+		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
+		.links_in_header = false,
+	},
+	/* full */
+	{
+		.ranges = {{LAYOUT_VERSION(45, 1), LAYOUT_VERSION(52, 4)}},
+		.mt = false,
+		.owned_id = 392, .owned_closed = 400,
+		.shards = 352, .shards_len = 360, .shard_mask = 384, .list_added = 368, .list_count = 376, .shard_stride = 24, .list_head = 8, .list_tail = 16,
+		.inject_len = 440, .inject_head = 416, .inject_tail = 424,
+		.tasks_cap = 64, .tasks_ptr = 72, .tasks_head = 80, .tasks_len = 88,
 		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
 		.links_in_header = false,
 	},
@@ -139,20 +151,9 @@ static const struct runtime_row rows[] = {
 		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
 		.links_in_header = false,
 	},
-	/* full */
-	{
-		.ranges = {{LAYOUT_VERSION(45, 1), LAYOUT_VERSION(51, 6)}},
-		.mt = false,
-		.owned_id = 392, .owned_closed = 400,
-		.shards = 352, .shards_len = 360, .shard_mask = 384, .list_added = 368, .list_count = 376, .shard_stride = 24, .list_head = 8, .list_tail = 16,
-		.inject_len = 440, .inject_head = 416, .inject_tail = 424,
-		.tasks_cap = 64, .tasks_ptr = 72, .tasks_head = 80, .tasks_len = 88,
-		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
-		.links_in_header = false,
-	},
 	/* rt-multi-thread, full, rt-multi-thread+net+time */
 	{
-		.ranges = {{LAYOUT_VERSION(45, 0), LAYOUT_VERSION(47, 5)}},
+		.ranges = {{LAYOUT_VERSION(45, 0), LAYOUT_VERSION(50, 0)}},
 		.mt = true,
 		.owned_id = 168, .owned_closed = 176,
 		.shards = 128, .shards_len = 136, .shard_mask = 160, .list_added = 144, .list_count = 152, .shard_stride = 24, .list_head = 8, .list_tail = 16,
@@ -240,12 +241,23 @@ static const struct runtime_row rows[] = {
 	},
 	/* rt-multi-thread, full, rt-multi-thread+net+time */
 	{
-		.ranges = {{LAYOUT_VERSION(36, 0), LAYOUT_VERSION(37, 0)}},
+		.ranges = {{LAYOUT_VERSION(35, 1), LAYOUT_VERSION(38, 2)}},
 		.mt = true,
 		.owned_id = 136, .owned_closed = 144,
 		.shards = 104, .shards_len = 112, .shard_mask = 128, .list_added = WIRE_NO_FIELD, .list_count = 120, .shard_stride = 24, .list_head = 8, .list_tail = 16,
 		.inject_len = 168, .inject_head = 224, .inject_tail = 232,
 		.tasks_cap = WIRE_NO_FIELD, .tasks_ptr = WIRE_NO_FIELD, .tasks_head = WIRE_NO_FIELD, .tasks_len = WIRE_NO_FIELD,
+		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
+		.links_in_header = false,
+	},
+	/* full */
+	{
+		.ranges = {{LAYOUT_VERSION(35, 1), LAYOUT_VERSION(38, 2)}},
+		.mt = false,
+		.owned_id = 120, .owned_closed = 128,
+		.shards = 88, .shards_len = 96, .shard_mask = 112, .list_added = WIRE_NO_FIELD, .list_count = 104, .shard_stride = 24, .list_head = 8, .list_tail = 16,
+		.inject_len = 168, .inject_head = 144, .inject_tail = 152,
+		.tasks_cap = 64, .tasks_ptr = 72, .tasks_head = 80, .tasks_len = 88,
 		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
 		.links_in_header = false,
 	},
@@ -268,17 +280,6 @@ static const struct runtime_row rows[] = {
 		.shards = 88, .shards_len = 96, .shard_mask = 112, .list_added = WIRE_NO_FIELD, .list_count = 104, .shard_stride = 24, .list_head = 8, .list_tail = 16,
 		.inject_len = 168, .inject_head = 144, .inject_tail = 152,
 		.tasks_cap = 0, .tasks_ptr = 8, .tasks_head = 16, .tasks_len = 24,
-		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
-		.links_in_header = false,
-	},
-	/* full */
-	{
-		.ranges = {{LAYOUT_VERSION(36, 0), LAYOUT_VERSION(36, 0)}},
-		.mt = false,
-		.owned_id = 120, .owned_closed = 128,
-		.shards = 88, .shards_len = 96, .shard_mask = 112, .list_added = WIRE_NO_FIELD, .list_count = 104, .shard_stride = 24, .list_head = 8, .list_tail = 16,
-		.inject_len = 168, .inject_head = 144, .inject_tail = 152,
-		.tasks_cap = 64, .tasks_ptr = 72, .tasks_head = 80, .tasks_len = 88,
 		.task_vtable = 16, .task_owner_id = 24, .task_prev = 0, .task_next = 8, .vtable_trailer_offset = 56, .vtable_id_offset = 72,
 		.links_in_header = false,
 	},
@@ -306,7 +307,7 @@ static const struct runtime_row rows[] = {
 	},
 	/* rt-multi-thread+net+time */
 	{
-		.ranges = {{LAYOUT_VERSION(30, 0), LAYOUT_VERSION(32, 0)}},
+		.ranges = {{LAYOUT_VERSION(30, 0), LAYOUT_VERSION(33, 0)}},
 		.mt = false,
 		.owned_id = 88, .owned_closed = 128,
 		.shards = WIRE_NO_FIELD, .shards_len = WIRE_NO_FIELD, .shard_mask = WIRE_NO_FIELD, .list_added = WIRE_NO_FIELD, .list_count = 120, .shard_stride = WIRE_NO_FIELD, .list_head = 104, .list_tail = 112,
@@ -504,7 +505,7 @@ static const struct runtime_row rows[] = {
 	},
 	/* rt+net+time, rt-multi-thread+net+time */
 	{
-		.ranges = {{LAYOUT_VERSION(20, 6), LAYOUT_VERSION(20, 6)}},
+		.ranges = {{LAYOUT_VERSION(20, 0), LAYOUT_VERSION(20, 6)}},
 		.mt = false,
 		.owned_id = 152, .owned_closed = 144,
 		.shards = WIRE_NO_FIELD, .shards_len = WIRE_NO_FIELD, .shard_mask = WIRE_NO_FIELD, .list_added = WIRE_NO_FIELD, .list_count = WIRE_NO_FIELD, .shard_stride = WIRE_NO_FIELD, .list_head = 128, .list_tail = 136,
