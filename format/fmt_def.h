@@ -229,10 +229,10 @@ enum fmt_payload {
 	X(line, VARINT, "line of it")                                                                                            \
 	X(column, VARINT, "column of it")
 
-#define FMT_TASK_NAME_COLS(X)                                                                                                    \
-	X(vtable, DELTA, "vtable index")                                                                                         \
-	X(name, VARINT, "string: the future's type, wrappers peeled")                                                            \
-	X(how, DICT,                                                                                                             \
+#define FMT_TASK_NAME_COLS(X)                                                                                                                       \
+	X(vtable, DELTA, "vtable index")                                                                                                            \
+	X(name, VARINT, "string: the future's type, wrappers peeled")                                                                               \
+	X(how, DICT,                                                                                                                                \
 	  "1 from a v0 symbol, 2 from debug info, 3 from symbols of what poll and dealloc call, 4 one of several candidates, which the name lists") \
 	X(kind, DICT, "0 not known, 1 a future, 2 a closure of the blocking pool, 3 Tokio's own worker loop")
 

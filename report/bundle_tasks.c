@@ -55,7 +55,7 @@ static int put_type(const struct types *t, const struct fmt_vtable *v, const str
 		      6);
 }
 
-static int put_types(const struct types *t, bool (*is_wanted)(void *ctx, u64 module), void *ctx)
+static int put_types(const struct types *t, bundle_wants_fn is_wanted, void *ctx)
 {
 	const struct load_dict *d = t->f->d;
 	int err = 0;
@@ -74,7 +74,7 @@ static int put_types(const struct types *t, bool (*is_wanted)(void *ctx, u64 mod
 	return err;
 }
 
-int bundle_tasks_put(const struct frame_set *f, sqlite3 *db, bool (*is_wanted)(void *ctx, u64 module), void *ctx)
+int bundle_tasks_put(const struct frame_set *f, sqlite3 *db, bundle_wants_fn is_wanted, void *ctx)
 {
 	_cleanup_stmt_ sqlite3_stmt *put_frame = NULL, *find_frame = NULL, *put = NULL;
 	struct types t = {.f = f};

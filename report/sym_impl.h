@@ -299,8 +299,8 @@ struct sym_module {
 	u32 split_missing;
 	struct sym_symtab symtab;
 	struct sym_dwarf dwarf;
-	struct strtab *strings; /* every string handed out */
-	char *dependencies;	/* of sym_module_dependencies(); NULL not asked for yet */
+	struct strtab *strings;	 /* every string handed out */
+	char *dependencies;	 /* of sym_module_dependencies(); NULL not asked for yet */
 	struct sym_tasks *tasks; /* of sym_module_task(); NULL not asked for yet */
 };
 

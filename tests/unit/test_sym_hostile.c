@@ -38,7 +38,8 @@ static struct sym_child *read_file(int fd, const struct sym_wire_lookup *lookups
 {
 	struct sym_input in = {.fd = fd, .debug_fd = -1, .alt_fd = -1};
 	/* types of tasks, too: that none of this program's functions is a task's is no matter to a file that lies */
-	const struct sym_wire_tasks_of tasks[] = {{n ? lookups[0].file_off : 0, n > 1 ? lookups[1].file_off : 0}, {UINT64_MAX, 1}};
+	const struct sym_wire_tasks_of tasks[] = {{n ? lookups[0].file_off : 0, n > 1 ? lookups[1].file_off : 0},
+						  {UINT64_MAX, 1}};
 	struct sym_child *c;
 
 	assert_int_equal(sym_child_start(&small, &in, lookups, n, &c), 0);

@@ -210,7 +210,9 @@ async fn network() -> std::io::Result<()> {
     });
     let mut client = tokio::net::TcpStream::connect(address).await?;
     tokio::io::AsyncWriteExt::write_all(&mut client, b"hello").await?;
-    drop(client);
+    tokio::io::AsyncWriteExt::shutdown(&mut client).await?;
+    let mut back = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut client, &mut back).await?; // one that is closed with bytes unread resets the connection
     server.await.unwrap().map(|n| println!("# {n} bytes"))
 }
 
