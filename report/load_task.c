@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/strtab.h"
+#include "report/capture_file.h"
 #include "report/load_wake.h"
 
 #define RUNTIME_NOT_ENTERED 2 /* column runtime: tokio/src/runtime/context/runtime.rs, EnterRuntime::NotEntered */
@@ -308,7 +309,7 @@ void task_loader_polled(struct task_loader *tl, u64 runtime_id, u64 task)
 static int write_types(struct task_loader *tl)
 {
 	static const char *const hows[] = {NULL, "v0", "dwarf", "symbols", "candidates"};
-	static const char *const kinds[] = {NULL, "future", "blocking", NULL};
+	static const char *const kinds[] = {NULL, "future", "blocking", NULL}, *const told[] = {NULL, "future", "blocking", "worker"};
 	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
 	struct load_dict *d = tl->d;
 	int err = db_prepare(tl->db, "INSERT INTO task_type VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &ins);
@@ -317,9 +318,14 @@ static int write_types(struct task_loader *tl)
 		const struct fmt_vtable *v = dict_table_at(&d->vtables, slot);
 		const struct fmt_layout *l = dict_table_find(&d->layouts, v->layout, NULL);
 		const struct fmt_task_name *n = dict_table_find(&d->task_names, v->idx, NULL);
-		const char *name = n ? load_dict_str(d, n->name) : NULL;
+		const char *text = n ? load_dict_str(d, n->name) : NULL, *kind = kinds[tl->type_kinds[slot]];
+		_cleanup_free_ char *name = text ? capture_text_clean(text, strlen(text)) : NULL;
 		u64 process = l && dict_table_find(&d->processes, l->process, NULL) ? l->process : 0, poll = 0, dealloc = 0;
 
+		if (text && !name)
+			return -ENOMEM;
+		if (n && n->kind < ARRAY_SIZE(told) && (!kind || n->kind > 1))
+			kind = told[n->kind];
 		if (process && v->poll)
 			err = stack_store_frame(tl->stacks, process, v->poll, tl->iv->ts_end, false, &poll);
 		if (!err && process && v->dealloc)
@@ -329,7 +335,7 @@ static int write_types(struct task_loader *tl)
 				     (struct db_val[]){DB_INT(v->idx), db_opt(process), DB_INT(v->addr), db_opt(poll),
 						       db_opt(dealloc), db_text(name),
 						       db_text(name && n->how < ARRAY_SIZE(hows) ? hows[n->how] : NULL),
-						       db_text(kinds[tl->type_kinds[slot]])},
+						       db_text(kind)},
 				     8);
 	}
 	return err;
