@@ -459,7 +459,7 @@ static void events_in_order_of_time(void **state)
 	put_times(&payload, FMT_WAKING, "5");
 	put_times(&payload, FMT_THREAD_EXIT, "35");
 	put_times(&payload, FMT_CLOCK, "2");
-	put_times(&payload, 50, "8"); /* an event of a later version: cannot be ordered, its times are not read */
+	put_times(&payload, FMT_INDEX - 1, "8"); /* an event of a later version: cannot be ordered, its times are not read */
 	raw_block(&c, &payload, 14, 7);
 	raw_end(&c);
 	assert_int_equal(raw_open(c.file.data, c.file.len, &r, NULL), 0);
