@@ -55,6 +55,7 @@ struct cat_copy {
 	const char *refused;	     /* why it cannot be read; NULL */
 	struct wire_layout wire;     /* as the kernel side has it, if it is among the first WIRE_COPIES valid ones */
 	u32 layout_idx;		     /* layout entry; 0 none yet */
+	bool is_probed;		     /* task_probes.h has done what it can */
 	u64 spawn_from, spawn_until; /* calls of spawn are watched (task_probes.h); spawn_from 0: not; CLOCK_MONOTONIC ns */
 	bool is_confirmed;	     /* seen on live threads, not only by symbol */
 	bool is_partial;	     /* before Tokio 1.29: a place is not known yet, looking goes on */

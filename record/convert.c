@@ -290,6 +290,10 @@ static const size_t wire_sizes[WIRE_KINDS] = {
 	[WIRE_RENAME] = sizeof(struct wire_rename),
 	[WIRE_EXEC] = sizeof(struct wire_exec),
 	[WIRE_MARKER] = sizeof(struct wire_marker),
+	[WIRE_TASK_SPAWN] = sizeof(struct wire_task_spawn),
+	[WIRE_TASK_END] = sizeof(struct wire_task_end),
+	[WIRE_TASK_POLL] = sizeof(struct wire_task_poll),
+	[WIRE_TASK_WAKE] = sizeof(struct wire_task_wake),
 	[WIRE_CORE] = sizeof(struct wire_core),
 };
 
@@ -327,6 +331,7 @@ int convert_record(struct convert *cv, const struct wire_hdr *h, size_t size)
 	case WIRE_TASK_END:
 	case WIRE_TASK_POLL:
 	case WIRE_TASK_WAKE:
+		return convert_task(cv, h);
 	case WIRE_CORE:
 	case WIRE_KINDS:
 		break;

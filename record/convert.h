@@ -23,12 +23,18 @@ struct convert {
 	bool (*find_stack)(void *ctx,
 			   u64 hash); /* may have convert_record() called with a stack that is still to come; NULL: none is */
 	void *find_ctx;
+	/* polls return to addr, where no probe is; NULL: nobody asks */
+	void (*poll_returns)(void *ctx, u32 tgid, u32 module, u64 addr);
+	void *returns_ctx;
 	u64 last_ts;	    /* of the last record taken */
 	u64 bad_records;    /* too short for their kind, or of no known kind */
 	u64 stacks_missing; /* events whose stack record never came */
 };
 
 void convert_release(struct convert *cv);
+
+/* The records of tasks (WIRE_TASK_*), whole ones: convert_record() calls it. */
+int convert_task(struct convert *cv, const struct wire_hdr *h) __must_check;
 
 /* Writes the rows of one record. WIRE_CORE is not for the file and is ignored. 0 or the writer's error. */
 int convert_record(struct convert *cv, const struct wire_hdr *h, size_t size) __must_check;

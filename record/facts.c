@@ -58,7 +58,8 @@ static const char *const wire_names[WIRE_KINDS] = {
 	[WIRE_SWITCH_OUT] = "switch_out",   [WIRE_SWITCH_IN] = "switch_in", [WIRE_WAKING] = "waking",
 	[WIRE_SAMPLE] = "sample",	    [WIRE_STACK] = "stack",	    [WIRE_THREAD_START] = "thread_start",
 	[WIRE_THREAD_EXIT] = "thread_exit", [WIRE_RENAME] = "rename",	    [WIRE_EXEC] = "exec",
-	[WIRE_MARKER] = "marker",	    [WIRE_CORE] = "core",
+	[WIRE_MARKER] = "marker",	    [WIRE_CORE] = "core",	    [WIRE_TASK_SPAWN] = "task_spawn",
+	[WIRE_TASK_END] = "task_end",	    [WIRE_TASK_POLL] = "task_poll", [WIRE_TASK_WAKE] = "task_wake",
 };
 
 void facts_counters(struct facts *f, const u64 *stats)

@@ -3,6 +3,7 @@
 #include "record/record_cmd.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -52,6 +53,33 @@ static int opt_embed(void *ctx, const char *value)
 		}
 	log_error("--embed is none, libs or all, not '%s'", value);
 	return -EINVAL;
+}
+
+static int opt_tasks(void *ctx, const char *value)
+{
+	bool *off = ctx;
+
+	if (strcmp(value, "auto") != 0 && strcmp(value, "off") != 0) {
+		log_error("--tasks is auto or off, not '%s'", value);
+		return -EINVAL;
+	}
+	*off = !strcmp(value, "off");
+	return 0;
+}
+
+/* Percent with up to two digits behind the point, to hundredths. */
+static int opt_overhead(void *ctx, const char *value)
+{
+	u32 *share = ctx;
+	char *end;
+	double v = strtod(value, &end);
+
+	if (value[0] < '0' || value[0] > '9' || *end || !(v >= 0.01 && v <= 100)) {
+		log_error("--max-overhead is 0.01 to 100 (percent), not '%s'", value);
+		return -EINVAL;
+	}
+	*share = (u32)(v * 100 + 0.5);
+	return 0;
 }
 
 static const char epilog[] = "Ends after --duration, at --max-size, when the target exits, or on SIGINT, SIGTERM\n"
@@ -114,6 +142,10 @@ static int check(const struct session_opts *o, bool has_pids, char **operands, i
 	}
 	if (o->embed != EMBED_NONE && embed_check(o->output) < 0)
 		return -EINVAL;
+	if (o->tasks.off && (o->tasks.polls || o->tasks.wakes)) {
+		log_error("--tasks off and %s exclude each other", o->tasks.polls ? "--polls" : "--wakes");
+		return -EINVAL;
+	}
 	if (o->max_size && o->max_size < MIN_MAX_SIZE) {
 		log_error("--max-size is at least 128k");
 		return -EINVAL;
@@ -129,7 +161,7 @@ static void release_opts(struct session_opts *o)
 int record_cmd(int argc, char **argv)
 {
 	_cleanup_(release_opts) struct session_opts o = {
-		.output = "out.ascope", .sample_freq = 499, .ring_bytes = 16 << 20, .compress_level = 1};
+		.output = "out.ascope", .tasks.overhead = 200, .sample_freq = 499, .ring_bytes = 16 << 20, .compress_level = 1};
 	u64 level = 1;
 	const struct opt table[] = {
 		{0, "What to record (one of)", OPT_HEADING, NULL, NULL, NULL, NULL},
@@ -146,6 +178,15 @@ int record_cmd(int argc, char **argv)
 		 "cpu-clock samples per second of running target threads (default 499; 0 none)", NULL},
 		{0, "stacks", OPT_CALLBACK, &o.all_stacks, "WHICH",
 		 "auto: stacks of waits inside tasks (default); all: of every switch", opt_stacks},
+		{0, "tasks", OPT_CALLBACK, &o.tasks.off, "WHICH",
+		 "auto: probe where tasks are spawned and where they end (default); off: no probe in the target's code",
+		 opt_tasks},
+		{0, "polls", OPT_FLAG, &o.tasks.polls, NULL, "record begin and end of every poll of a task, by probes", NULL},
+		{0, "wakes", OPT_FLAG, &o.tasks.wakes, NULL, "record every wake that queues a task, by probes; includes --polls",
+		 NULL},
+		{0, "max-overhead", OPT_CALLBACK, &o.tasks.overhead, "PCT",
+		 "take probes away when they cost more than this share of the target's cpu time (default 2; 100: never)",
+		 opt_overhead},
 		{0, "marker", OPT_CALLBACK, &o.markers, "START,END",
 		 "for validation: note when these two functions are entered, each SYMBOL, 0xADDRESS or FILE:...; up to 8 pairs",
 		 opt_marker},

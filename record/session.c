@@ -42,8 +42,10 @@
 #include "record/procfs.h"
 #include "record/refusals.h"
 #include "record/room.h"
+#include "record/say.h"
 #include "record/stop.h"
 #include "record/task_lists.h"
+#include "record/task_probes.h"
 #include "record/throttle.h"
 
 enum { DRAIN_MS = 20, SYNC_EVERY_S = 5, PRIORITY = -10 /* nice(2) */ };
@@ -77,6 +79,7 @@ struct session {
 	bool careful;	 /* kernel_bugs.h */
 	u64 sample_freq; /* Hz, as it really is */
 	struct discover discover;
+	struct task_probes *tasks;
 	struct convert convert;
 	struct facts facts;
 	struct tally tally;
@@ -117,6 +120,7 @@ static void put_options(struct session *s)
 	facts_meta(&s->facts, "mappings.news", s->watch ? "watched" : "not permitted: found when a stack meets them");
 	if (s->careful)
 		facts_meta(&s->facts, "sampling.off", "this kernel can lock up when user memory is read in an interrupt");
+	task_probes_options(s->tasks, &s->facts);
 	facts_meta(&s->facts, "waker.interrupts", s->ksyms.has_preempt_count ? "exact" : "guessed");
 }
 
@@ -335,6 +339,7 @@ static int prepare(struct session *s)
 	look_for_kernel_bugs(s);
 	ko.sample_freq = s->sample_freq;
 	ko.careful = s->careful;
+	ko.probe_groups = task_probes_groups(&s->o->tasks);
 	ko.unwind = unwind_size_for(s->o->targets.pids, s->o->targets.n, s->o->command != NULL);
 	if (mmap_watch_open(&s->watch) < 0) /* before maps are read, so that nothing falls between */
 		s->watch = NULL;
@@ -347,9 +352,13 @@ static int prepare(struct session *s)
 	if (err)
 		return err;
 	err = open_writer(s);
+	if (!err)
+		err = task_probes_new(&s->o->tasks, s->cat, s->kernel, &s->tasks);
 	if (!err) {
 		s->discover = (struct discover){.cat = s->cat, .kernel = s->kernel};
 		s->convert = (struct convert){.cat = s->cat, .w = s->w, .find_stack = find_stack, .find_ctx = s};
+		s->convert.poll_returns = task_probes_returns;
+		s->convert.returns_ctx = s->tasks;
 		s->facts = (struct facts){.cat = s->cat, .w = s->w};
 		facts_host(&s->facts);
 		put_options(s);
@@ -401,6 +410,9 @@ static int start(struct session *s)
 	s->start = clock_ns(CLOCK_MONOTONIC);
 	s->gap_from = s->start;
 	s->next_second = s->start + NSEC_PER_SEC;
+	err = task_probes_tick(s->tasks, s->start); /* what runs already misses no task */
+	if (err)
+		return err;
 	kernel_side_start(s->kernel);
 	if (!s->o->quiet)
 		log_status("recording");
@@ -535,6 +547,8 @@ static int turn(struct session *s)
 		return err;
 	if (!err)
 		err = discover_tick(&s->discover, now);
+	if (!err)
+		err = task_probes_tick(s->tasks, now);
 	if (!err && s->discover.want_snapshot && now >= s->next_snapshot) {
 		err = discover_snapshot(&s->discover);
 		s->next_snapshot = now + SNAPSHOT_REST;
@@ -609,6 +623,7 @@ static int drain_rest(struct session *s, u64 *stats)
 	struct fmt_clock clocks = clocks_now(); /* before what takes long: the capture must not seem to last until then */
 	int err;
 
+	task_probes_end(s->tasks, s->end);
 	kernel_side_detach(s->kernel);
 	err = kernel_side_stats(s->kernel, stats);
 	s->turn_ends = UINT64_MAX;
@@ -647,6 +662,7 @@ static int finish(struct session *s, u64 *stats)
 	facts_total(&s->facts, "stacks.missing", s->convert.stacks_missing);
 	if (throttle_watch_left_out(s->throttle))
 		facts_total(&s->facts, "throttle.left_out", throttle_watch_left_out(s->throttle));
+	task_probes_facts(s->tasks, &s->facts, s->start);
 	facts_cost(&s->facts, s->kernel);
 	facts_records(&s->facts, &s->tally);
 	facts_meta_u64(&s->facts, "recording.end_ns", s->end);
@@ -656,52 +672,6 @@ static int finish(struct session *s, u64 *stats)
 	if (!err)
 		err = catalog_err(s->cat);
 	return err ? err : fmt_writer_finish(s->w);
-}
-
-struct runtime_count {
-	u32 processes, found, ambiguous, stripped;
-};
-
-static void count_runtime(void *ctx, struct cat_process *p)
-{
-	struct runtime_count *c = ctx;
-
-	c->processes++;
-	c->stripped += p->is_stripped;
-	for (u32 i = 0; i < p->n_copies; i++) {
-		c->found += p->copies[i].is_confirmed;
-		c->ambiguous += p->copies[i].is_ambiguous;
-	}
-}
-
-static void say_what_was_found(struct session *s)
-{
-	struct runtime_count c = {0};
-
-	catalog_each_image(s->cat, count_runtime, &c);
-	if (!c.found && c.ambiguous)
-		log_warn("%s", REFUSAL_AMBIGUOUS);
-	else if (!c.found)
-		log_warn("%s", REFUSAL_NO_RUNTIME);
-	if (c.stripped)
-		log_info(
-			"note: the target is stripped: give the report the unstripped binary (--target), or functions stay addresses");
-}
-
-/* Why it ended before its time. */
-static void say_full(const struct session *s)
-{
-	switch (s->stop.reason) {
-	case STOP_MAX_SIZE:
-		log_info("%s: stopped at --max-size %s", s->o->output, human_bytes(s->o->max_size).s);
-		break;
-	case STOP_FILE_LIMIT:
-		log_error("%s: %s; recording stopped, the file is complete up to then", s->o->output, output_advice(-EFBIG));
-		break;
-	default:
-		log_error("%s: %s; recording stopped, the file is complete up to then", s->o->output,
-			  output_advice(s->stop.reason == STOP_DISK_QUOTA ? -EDQUOT : -ENOSPC));
-	}
 }
 
 static int end_lines(struct session *s, int err, const u64 *stats)
@@ -715,10 +685,12 @@ static int end_lines(struct session *s, int err, const u64 *stats)
 			  output_err(s->out) ? output_advice(err) : strerror(-err));
 		return ws->blocks ? 3 : 1;
 	}
-	if (!s->o->quiet)
-		say_what_was_found(s);
+	if (!s->o->quiet) {
+		say_what_was_found(s->cat);
+		task_probes_say(s->tasks, s->start);
+	}
 	if (stop_is_full(&s->stop))
-		say_full(s);
+		say_full(s->o, s->stop.reason);
 	log_info("%s: %s, %s events in %.1f s, lost %s", s->o->output, human_bytes(ws->bytes).s,
 		 human_count(sent_events(stats)).s, (double)(s->end - s->start) / 1e9, human_count(lost).s);
 	if (lost)
@@ -735,6 +707,7 @@ static void release(struct session *s)
 	tally_release(&s->tally);
 	mmap_watch_free(s->watch);
 	throttle_watch_free(s->throttle);
+	task_probes_free(s->tasks);
 	catalog_free(s->cat); /* before the arrays that it writes to */
 	kernel_side_free(s->kernel);
 	fmt_writer_free(s->w);

@@ -6,6 +6,7 @@
 #include "record/embed.h"
 #include "record/marker.h"
 #include "record/target.h"
+#include "record/task_probes.h"
 
 struct session_opts {
 	struct target_list targets;
@@ -20,6 +21,7 @@ struct session_opts {
 	bool all_stacks;
 	bool store_cmdline;
 	bool quiet;
+	struct task_probes_opts tasks;
 	u64 ring_bytes;
 	int compress_level;
 };

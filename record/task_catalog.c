@@ -2,6 +2,7 @@
 /* task_catalog.c: see task_catalog.h. On the path of every record of a task: one look into a table each for its vtable and its location. */
 #include "record/task_catalog.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -105,30 +106,32 @@ static bool is_offset(u64 v)
 }
 
 /*
+ * 0; -EBADMSG there is none; -EFAULT the memory cannot be read: the process is just ending.
+ *
  * 1.23 and later: poll, schedule, dealloc, try_read_output, drop_join_handle_slow, drop_abort_handle, shutdown; offsets of trailer, scheduler and id.
  * 1.18 - 1.22:    poll, dealloc, try_read_output, try_set_join_waker, drop_join_handle_slow, drop_abort_handle, remote_abort, shutdown; 1.21 and 1.22: offset of
  * the trailer.
  */
-static bool read_vtable(struct cat_process *p, u64 addr, struct fmt_vtable *row)
+static int read_vtable(struct cat_process *p, u64 addr, struct fmt_vtable *row)
 {
 	u64 w[VTABLE_WORDS] = {0};
 	u32 n_text = 0;
 
 	if (cat_process_read(p, addr, w, sizeof(w)) < 0 && cat_process_read(p, addr, w, 8 * sizeof(*w)) < 0)
-		return false;
+		return -EFAULT;
 	while (n_text < 8 && mappings_hold(p, w[n_text]))
 		n_text++;
 	row->poll = w[0];
 	if (n_text == 8) {
 		row->dealloc = w[1];
 		row->shutdown = w[7];
-		return true;
+		return 0;
 	}
 	row->schedule = w[1];
 	row->dealloc = w[2];
 	row->shutdown = w[6];
 	row->id_off = w[9];
-	return n_text == 7 && is_offset(w[7]) && is_offset(w[8]) && is_offset(w[9]);
+	return n_text == 7 && is_offset(w[7]) && is_offset(w[8]) && is_offset(w[9]) ? 0 : -EBADMSG;
 }
 
 static u32 new_vtable(struct catalog *c, struct cat_process *p, struct cat_copy *copy, u64 addr)
@@ -136,7 +139,8 @@ static u32 new_vtable(struct catalog *c, struct cat_process *p, struct cat_copy 
 	struct task_catalog_counts *n = catalog_task_counts(c);
 	struct fmt_vtable row = {.layout = task_catalog_layout(c, p, copy), .addr = addr};
 
-	if (!p->gone && (addr % 8 || !is_in_module(c, p, copy, addr, 8 * sizeof(u64)) || !read_vtable(p, addr, &row))) {
+	if (!p->gone &&
+	    (addr % 8 || !is_in_module(c, p, copy, addr, 8 * sizeof(u64)) || read_vtable(p, addr, &row) == -EBADMSG)) {
 		n->bad_vtables++;
 		return 0;
 	}

@@ -89,6 +89,7 @@ for group in "$@"; do
 		tap live tests/live/uprobes.py
 		tap live tests/live/states.py all
 		tap live tests/live/attach.py
+		tap live tests/live/task_life.py
 		tap live tests/live/oracles.py
 		single 'live: accuracy, in short' tests/accuracy/accuracy.py "$out" --short
 		tap layouts tests/live/layouts.sh
