@@ -32,8 +32,9 @@ struct governor_window {
 };
 
 struct governor {
-	u32 share;   /* what is allowed, hundredths of a percent; GOVERNOR_ALL: no limit */
-	u64 trap_ns; /* of one hit, without the program */
+	u32 share;			 /* what is allowed, hundredths of a percent; GOVERNOR_ALL: no limit */
+	u64 trap_ns;			 /* of one hit, without the program */
+	u64 group_trap_ns[PROBE_GROUPS]; /* the same at this group's places; 0: as trap_ns */
 	u32 attached; /* bit 1 << group: those that have probes somewhere; set by the caller, who adds; governor_window() takes away */
 	u32 taken;				    /* those that it has taken */
 	u64 hits[PROBE_GROUPS], cost[PROBE_GROUPS]; /* in all; cost: ns */

@@ -206,6 +206,29 @@ struct attach {
 	u32 n;
 };
 
+/*
+ * On a kernel whose links see all processes that have the file mapped: the one that is there already, which stays until the end; NULL otherwise. An end of polls that
+ * only a later process meets has no probe then.
+ */
+static const struct probe *shared(const struct task_probes *tp, const struct attach *a)
+{
+	for (u32 i = 0; i < tp->n && !kernel_side_probe_is_by_process(tp->kernel); i++)
+		if (tp->probes[i].module == a->module && a->module && tp->probes[i].group == a->group)
+			return &tp->probes[i];
+	return NULL;
+}
+
+static void put_attached(struct task_probes *tp, const struct attach *a, const struct kernel_probe_links *l)
+{
+	put_row(tp, &(struct what){.p = a->p,
+				   .module = a->module,
+				   .group = a->group,
+				   .action = FMT_PROBE_ATTACHED,
+				   .places = l->places,
+				   .ts = clock_ns(CLOCK_MONOTONIC),
+				   .why = l->refused ? "the kernel can probe only some of the places" : NULL});
+}
+
 /* 0 also when it could not be done. */
 static int attach(struct task_probes *tp, const struct attach *a)
 {
@@ -217,10 +240,15 @@ static int attach(struct task_probes *tp, const struct attach *a)
 				  .offsets = a->offsets,
 				  .n = a->n};
 	struct probe b = {.p = a->p, .module = a->module, .group = a->group};
+	const struct probe *there = shared(tp, a);
 	int err;
 
 	if (tp->governor.taken & BIT(a->group))
 		return 0;
+	if (there) {
+		put_attached(tp, a, &there->links);
+		return add_probed(tp, a->p);
+	}
 	err = kernel_side_probe(tp->kernel, &kp, &b.links);
 	if (err == -ESRCH)
 		return 0;
@@ -238,14 +266,9 @@ static int attach(struct task_probes *tp, const struct attach *a)
 	if (!tp->first)
 		tp->first = tp->window_from = clock_ns(CLOCK_MONOTONIC);
 	tp->governor.attached |= BIT(a->group);
+	tp->governor.group_trap_ns[a->group] = max_u64(tp->governor.group_trap_ns[a->group], b.links.hit_ns);
 	tp->had |= BIT(a->group);
-	put_row(tp, &(struct what){.p = a->p,
-				   .module = a->module,
-				   .group = a->group,
-				   .action = FMT_PROBE_ATTACHED,
-				   .places = b.links.places,
-				   .ts = clock_ns(CLOCK_MONOTONIC),
-				   .why = b.links.refused ? "the kernel can probe only some of the places" : NULL});
+	put_attached(tp, a, &b.links);
 	return 0;
 }
 
@@ -291,7 +314,7 @@ static bool holds_tokio(const struct cat_copy *c)
 
 static bool has_probes(const struct task_probes *tp, u32 pid)
 {
-	for (u32 i = 0; i < tp->n; i++)
+	for (u32 i = 0; i < tp->n && kernel_side_probe_is_by_process(tp->kernel); i++)
 		if (tp->probes[i].p->pid == pid && tp->probes[i].p->gone)
 			return true;
 	return false;
@@ -412,7 +435,7 @@ static void retire(struct tick *t)
 	struct task_probes *tp = t->tp;
 	u32 n = 0;
 
-	for (u32 i = tp->n; i-- && !is_late(t);)
+	for (u32 i = tp->n; i-- && !is_late(t) && kernel_side_probe_is_by_process(tp->kernel);)
 		if (tp->probes[i].p->gone)
 			drop(tp, i);
 	for (u32 i = 0; i < tp->n_probed; i++) {
