@@ -10,7 +10,7 @@
 #pragma once
 
 #include "outside.bpf.h"
-#include "probe_group.h"
+#include "task_groups.h"
 #include "tokio.bpf.h"
 
 enum {

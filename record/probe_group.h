@@ -2,4 +2,4 @@
 /* probe_group.h: the groups of probes, which the kernel side's programs share. */
 #pragma once
 
-#include "bpf/probe_group.h"
+#include "bpf/task_groups.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * probe_group.h: what of a program's code may be probed (uprobes), by what it tells: one table, from which come the names in the capture, the kernel side's
+ * task_groups.h: what of a program's code may be probed (uprobes), by what it tells: one table, from which come the names in the capture, the kernel side's
  * programs and the governor's order.
  *
  * Arguments are those of the System V ABI of x86-64, as stock builds of Tokio 1.20 - 1.54 have them (tests/tokio).
