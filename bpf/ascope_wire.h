@@ -181,10 +181,10 @@ struct wire_task_spawn {
 	struct wire_hdr h;
 	struct wire_task_ref ref;
 	struct wire_task_by by;
-	__u64 handle;	/* what its scheduler field points to (Arc<Handle>), read by the vtable's scheduler_offset; 0 unknown, or none */
+	__u64 handle; /* what its scheduler field points to (Arc<Handle>), read by the vtable's scheduler_offset; 0 unknown, or none */
 	__u64 location[2]; /* what may be the address of the Location, of the spawn that led here, the likelier first; 0 none */
-	__u64 caller;	/* return address into what called spawn, or bind where spawn is inlined */
-	__u32 blocking; /* 1: a closure for the blocking pool */
+	__u64 caller;	   /* return address into what called spawn, or bind where spawn is inlined */
+	__u32 blocking;	   /* 1: a closure for the blocking pool */
 	__u32 pad;
 };
 
@@ -221,11 +221,10 @@ struct wire_task_wake {
 #define WIRE_COOKIE_IDS(cookie)	   ((cookie) >> 48 & 1)
 
 /* Ends of polls that are known: a table of sets of keys, which one process's address makes. 0 is no key. */
-#define WIRE_END_SETS 256
-#define WIRE_END_WAYS 4
-#define WIRE_END_KEY(tgid, address)                                                                                              \
-	((((__u64)(address) ^ (__u64)(tgid) << 48 ^ (__u64)(tgid) >> 16) * 0x9e3779b97f4a7c15ULL) | 1)
-#define WIRE_END_SET(key) ((key) >> 56)
+#define WIRE_END_SETS		    256
+#define WIRE_END_WAYS		    4
+#define WIRE_END_KEY(tgid, address) ((((__u64)(address) ^ (__u64)(tgid) << 48 ^ (__u64)(tgid) >> 16) * 0x9e3779b97f4a7c15ULL) | 1)
+#define WIRE_END_SET(key)	    ((key) >> 56)
 
 struct wire_core {
 	struct wire_hdr h;

@@ -22,8 +22,8 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "record/privileges.h"
-#include "record/refusals.h"
 #include "record/probe_side.h"
+#include "record/refusals.h"
 #include "record/ring_maps.h"
 #include "record/uprobe_link.h"
 

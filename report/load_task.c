@@ -309,7 +309,8 @@ void task_loader_polled(struct task_loader *tl, u64 runtime_id, u64 task)
 static int write_types(struct task_loader *tl)
 {
 	static const char *const hows[] = {NULL, "v0", "dwarf", "symbols", "candidates"};
-	static const char *const kinds[] = {NULL, "future", "blocking", NULL}, *const told[] = {NULL, "future", "blocking", "worker"};
+	static const char *const kinds[] = {NULL, "future", "blocking", NULL}, *const told[] = {NULL, "future", "blocking",
+												"worker"};
 	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
 	struct load_dict *d = tl->d;
 	int err = db_prepare(tl->db, "INSERT INTO task_type VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &ins);

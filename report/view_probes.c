@@ -56,8 +56,8 @@ static int probe_line(sqlite3_stmt *st, const struct report_opts *o, const struc
 	if (r < 0)
 		return r;
 	if (taken)
-		buf_printf(&b, "until +%s, then taken away%s%s",
-			   text_offset(max_u64(taken, f->ts_start) - f->ts_start).s, *taken_why ? ": " : "", taken_why);
+		buf_printf(&b, "until +%s, then taken away%s%s", text_offset(max_u64(taken, f->ts_start) - f->ts_start).s,
+			   *taken_why ? ": " : "", taken_why);
 	else if (sql_u64(st, 1))
 		buf_puts(&b, "to the end");
 	if (sql_u64(st, 2))

@@ -152,9 +152,7 @@ static void put_threads(struct wakers_view *v)
 	put_header(v, "WHICH THREAD, BY WHOM", "to cpu p50");
 	put_edges(v);
 	(void)fputc('\n', v->out);
-	put_note(
-		v,
-		"to cpu: from the wake-up until the thread ran; an interrupt: a timer or a device");
+	put_note(v, "to cpu: from the wake-up until the thread ran; an interrupt: a timer or a device");
 }
 
 int view_wakers(sqlite3 *db, const struct report_opts *o, FILE *out)
