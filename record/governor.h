@@ -19,7 +19,7 @@ enum {
 	GOVERNOR_TRAP_NS = 1000,   /* of a hit, when it could not be measured */
 };
 #define GOVERNOR_WINDOW (100 * NSEC_PER_MSEC)
-#define GOVERNOR_FLOOR	10 /* hundredths of a percent of one cpu */
+#define GOVERNOR_FLOOR	50 /* hundredths of a percent of one cpu */
 
 enum governor_why { GOVERNOR_KEEP, GOVERNOR_OVER, GOVERNOR_USELESS, GOVERNOR_LEARNED };
 

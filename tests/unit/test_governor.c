@@ -162,16 +162,16 @@ static void bursts(void **state)
 	}
 }
 
-/* 0.1 % of a cpu is always allowed, more is not. */
+/* 0.5 % of a cpu is always allowed, more is not. */
 static void idle_target(void **state)
 {
 	struct governor g = governor(LIFE);
 	struct governor_window w = {.ns = GOVERNOR_WINDOW};
 
 	(void)state;
-	w.hits[PROBE_BIND] = 50; /* 95 us of the 100 */
+	w.hits[PROBE_BIND] = 260; /* 494 us of the 500, in each of ten windows a second */
 	assert_int_equal(run(&g, &w, 100).take, 0);
-	w.hits[PROBE_BIND] = 60;
+	w.hits[PROBE_BIND] = 270;
 	assert_true(run(&g, &w, 100).take & BIT(PROBE_BIND));
 }
 
