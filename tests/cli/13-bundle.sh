@@ -11,7 +11,7 @@ expect 0 "$ASCOPE" bundle named
 has err '^ascope: named: (carries the names of [0-9,]+ of [0-9,]+ addresses|nothing to add)'
 expect 0 "$ASCOPE" check named
 "$ASCOPE" dump --json "$demo" | grep -v '"kind":"\(index\|kind_total\)"' | sed 's/"block":[0-9]*,//' >before
-"$ASCOPE" dump --json named | grep -v '"kind":"\(index\|kind_total\|symbol\|frame\|module_names\)"' | sed 's/"block":[0-9]*,//' >after
+"$ASCOPE" dump --json named | grep -v '"kind":"\(index\|kind_total\|symbol\|frame\|module_names\|task_name\)"' | sed 's/"block":[0-9]*,//' >after
 head -n "$(wc -l <before)" after | cmp - before || die 'records changed'
 ! tail -n "+$(($(wc -l <before) + 1))" after | grep -v '"kind":"string"' || die 'new records of other kinds'
 cp named twice
