@@ -236,7 +236,7 @@ int discover_tick(struct discover *d, u64 now)
 	struct tick_ctx t = {.d = d, .now = now, .began = clock_ns(CLOCK_MONOTONIC)};
 
 	catalog_each_process(d->cat, tick_process, &t);
-	return t.err ? t.err : task_lists_tick(d->cat);
+	return t.err ? t.err : task_lists_tick(d->cat, !d->no_lists);
 }
 
 /* ---- the tick ---- */

@@ -179,7 +179,7 @@ int record_cmd(int argc, char **argv)
 		{0, "stacks", OPT_CALLBACK, &o.all_stacks, "WHICH",
 		 "auto: stacks of waits inside tasks (default); all: of every switch", opt_stacks},
 		{0, "tasks", OPT_CALLBACK, &o.tasks.off, "WHICH",
-		 "auto: probe where tasks are spawned and where they end (default); off: no probe in the target's code",
+		 "auto: probe where tasks are spawned and where they end (default); off: no probe in its code, no look at tasks alive",
 		 opt_tasks},
 		{0, "polls", OPT_FLAG, &o.tasks.polls, NULL, "record begin and end of every poll of a task, by probes", NULL},
 		{0, "wakes", OPT_FLAG, &o.tasks.wakes, NULL, "record every wake that queues a task, by probes; includes --polls",

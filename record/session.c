@@ -355,7 +355,7 @@ static int prepare(struct session *s)
 	if (!err)
 		err = task_probes_new(&s->o->tasks, s->cat, s->kernel, &s->tasks);
 	if (!err) {
-		s->discover = (struct discover){.cat = s->cat, .kernel = s->kernel};
+		s->discover = (struct discover){.cat = s->cat, .kernel = s->kernel, .no_lists = s->o->tasks.off};
 		s->convert = (struct convert){.cat = s->cat, .w = s->w, .find_stack = find_stack, .find_ctx = s};
 		s->convert.poll_returns = task_probes_returns;
 		s->convert.returns_ctx = s->tasks;
@@ -656,7 +656,8 @@ static int finish(struct session *s, u64 *stats)
 	facts_counters(&s->facts, stats);
 	facts_rings(&s->facts, s->kernel);
 	facts_unwind(&s->facts, stats, catalog_unwind_counts(s->cat));
-	facts_tasks(&s->facts, task_lists_finish(s->cat));
+	if (!s->o->tasks.off)
+		facts_tasks(&s->facts, task_lists_finish(s->cat));
 	facts_total(&s->facts, "mappings.lost_news", s->watch_counts.lost + s->watch_counts.malformed);
 	facts_total(&s->facts, "lost.bad_records", s->convert.bad_records);
 	facts_total(&s->facts, "stacks.missing", s->convert.stacks_missing);

@@ -192,6 +192,7 @@ static int walk(struct catalog *cat, struct cat_process *p, u64 until)
 
 struct tick {
 	struct catalog *cat;
+	bool walks;
 	u64 until;
 	int err;
 };
@@ -208,7 +209,7 @@ static void tick_process(void *ctx, struct cat_process *p)
 		/* looks go on after the walk, until the places of its queues are known */
 		if ((!r->row || !r->is_placed) && r->looks < MAX_LOOKS && now >= r->next_look && l->walking != i + 1)
 			look(p, r, now);
-		if (r->progress == MET && r->row && !l->walking) {
+		if (t->walks && r->progress == MET && r->row && !l->walking) {
 			owned_walk_begin(&l->walk, r->row, r->handle);
 			l->walking = i + 1;
 			r->progress = WALKING;
@@ -218,9 +219,9 @@ static void tick_process(void *ctx, struct cat_process *p)
 	}
 }
 
-int task_lists_tick(struct catalog *cat)
+int task_lists_tick(struct catalog *cat, bool walks)
 {
-	struct tick t = {.cat = cat, .until = now_ns() + SLICE};
+	struct tick t = {.cat = cat, .walks = walks, .until = now_ns() + SLICE};
 
 	catalog_each_process(cat, tick_process, &t);
 	return t.err;

@@ -14,8 +14,11 @@
 /* A thread of p is in a scheduler context of the runtime whose Handle is at `handle`. Out of memory, or too many: it is not looked at. */
 void task_lists_meet(struct cat_process *p, const struct cat_copy *copy, const struct wire_ctx *x, u64 handle);
 
-/* Goes on with what there is to look at, for some milliseconds at most; to be called at every turn. 0 or -ENOMEM. */
-int task_lists_tick(struct catalog *cat) __must_check;
+/*
+ * Goes on with what there is to look at, for some milliseconds at most; to be called at every turn. walks: lists of tasks, too; else only where the queues are.
+ * 0 or -ENOMEM.
+ */
+int task_lists_tick(struct catalog *cat, bool walks) __must_check;
 
 struct task_lists_counts {
 	u64 runtimes; /* that were met */
@@ -23,7 +26,7 @@ struct task_lists_counts {
 	u64 tasks;    /* rows written */
 };
 
-/* At the end: counts, and says in the capture of each runtime that could not be walked why. */
+/* At the end, where lists were to be walked: counts, and says in the capture of each runtime that could not be why. */
 struct task_lists_counts task_lists_finish(struct catalog *cat);
 
 /* For the catalog: frees what a process owns of it. */
