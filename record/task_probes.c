@@ -44,7 +44,6 @@ struct probe {
 struct probed {
 	struct cat_process *p;
 	u64 cpu_ns; /* at the last window */
-	bool is_over;
 };
 
 struct task_probes {
@@ -613,10 +612,11 @@ struct task_probes *task_probes_free(struct task_probes *tp)
 
 void task_probes_end(struct task_probes *tp, u64 ts)
 {
+	const u32 taken = tp->governor.taken;
 	struct governor_window w;
 
 	if (tp->first && measure(tp, ts, &w) == 0)
-		(void)governor_window(&tp->governor, &w); /* for the sums: it is too late to take anything */
+		(void)governor_window(&tp->governor, &w); /* for the sums: it is too late to take anything, whatever it says */
 	for (u32 g = 0; g < PROBE_GROUPS; g++) {
 		struct what what = {.group = g, .action = FMT_PROBE_KEPT, .ts = ts};
 
@@ -626,7 +626,7 @@ void task_probes_end(struct task_probes *tp, u64 ts)
 			what.places += tp->probes[i].links.places;
 			drop(tp, i);
 		}
-		if (tp->had & BIT(g) && !(tp->governor.taken & BIT(g)))
+		if (tp->had & BIT(g) && !(taken & BIT(g)))
 			put_row(tp, &what);
 	}
 }
