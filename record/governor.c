@@ -3,8 +3,8 @@
 #include "record/governor.h"
 
 /*
- * What the groups' programs take in a hit, in a thousandth of the trap's time, where the kernel does not tell: measured with kernel.bpf_stats_enabled on 6.18 in a
- * virtual machine (tests/live/task_life.py prints it). A machine that traps slower also runs programs slower.
+ * What the groups' programs take in a hit, in a thousandth of the trap's time, where the kernel does not tell (it does with kernel.bpf_stats_enabled): assumed, not
+ * measured, by how much each reads of the target and whether it sends a record. A machine that traps slower also runs programs slower.
  */
 static const u32 program_share[PROBE_GROUPS] = {
 	[PROBE_SPAWN] = 300,   [PROBE_BIND] = 900, [PROBE_BLOCKING] = 900, [PROBE_COMPLETE] = 500,
