@@ -147,8 +147,12 @@ static void print_lost(const struct capture_scan *s)
 
 static void print_layouts(const struct capture_scan *s)
 {
+	size_t found = 0;
+
+	for (size_t i = 0; i < s->n_layouts; i++)
+		found += s->layouts[i].found_by != 0;
 	printf("\nTOKIO\n");
-	if (!s->n_layouts)
+	if (!found)
 		printf("  no runtime was found\n");
 	for (size_t i = 0; i < s->n_layouts; i++) {
 		const struct fmt_layout *l = &s->layouts[i];
@@ -163,6 +167,10 @@ static void print_layouts(const struct capture_scan *s)
 		printf("  tokio %s in ", *version ? version : "(version unknown)");
 		printf("%s (pid %llu), %llu threads; ", *clean(s, path, &text) ? text.s : "?", (unsigned long long)pid,
 		       (unsigned long long)l->threads);
+		if (!l->found_by) { /* its tasks may be known, by probes */
+			printf("no thread was seen in its context\n");
+			continue;
+		}
 		printf("found by: %s\n", clean(s, l->found_by, &text));
 		printf("    polls told apart by tick: multi-thread %s, current-thread %s\n", l->tick_from_mt ? "yes" : "no",
 		       l->tick_from_ct ? "yes" : "no");
@@ -364,6 +372,8 @@ static void json_layouts(struct json *j, const struct capture_scan *s)
 		const struct fmt_layout *l = &s->layouts[i];
 		u64 path = 0, pid = 0, at;
 
+		if (!l->found_by)
+			continue;
 		if (u64map_get(&s->modules.by_key, l->module, &at))
 			path = s->modules.entries[at].value;
 		if (u64map_get(&s->processes.by_key, l->process, &at))
