@@ -18,12 +18,13 @@
 #include "base/log.h"
 #include "record/copies.h"
 #include "record/governor.h"
+#include "record/link_closer.h"
 #include "record/poll_end.h"
 #include "record/probe_points.h"
 #include "record/procfs.h"
 #include "record/task_catalog.h"
 
-/* Files are read, and probes taken away, in the main loop: so much of a turn at most (one more), for the ring must be drained. */
+/* Files are read in the main loop: so much of a turn at most (one more), for the ring must be drained. */
 #define TICK_BUDGET	(50 * NSEC_PER_MSEC)
 #define SPAWN_IN_FLIGHT NSEC_PER_MSEC /* a call of spawn that began before its probe was there has ended by then */
 
@@ -38,6 +39,7 @@ struct probe {
 	u32 module;
 	enum probe_group group;
 	struct kernel_probe_links links;
+	u64 ticket; /* link_closer.h: it is being taken away; 0: it is there */
 };
 
 /* A process that has probes. */
@@ -51,6 +53,7 @@ struct task_probes {
 	struct catalog *cat;
 	struct kernel_side *kernel;
 	struct probe_points *points;
+	struct link_closer *closer;
 	struct probe *probes;
 	u32 n, cap;
 	struct probed *probed;
@@ -212,7 +215,7 @@ struct attach {
 static const struct probe *shared(const struct task_probes *tp, const struct attach *a)
 {
 	for (u32 i = 0; i < tp->n && !kernel_side_probe_is_by_process(tp->kernel); i++)
-		if (tp->probes[i].module == a->module && a->module && tp->probes[i].group == a->group)
+		if (tp->probes[i].module == a->module && a->module && tp->probes[i].group == a->group && !tp->probes[i].ticket)
 			return &tp->probes[i];
 	return NULL;
 }
@@ -422,21 +425,46 @@ static void tick_ends(void *ctx, struct cat_process *p)
 
 /* ---- take away ---- */
 
-static void drop(struct task_probes *tp, u32 i)
+/* Beside the main loop. Its entry stays until it is gone. */
+static void drop(struct task_probes *tp, struct probe *b)
 {
-	kernel_side_unprobe(tp->kernel, &tp->probes[i].links);
-	memmove(&tp->probes[i], &tp->probes[i + 1], (--tp->n - i) * sizeof(*tp->probes));
+	b->ticket = link_closer_put(tp->closer, TAKE_PTR(b->links.fds), b->links.n);
+	b->links.n = 0;
+}
+
+/* Of a group, all that are there. Returns how many places they had. */
+static u32 drop_group(struct task_probes *tp, enum probe_group group)
+{
+	u32 places = 0;
+
+	for (u32 i = 0; i < tp->n; i++) {
+		if (tp->probes[i].group != group || tp->probes[i].ticket)
+			continue;
+		places += tp->probes[i].links.places;
+		drop(tp, &tp->probes[i]);
+	}
+	return places;
+}
+
+static void forget_dropped(struct task_probes *tp)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < tp->n; i++)
+		if (!tp->probes[i].ticket || !link_closer_is_done(tp->closer, tp->probes[i].ticket))
+			tp->probes[n++] = tp->probes[i];
+	tp->n = n;
 }
 
 /* Of processes that are gone. */
-static void retire(struct tick *t)
+static void retire(struct task_probes *tp)
 {
-	struct task_probes *tp = t->tp;
 	u32 n = 0;
 
-	for (u32 i = tp->n; i-- && !is_late(t) && kernel_side_probe_is_by_process(tp->kernel);)
-		if (tp->probes[i].p->gone)
-			drop(tp, i);
+	for (u32 i = 0; i < tp->n && kernel_side_probe_is_by_process(tp->kernel); i++)
+		if (tp->probes[i].p->gone && !tp->probes[i].ticket)
+			drop(tp, &tp->probes[i]);
+	forget_dropped(tp);
 	for (u32 i = 0; i < tp->n_probed; i++) {
 		if (tp->probed[i].p->gone) {
 			kernel_side_forget_ends(tp->kernel, tp->probed[i].p->pid);
@@ -480,12 +508,7 @@ static void take_away(struct task_probes *tp, const struct governor_verdict *v, 
 
 		if (!(v->take & BIT(g)))
 			continue;
-		for (u32 i = tp->n; i--;) {
-			if (tp->probes[i].group != g)
-				continue;
-			w.places += tp->probes[i].links.places;
-			drop(tp, i);
-		}
+		w.places = drop_group(tp, g);
 		say_why(tp, v, v->why[g], why, sizeof(why));
 		put_row(tp, &w);
 	}
@@ -560,7 +583,7 @@ int task_probes_tick(struct task_probes *tp, u64 now)
 
 	if (tp->o.off || kernel_side_probe_why(tp->kernel))
 		return 0;
-	retire(&t);
+	retire(tp);
 	catalog_each_process(tp->cat, tick_process, &t);
 	if (!t.err && tp->ends.n_new) {
 		tp->ends.n_new = 0;
@@ -586,8 +609,8 @@ int task_probes_new(const struct task_probes_opts *o, struct catalog *c, struct 
 	tp->governor = (struct governor){.share = o->overhead};
 	if (kernel_side_probe_cost(k, &tp->governor.trap_ns) < 0)
 		tp->governor.trap_ns = GOVERNOR_TRAP_NS;
-	if (probe_points_new(c, &tp->points) < 0) {
-		free(tp);
+	if (probe_points_new(c, &tp->points) < 0 || link_closer_new(&tp->closer) < 0) {
+		task_probes_free(tp);
 		return -ENOMEM;
 	}
 	for (u32 g = 0; g < PROBE_GROUPS && why; g++)
@@ -601,8 +624,9 @@ struct task_probes *task_probes_free(struct task_probes *tp)
 {
 	if (!tp)
 		return NULL;
-	while (tp->n)
-		drop(tp, tp->n - 1);
+	for (u32 g = 0; tp->closer && g < PROBE_GROUPS; g++)
+		(void)drop_group(tp, g);
+	link_closer_free(tp->closer);
 	probe_points_free(tp->points);
 	free(tp->probes);
 	free(tp->probed);
@@ -620,12 +644,7 @@ void task_probes_end(struct task_probes *tp, u64 ts)
 	for (u32 g = 0; g < PROBE_GROUPS; g++) {
 		struct what what = {.group = g, .action = FMT_PROBE_KEPT, .ts = ts};
 
-		for (u32 i = tp->n; i--;) {
-			if (tp->probes[i].group != g)
-				continue;
-			what.places += tp->probes[i].links.places;
-			drop(tp, i);
-		}
+		what.places = drop_group(tp, g);
 		if (tp->had & BIT(g) && !(taken & BIT(g)))
 			put_row(tp, &what);
 	}
