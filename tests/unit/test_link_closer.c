@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h> /* needs the four above */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
+#include <cmocka.h> /* needs the four above */
 
 #include "record/link_closer.h"
 
