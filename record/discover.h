@@ -12,7 +12,7 @@
 struct discover {
 	struct catalog *cat;
 	struct kernel_side *kernel;
-	bool no_lists;	    /* tasks that are alive are not asked for */
+	bool no_lists; /* tasks that are alive are not asked for */
 	bool want_snapshot; /* a runtime was found, or found elsewhere than thought, or mappings became known that stacks had missed: threads may be
 			       waiting since before */
 	struct fmt_snapshot *rows; /* of snapshots, not written yet; by time */

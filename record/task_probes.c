@@ -15,23 +15,16 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "record/copies.h"
-#include "record/governor.h"
 #include "record/link_closer.h"
-#include "record/poll_end.h"
 #include "record/probe_points.h"
 #include "record/procfs.h"
 #include "record/task_catalog.h"
+#include "record/task_probes_impl.h"
 
 /* Files are read in the main loop: so much of a turn at most (one more), for the ring must be drained. */
 #define TICK_BUDGET	(50 * NSEC_PER_MSEC)
 #define SPAWN_IN_FLIGHT NSEC_PER_MSEC /* a call of spawn that began before its probe was there has ended by then */
-
-#define BIT(group) (1U << (group))
-
-#define PROBE_GROUP_NAME(NAME, name, doc) [PROBE_##NAME] = (name),
-static const char *const group_names[PROBE_GROUPS] = {PROBE_GROUPS_LIST(PROBE_GROUP_NAME)};
 
 /* One call of kernel_side_probe(). */
 struct probe {
@@ -48,32 +41,6 @@ struct probed {
 	u64 cpu_ns; /* at the last window */
 };
 
-struct task_probes {
-	struct task_probes_opts o;
-	struct catalog *cat;
-	struct kernel_side *kernel;
-	struct probe_points *points;
-	struct link_closer *closer;
-	struct probe *probes;
-	u32 n, cap;
-	struct probed *probed;
-	u32 n_probed, cap_probed;
-	struct poll_ends ends;
-	u64 ends_refused;
-	struct governor governor;
-	struct kernel_probe_hits seen[PROBE_GROUPS];
-	u64 window_from;
-	u64 first; /* when the first probe was attached */
-	struct {
-		struct governor_verdict v;
-		u64 ts;
-	} taken[PROBE_GROUPS];
-	u32 n_taken;
-	const char *impossible[PROBE_GROUPS]; /* the first reason; static text */
-	u32 n_impossible[PROBE_GROUPS];
-	u32 had; /* groups that were attached somewhere, ever */
-};
-
 u32 task_probes_groups(const struct task_probes_opts *o)
 {
 	u32 life = BIT(PROBE_SPAWN) | BIT(PROBE_BIND) | BIT(PROBE_BLOCKING) | BIT(PROBE_COMPLETE) | BIT(PROBE_DEALLOC);
@@ -82,73 +49,6 @@ u32 task_probes_groups(const struct task_probes_opts *o)
 	if (o->off)
 		return 0;
 	return life | (o->polls || o->wakes ? polls : 0) | (o->wakes ? BIT(PROBE_SCHEDULE) : 0);
-}
-
-/* ---- rows ---- */
-
-struct what {
-	const struct cat_process *p; /* NULL: all */
-	u32 module;
-	enum probe_group group;
-	enum fmt_probe_action action;
-	u32 places;
-	u64 ts;
-	const char *why; /* NULL: none */
-};
-
-static void put_row(struct task_probes *tp, const struct what *w)
-{
-	bool is_over = w->action == FMT_PROBE_TAKEN || w->action == FMT_PROBE_KEPT;
-
-	catalog_row(tp->cat, FMT_PROBE,
-		    &(struct fmt_probe){
-			    .ts = w->ts,
-			    .process = w->p ? w->p->idx : 0,
-			    .module = w->module,
-			    .group = catalog_string(tp->cat, group_names[w->group]),
-			    .action = w->action,
-			    .places = w->places,
-			    .hits = is_over ? tp->governor.hits[w->group] : 0,
-			    .cost = is_over ? tp->governor.cost[w->group] : 0,
-			    .why = catalog_string(tp->cat, w->why),
-		    });
-}
-
-static const char *why_not(struct task_probes *tp, int err)
-{
-	const char *why = kernel_side_probe_why(tp->kernel);
-
-	switch (err) {
-	case -EOPNOTSUPP:
-		return why ? why : "this kernel cannot";
-	case -EPERM:
-	case -EACCES:
-		return "not permitted";
-	case -E2BIG:
-		return "more places than this kernel can probe at a time";
-	case -EINVAL:
-		return "the kernel can probe none of the places";
-	case -ETIMEDOUT:
-		return "the helper process did not answer";
-	case -EMFILE:
-	case -ENFILE:
-		return "too many open files";
-	default:
-		return strerrordesc_np(-err);
-	}
-}
-
-static void not_possible(struct task_probes *tp, const struct cat_process *p, u32 module, enum probe_group group, const char *why)
-{
-	if (!tp->impossible[group])
-		tp->impossible[group] = why;
-	tp->n_impossible[group]++;
-	put_row(tp, &(struct what){.p = p,
-				   .module = module,
-				   .group = group,
-				   .action = FMT_PROBE_IMPOSSIBLE,
-				   .ts = clock_ns(CLOCK_MONOTONIC),
-				   .why = why});
 }
 
 /* ---- attach ---- */
@@ -222,13 +122,13 @@ static const struct probe *shared(const struct task_probes *tp, const struct att
 
 static void put_attached(struct task_probes *tp, const struct attach *a, const struct kernel_probe_links *l)
 {
-	put_row(tp, &(struct what){.p = a->p,
-				   .module = a->module,
-				   .group = a->group,
-				   .action = FMT_PROBE_ATTACHED,
-				   .places = l->places,
-				   .ts = clock_ns(CLOCK_MONOTONIC),
-				   .why = l->refused ? "the kernel can probe only some of the places" : NULL});
+	probe_event_put(tp, &(struct probe_event){.p = a->p,
+						  .module = a->module,
+						  .group = a->group,
+						  .action = FMT_PROBE_ATTACHED,
+						  .places = l->places,
+						  .ts = clock_ns(CLOCK_MONOTONIC),
+						  .why = l->refused ? "the kernel can probe only some of the places" : NULL});
 }
 
 /* 0 also when it could not be done. */
@@ -255,7 +155,7 @@ static int attach(struct task_probes *tp, const struct attach *a)
 	if (err == -ESRCH)
 		return 0;
 	if (err) {
-		not_possible(tp, a->p, a->module, a->group, why_not(tp, err));
+		probe_event_impossible(tp, a->p, a->module, a->group, probe_event_why_not(tp, err));
 		return 0;
 	}
 	err = add_probe(tp, &b);
@@ -298,7 +198,7 @@ static int attach_groups(struct task_probes *tp, struct cat_process *p, struct c
 		if (at->n)
 			err = attach(tp, &a);
 		else
-			not_possible(tp, p, copy->module, g, at->missing ? at->missing : "there is no such place");
+			probe_event_impossible(tp, p, copy->module, g, at->missing ? at->missing : "there is no such place");
 	}
 	for (u32 i = tp->n; i-- && tp->probes[i].p == p;) {
 		if (tp->probes[i].module != copy->module || tp->probes[i].group != PROBE_SPAWN)
@@ -333,7 +233,8 @@ static int probe_copy(struct task_probes *tp, struct cat_process *p, struct cat_
 		return err;
 	if (!err)
 		return attach_groups(tp, p, copy, f);
-	not_possible(tp, p, copy->module, PROBE_BIND, err == -EACCES ? "the file cannot be opened" : "the file cannot be read");
+	probe_event_impossible(tp, p, copy->module, PROBE_BIND,
+			       err == -EACCES ? "the file cannot be opened" : "the file cannot be read");
 	return 0;
 }
 
@@ -483,20 +384,6 @@ static void stop_watching(struct task_probes *tp, u64 now)
 			tp->probed[i].p->copies[k].spawn_until = min_u64(tp->probed[i].p->copies[k].spawn_until, now);
 }
 
-static void say_why(const struct task_probes *tp, const struct governor_verdict *v, enum governor_why why, char *text,
-		    size_t size)
-{
-	double share = v->cpu_ns ? 100.0 * (double)v->cost_ns / (double)v->cpu_ns : 100;
-
-	if (why == GOVERNOR_LEARNED)
-		(void)snprintf(text, size, "all spawn sites learned");
-	else if (why == GOVERNOR_USELESS)
-		(void)snprintf(text, size, "of no use without those that were taken away");
-	else
-		(void)snprintf(text, size, "probes cost %.1f %% of the target's cpu time, more than %.4g %%",
-			       share > 100 ? 100 : share, (double)tp->governor.share / 100);
-}
-
 static void take_away(struct task_probes *tp, const struct governor_verdict *v, u64 now)
 {
 	char why[128];
@@ -504,13 +391,13 @@ static void take_away(struct task_probes *tp, const struct governor_verdict *v, 
 	if (v->take & BIT(PROBE_SPAWN))
 		stop_watching(tp, now);
 	for (u32 g = 0; g < PROBE_GROUPS; g++) {
-		struct what w = {.group = g, .action = FMT_PROBE_TAKEN, .ts = now, .why = why};
+		struct probe_event w = {.group = g, .action = FMT_PROBE_TAKEN, .ts = now, .why = why};
 
 		if (!(v->take & BIT(g)))
 			continue;
 		w.places = drop_group(tp, g);
-		say_why(tp, v, v->why[g], why, sizeof(why));
-		put_row(tp, &w);
+		probe_event_why(tp, v, v->why[g], why, sizeof(why));
+		probe_event_put(tp, &w);
 	}
 	tp->taken[tp->n_taken].v = *v;
 	tp->taken[tp->n_taken++].ts = now;
@@ -615,7 +502,7 @@ int task_probes_new(const struct task_probes_opts *o, struct catalog *c, struct 
 	}
 	for (u32 g = 0; g < PROBE_GROUPS && why; g++)
 		if (task_probes_groups(o) & BIT(g))
-			not_possible(tp, NULL, 0, g, why);
+			probe_event_impossible(tp, NULL, 0, g, why);
 	*ret = tp;
 	return 0;
 }
@@ -642,122 +529,10 @@ void task_probes_end(struct task_probes *tp, u64 ts)
 	if (tp->first && measure(tp, ts, &w) == 0)
 		(void)governor_window(&tp->governor, &w); /* for the sums: it is too late to take anything, whatever it says */
 	for (u32 g = 0; g < PROBE_GROUPS; g++) {
-		struct what what = {.group = g, .action = FMT_PROBE_KEPT, .ts = ts};
+		struct probe_event what = {.group = g, .action = FMT_PROBE_KEPT, .ts = ts};
 
 		what.places = drop_group(tp, g);
 		if (tp->had & BIT(g) && !(taken & BIT(g)))
-			put_row(tp, &what);
+			probe_event_put(tp, &what);
 	}
-}
-
-/* ---- what is said ---- */
-
-void task_probes_options(const struct task_probes *tp, struct facts *f)
-{
-	char share[16];
-
-	facts_meta(f, "option.tasks", tp->o.off ? "off" : "auto");
-	facts_meta(f, "option.polls", tp->o.polls || tp->o.wakes ? "yes" : "no");
-	facts_meta(f, "option.wakes", tp->o.wakes ? "yes" : "no");
-	if (tp->o.off)
-		return;
-	(void)snprintf(share, sizeof(share), "%.4g", (double)tp->o.overhead / 100);
-	facts_meta(f, "option.max_overhead", share);
-	facts_meta(f, "probes.kind",
-		   kernel_side_probe_why(tp->kernel)	     ? "none"
-		   : kernel_side_has_probe_multi(tp->kernel) ? "uprobe_multi"
-							     : "uprobe");
-	facts_meta_u64(f, "probes.trap_ns", tp->governor.trap_ns);
-}
-
-/* When it was: not of what was taken away because it had told all. */
-static void total_taken(const struct task_probes *tp, struct facts *f, u32 i, u64 start)
-{
-	const struct governor_verdict *v = &tp->taken[i].v;
-	char key[64];
-
-	for (u32 g = 0; g < PROBE_GROUPS; g++) {
-		if (!(v->take & BIT(g)) || v->why[g] == GOVERNOR_LEARNED)
-			continue;
-		(void)snprintf(key, sizeof(key), "probes.taken.%s", group_names[g]);
-		facts_total(f, key, max_u64(tp->taken[i].ts - start, 1));
-	}
-}
-
-void task_probes_facts(struct task_probes *tp, struct facts *f, u64 start)
-{
-	struct task_catalog_counts n = task_catalog_counts(tp->cat);
-	char key[64];
-
-	for (u32 g = 0; g < PROBE_GROUPS; g++) {
-		if (tp->n_impossible[g]) {
-			(void)snprintf(key, sizeof(key), "probes.impossible.%s", group_names[g]);
-			facts_total(f, key, tp->n_impossible[g]);
-		}
-		if (!(tp->had & BIT(g)))
-			continue;
-		(void)snprintf(key, sizeof(key), "probes.hits.%s", group_names[g]);
-		facts_total(f, key, tp->governor.hits[g]);
-		(void)snprintf(key, sizeof(key), "probes.cost_ns.%s", group_names[g]);
-		facts_total(f, key, tp->governor.cost[g]);
-	}
-	for (u32 i = 0; i < tp->n_taken; i++)
-		total_taken(tp, f, i, start);
-	facts_total(f, "probes.read_ns", probe_points_ns(tp->points));
-	facts_total(f, "tasks.vtables", n.vtables);
-	facts_total(f, "tasks.locations", n.locations);
-	facts_total(f, "tasks.learned", n.learned);
-	facts_total(f, "tasks.bad_vtables", n.bad_vtables);
-	facts_total(f, "tasks.bad_locations", n.bad_locations);
-	facts_total(f, "tasks.no_room", n.no_room);
-	facts_total(f, "tasks.poll_ends_refused", tp->ends_refused + tp->ends.no_room);
-}
-
-static void list_groups(u32 mask, char *text, size_t size)
-{
-	size_t at = 0;
-
-	text[0] = 0;
-	for (u32 g = 0; g < PROBE_GROUPS; g++) {
-		int n = mask & BIT(g) ? snprintf(text + at, size - at, "%s%s", at ? ", " : "", group_names[g]) : 0;
-
-		if (n > 0 && (size_t)n < size - at)
-			at += (size_t)n;
-	}
-}
-
-static void say_taken(const struct task_probes *tp, u32 i, u64 start)
-{
-	const struct governor_verdict *v = &tp->taken[i].v;
-	double after = (double)(tp->taken[i].ts - start) / 1e9;
-	char groups[96], why[128];
-	u32 first = (u32)__builtin_ctz(v->take);
-
-	for (u32 g = 0; g < PROBE_GROUPS; g++)
-		if (v->take & BIT(g) && v->why[g] == GOVERNOR_OVER)
-			first = g;
-	list_groups(v->take, groups, sizeof(groups));
-	say_why(tp, v, v->why[first], why, sizeof(why));
-	if (v->why[first] == GOVERNOR_LEARNED)
-		log_info("note: the probes %s were taken away after %.1f s: %s", groups, after, why);
-	else
-		log_warn(
-			"the probes %s were taken away after %.1f s: %s (--max-overhead); what they tell is missing from then on",
-			groups, after, why);
-}
-
-void task_probes_say(const struct task_probes *tp, u64 start)
-{
-	const char *why = kernel_side_probe_why(tp->kernel);
-	u32 detail = task_probes_groups(&tp->o) & (BIT(PROBE_POLL) | BIT(PROBE_SCHEDULE));
-
-	if (tp->o.off)
-		return;
-	if (why)
-		log_warn("the life of tasks was not recorded: %s", why);
-	for (u32 g = 0; g < PROBE_GROUPS && !why; g++)
-		if (detail & BIT(g) && !(tp->had & BIT(g)) && tp->impossible[g])
-			log_warn("%s: no probe could be set: %s", g == PROBE_POLL ? "--polls" : "--wakes", tp->impossible[g]);
-	for (u32 i = 0; i < tp->n_taken; i++)
-		say_taken(tp, i, start);
 }
