@@ -161,7 +161,8 @@ static int count_use(void *ctx, const struct visit *v, u32 look)
 	const struct counting *n = ctx;
 	struct task_census *t = n->t;
 
-	if (!(look & LOOK_TYPES))
+	/* poll and dealloc themselves, too: whose names have no types may still serve several */
+	if (!(look & LOOK_TYPES) && v->depth)
 		return 0;
 	if (t->n_uses == t->cap_uses) {
 		size_t cap = t->cap_uses ? t->cap_uses * 2 : 256;
@@ -596,6 +597,14 @@ static int take_typed(struct finder *f, const char *name)
 	return name && !f->typed && task_name_of_generic(name, &t) ? put_type(f, t, &f->typed) : 0;
 }
 
+/* Merged functions keep the debug info of one of those that they stand for. */
+static bool serves_several(const struct finder *f, u64 addr)
+{
+	u32 func = addr ? task_code_at(f->c, addr) : f->c->n_funcs;
+
+	return func < f->c->n_funcs && count_types(f->q->census, func) > 1;
+}
+
 /* The only type of a set; n_types: there is none, or several. */
 static u32 only_type(const struct finder *f, u64 set)
 {
@@ -647,7 +656,7 @@ int task_find(const struct task_code *c, const struct task_query *q, struct task
 	set = decide(&f, &is_open);
 	if (!err)
 		err = take_typed(&f, q->typed_poll);
-	if (!err)
+	if (!err && !serves_several(&f, q->dealloc))
 		err = take_typed(&f, q->typed_dealloc);
 	if (err)
 		return err;

@@ -245,6 +245,39 @@ static void two_schedulers(void **state)
 	(void)task_census_free(census);
 }
 
+/* With line tables alone poll, which only jumps on, has no debug info; merged deallocs have that of one of their types. */
+static void merged_debug_info(void **state)
+{
+	struct task_vtable v[] = {{at(0), at(9), at(2)}, {at(1), at(9), at(2)}}, alone = v[0];
+	struct task_query q = {.poll = at(1), .dealloc = at(2), .typed_dealloc = "dealloc<app::a::{async_fn_env#0}, S>"};
+	struct task_census *census = NULL;
+	struct task_answer a;
+	struct program p;
+
+	(void)state;
+	program_init(&p);
+	name(&p, 0, POLL);
+	name(&p, 1, POLL);
+	name(&p, 2, DEALLOC);
+	name(&p, 4, CELL_A);
+	name(&p, 4, CELL_B);
+	name(&p, 5, BODY_B);
+	call(&p, 2, 4);
+	call(&p, 1, 5);
+	assert_int_equal(task_census_new(&p.code, v, ARRAY_SIZE(v), &census), 0);
+	q.census = census;
+	assert_int_equal(task_find(&p.code, &q, &a), 0);
+	assert_int_equal(a.how, TASK_BY_SYMBOLS);
+	assert_string_equal(a.name, "app::b");
+	(void)task_census_free(census);
+	assert_int_equal(task_census_new(&p.code, &alone, 1, &census), 0); /* one type alone has it */
+	q.census = census;
+	assert_int_equal(task_find(&p.code, &q, &a), 0);
+	assert_int_equal(a.how, TASK_BY_DWARF);
+	assert_string_equal(a.name, "app::a");
+	(void)task_census_free(census);
+}
+
 static void by_v0(void **state)
 {
 	struct program p;
@@ -333,6 +366,7 @@ int main(void)
 		cmocka_unit_test(merged_with_names),
 		cmocka_unit_test(merged_without_names),
 		cmocka_unit_test(two_schedulers),
+		cmocka_unit_test(merged_debug_info),
 		cmocka_unit_test(by_v0),
 		cmocka_unit_test(by_debug_info),
 		cmocka_unit_test(worker),
