@@ -214,22 +214,46 @@ static int key_compare(const struct task_stat *t, u64 runtime_id, u64 task_id)
 	return t->task_id < task_id ? -1 : t->task_id > task_id;
 }
 
-const struct task_stat *task_stats_find(const struct task_stats *s, u64 runtime_id, u64 task_id)
+/* The first row that is not before (runtime, task). */
+static size_t first_from(const struct task_stats *s, u64 runtime_id, u64 task_id)
 {
 	size_t lo = 0, hi = s->n;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		int c = key_compare(&s->rows[mid], runtime_id, task_id);
 
-		if (c == 0)
-			return &s->rows[mid];
-		if (c < 0)
+		if (key_compare(&s->rows[mid], runtime_id, task_id) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return NULL;
+	return lo;
+}
+
+static const struct task_stat *find_in(const struct task_stats *s, u64 runtime_id, u64 task_id)
+{
+	size_t at = first_from(s, runtime_id, task_id);
+
+	return at < s->n && !key_compare(&s->rows[at], runtime_id, task_id) ? &s->rows[at] : NULL;
+}
+
+const struct task_stat *task_stats_find(const struct task_stats *s, u64 runtime_id, u64 task_id)
+{
+	const struct task_stat *ret = find_in(s, runtime_id, task_id);
+	size_t at = 0;
+
+	if (ret || !task_id)
+		return ret;
+	while (at < s->n) {
+		u64 id = s->rows[at].runtime_id;
+		const struct task_stat *t = find_in(s, id, task_id);
+
+		if (t && ret)
+			return NULL;
+		ret = t ? t : ret;
+		at = id < UINT64_MAX ? first_from(s, id + 1, 0) : s->n;
+	}
+	return ret;
 }
 
 /* ---- what polls, samples and wakes tell, each in order of (runtime, task) ---- */

@@ -72,7 +72,10 @@ int task_stats_load(sqlite3 *db, const struct report_opts *o, const struct captu
 void task_stats_release(struct task_stats *s);
 #define _cleanup_task_stats_ _cleanup_(task_stats_release)
 
-/* Binary search; NULL when there is none. */
+/*
+ * NULL when there is none. Closures of the blocking pool are of no runtime, and tasks are spawned and woken from other runtimes: one that is not of this
+ * runtime is looked for in all, and taken when only one has this id (a copy of Tokio counts the tasks of all its runtimes).
+ */
 const struct task_stat *task_stats_find(const struct task_stats *s, u64 runtime_id, u64 task_id);
 /* Index of a type by its id in the database, 0 when there is none. */
 u32 task_stats_type(const struct task_stats *s, u64 type_id);
