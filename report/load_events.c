@@ -159,13 +159,24 @@ static int put_poll(struct event_loader *el, u64 thread_id, const struct poll_ro
 	return db_run(el->ins_poll, v, ARRAY_SIZE(v));
 }
 
-static int write_poll(void *ctx, u64 thread_id, const struct poll_row *p)
+/* Seen between the begin of a task's budget and its id, or behind it: the id is that of the worker's own loop, which is no task that is polled. */
+static bool is_workers_own_id(const struct task_thread *t, u64 task)
+{
+	return t->has_base && t->base_task == task && t->ci && t->ci->flavor == FMT_FLAVOR_MULTI_THREAD && t->ci->worker;
+}
+
+static int write_poll(void *ctx, u64 thread_id, const struct poll_row *row)
 {
 	struct event_loader *el = ctx;
-	bool is_told = p->waits || p->dur, is_held = el->at->held.poll_id == p->id;
+	bool is_told = row->waits || row->dur, is_held = el->at->held.poll_id == row->id;
+	struct poll_row own = *row;
+	const struct poll_row *p = &own;
 	struct victims paid;
-	int err = task_loader_block(&el->task_loader, &el->at->tasks, p, &paid);
+	int err;
 
+	if (is_workers_own_id(&el->at->tasks, own.task))
+		own.task = 0;
+	err = task_loader_block(&el->task_loader, &el->at->tasks, p, &paid);
 	if (err)
 		return err;
 
