@@ -110,9 +110,10 @@ int place_label(const struct place *p, bool full, char **ret)
 	"max(CASE WHEN rank = (n * 99 + 99) / 100 THEN dur END) AS p99, "                                                        \
 	"max(coalesce(lifo, 0) + coalesce(queued, 0)) AS behind, "                                                               \
 	"max(lifo IS NOT NULL OR queued IS NOT NULL) AS known, max(place_kind IS 'user') AS is_user, "                           \
-	"max(victims IS NOT NULL) AS exact, CAST(total(victims) AS INTEGER) AS victims "                                         \
+	"min(victims IS NOT NULL) AS exact, CAST(total(victims) AS INTEGER) AS victims, count(victims) AS counted "              \
 	"FROM ranked GROUP BY " PLACE_KEY ") "                                                                                   \
-	"SELECT place, file, class, line, count, total, max, p99, known, behind, is_user, count(*) OVER (), exact, victims "     \
+	"SELECT place, file, class, line, count, total, max, p99, known, behind, is_user, count(*) OVER (), exact, victims, "    \
+	"counted "                                                                                                               \
 	"FROM grouped ORDER BY total DESC, place, file, line, class LIMIT ?5"
 
 static int place_read(sqlite3_stmt *st, struct place *p)
@@ -134,6 +135,7 @@ static int place_read(sqlite3_stmt *st, struct place *p)
 	p->is_user = sql_u64(st, 10) != 0;
 	p->victims_known = sql_u64(st, 12) != 0;
 	p->victims = sql_u64(st, 13);
+	p->victims_in_part = !p->victims_known && sql_u64(st, 14) != 0;
 	return r;
 }
 

@@ -52,7 +52,7 @@ struct place {
 	u64 count, total, max, p99; /* durations in ns; p99 by nearest rank */
 	bool queued_known;
 	u64 queued; /* most tasks seen queued behind one of its blocks */
-	bool victims_known;
+	bool victims_known, victims_in_part;
 	u64 victims; /* tasks delayed by its blocks, of those of which that is known */
 };
 

@@ -61,6 +61,8 @@ static int make_cells(const struct report_opts *o, const struct place *p, struct
 	(void)snprintf(c->numbers[4], CELL_LEN, "%s", human_ns(p->p99).s);
 	if (p->victims_known)
 		(void)snprintf(c->numbers[5], CELL_LEN, "%s", human_count(p->victims).s);
+	else if (p->victims_in_part)
+		(void)snprintf(c->numbers[5], CELL_LEN, ">=%s", human_count(max_u64(p->victims, p->queued)).s);
 	else if (p->queued_known)
 		(void)snprintf(c->numbers[5], CELL_LEN, "%s%s", p->queued ? ">=" : "", human_count(p->queued).s);
 	return 0;
@@ -81,9 +83,9 @@ static int make_table(const struct report_opts *o, const struct places *p, struc
 			free(t->rows[t->n].place);
 			return r;
 		}
-		if (p->rows[t->n].queued_known || p->rows[t->n].victims_known)
+		if (p->rows[t->n].queued_known || p->rows[t->n].victims_known || p->rows[t->n].victims_in_part)
 			t->n_numbers = NUMBERS_MAX;
-		t->victims |= p->rows[t->n].victims_known;
+		t->victims |= p->rows[t->n].victims_known || p->rows[t->n].victims_in_part;
 	}
 	return 0;
 }
