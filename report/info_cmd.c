@@ -147,12 +147,8 @@ static void print_lost(const struct capture_scan *s)
 
 static void print_layouts(const struct capture_scan *s)
 {
-	size_t found = 0;
-
-	for (size_t i = 0; i < s->n_layouts; i++)
-		found += s->layouts[i].found_by != 0;
 	printf("\nTOKIO\n");
-	if (!found)
+	if (!s->n_layouts)
 		printf("  no runtime was found\n");
 	for (size_t i = 0; i < s->n_layouts; i++) {
 		const struct fmt_layout *l = &s->layouts[i];
@@ -165,12 +161,12 @@ static void print_layouts(const struct capture_scan *s)
 		if (u64map_get(&s->processes.by_key, l->process, &at))
 			pid = s->processes.entries[at].value;
 		printf("  tokio %s in ", *version ? version : "(version unknown)");
-		printf("%s (pid %llu), %llu threads; ", *clean(s, path, &text) ? text.s : "?", (unsigned long long)pid,
-		       (unsigned long long)l->threads);
-		if (!l->found_by) { /* its tasks may be known, by probes */
-			printf("no thread was seen in its context\n");
+		printf("%s (pid %llu)", *clean(s, path, &text) ? text.s : "?", (unsigned long long)pid);
+		if (!l->found_by) { /* there for its tasks alone: a copy that is probed */
+			printf(": its threads' runtime contexts were not found, its tasks are known by probes alone\n");
 			continue;
 		}
+		printf(", %llu threads; ", (unsigned long long)l->threads);
 		printf("found by: %s\n", clean(s, l->found_by, &text));
 		printf("    polls told apart by tick: multi-thread %s, current-thread %s\n", l->tick_from_mt ? "yes" : "no",
 		       l->tick_from_ct ? "yes" : "no");
@@ -372,8 +368,6 @@ static void json_layouts(struct json *j, const struct capture_scan *s)
 		const struct fmt_layout *l = &s->layouts[i];
 		u64 path = 0, pid = 0, at;
 
-		if (!l->found_by)
-			continue;
 		if (u64map_get(&s->modules.by_key, l->module, &at))
 			path = s->modules.entries[at].value;
 		if (u64map_get(&s->processes.by_key, l->process, &at))
