@@ -216,9 +216,9 @@ enum fmt_payload {
 	X(layout, DICT, "layout index of the copy of Tokio that it belongs to")                                                  \
 	X(addr, VARINT, "address of the task's vtable (tokio::runtime::task::raw::Vtable)")                                      \
 	X(poll, VARINT, "address of its function poll; 0 the vtable could not be read")                                          \
-	X(schedule, VARINT, "of its function schedule; 0 none (before 1.23)")                                                    \
-	X(dealloc, VARINT, "of its function dealloc")                                                                            \
-	X(shutdown, VARINT, "of its function shutdown")                                                                          \
+	X(schedule, VARINT, "address of its function schedule; 0 none (before 1.23)")                                            \
+	X(dealloc, VARINT, "address of its function dealloc")                                                                    \
+	X(shutdown, VARINT, "address of its function shutdown")                                                                  \
 	X(id_off, VARINT, "offset of the task id in the task's cell, bytes; 0 unknown (before 1.23)")
 
 #define FMT_LOCATION_COLS(X)                                                                                                     \
