@@ -232,7 +232,7 @@ static int put_driver(const struct block_text *v, const struct block *k)
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
 
-	if (k->driver_stalled < NSEC_PER_MSEC) /* nobody notices */
+	if (k->driver_stalled < NSEC_PER_MSEC) /* the end of a longer time, which is the next one's */
 		return 0;
 	buf_printf(&b, "the I/O driver stood still for %s of it: all timers and I/O", human_ns(k->driver_stalled).s);
 	if (k->runtime_id)

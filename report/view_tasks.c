@@ -374,9 +374,10 @@ static void put_notes(const struct tasks_view *v, const struct totals *t)
 
 #define ROOTS_SQL                                                                                                                \
 	"SELECT count(*), CAST(total(off_cpu) AS INTEGER), CAST(total(dur) AS INTEGER), max(dur) FROM poll "                     \
-	"WHERE task_id IS NULL AND holds <> 'localset' AND ts <= ?2 AND ts + dur + stopped >= ?1"
+	"WHERE task_id IS NULL AND holds <> 'localset' AND (worker IS NULL OR runtime_id IN (SELECT r.runtime_id FROM runtime "  \
+	"AS r WHERE r.task_ids = 0)) AND ts <= ?2 AND ts + dur + stopped >= ?1"
 
-/* Polls outside of every task: block_on's own future. Without ids of tasks (Tokio before 1.22) any poll may be a task's. */
+/* Polls outside of every task: block_on's own future; a worker that was caught before a task's id was there is none. Without ids of tasks (Tokio before 1.22) any poll may be a task's. */
 static int put_roots(const struct tasks_view *v)
 {
 	u64 binds[2] = {v->f->lo, v->f->hi};

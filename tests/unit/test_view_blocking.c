@@ -548,7 +548,9 @@ static void test_tasks(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (!strstr(text, words[i]))
 			fail_msg("not in the report: %s\n%s", words[i], text);
-	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.places[0].victims')", json), 3);
+	/* known of a part of the place's blocks */
+	assert_int_equal(fixture_s64(db, "SELECT json_type(?1, '$.places[0].victims') = 'null'", json), 1);
+	assert_non_null(strstr(text, "  >=200\n"));
 	assert_int_equal(fixture_s64(db, "SELECT json_type(?1, '$.places[1].victims') = 'null'", json), 1);
 	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.blocks[0].task_name') = 'orders::api::handle_upload'", json),
 			 1);
