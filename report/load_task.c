@@ -200,6 +200,13 @@ static int set_executor(struct task_loader *tl, struct task_entry *k, u64 handle
 	return err;
 }
 
+#define LOCAL_SET_OF (1ULL << 63) /* with a thread's index: no address of user space */
+
+int task_entry_local(struct task_loader *tl, const struct task_thread *t, struct task_entry *k)
+{
+	return set_executor(tl, k, LOCAL_SET_OF | t->run->thread_id);
+}
+
 /* The place of a call of spawn: of its Location, else of the return address. One Location may be called from several compiled functions: it is one place. */
 static int site_of(struct task_loader *tl, u64 process, const struct fmt_task_spawn *e, u64 *ret)
 {

@@ -63,7 +63,8 @@ struct task_thread {
 	const struct context_info *ci; /* its latest record's; NULL none */
 	u64 base_task;		       /* its current task id while no poll runs on it */
 	bool has_base;
-	u32 queue; /* 1 + position in wake_store.queues: tasks that this thread alone can poll; 0 none */
+	bool has_local_set; /* it polled one outside any runtime's threads */
+	u32 queue;	    /* 1 + position in wake_store.queues: tasks that this thread alone can poll; 0 none */
 	u32 n_open;
 	struct open_poll open[OPEN_POLLS];
 	u64 open_epoch;
@@ -153,6 +154,8 @@ int task_loader_finish(struct task_loader *tl) __must_check;
 
 /* The entry, made when new; NULL for id 0, an unknown layout, a task that is long over (0 is returned), or without memory. */
 int task_entry_find(struct task_loader *tl, u64 layout, u64 task, struct task_entry **ret) __must_check;
+/* A task of a LocalSet whose spawn was not seen: thread t polls it, and so no other. */
+int task_entry_local(struct task_loader *tl, const struct task_thread *t, struct task_entry *k) __must_check;
 u64 task_type_of(const struct task_loader *tl, u64 layout, u64 vtable); /* the index of a type of that layout; else 0 */
 
 /* Who did it: of the columns by_task, budget, runtime, entered of the thread. */

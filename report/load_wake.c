@@ -376,15 +376,20 @@ static int poll_begins(struct task_loader *tl, struct task_thread *t, const stru
 }
 
 /* What polls it is where its tasks are polled. */
-static void learn_executor(struct task_loader *tl, struct task_thread *t, struct task_entry *k)
+static int learn_executor(struct task_loader *tl, struct task_thread *t, struct task_entry *k)
 {
+	int err = 0;
+
 	if (!k->executor && t->ci && t->ci->layout == k->layout && t->ci->runtime_id) {
 		k->executor = (u32)t->ci->runtime_id;
 		if (!k->runtime_id)
 			k->runtime_id = t->ci->runtime_id;
 	}
+	if (!k->executor && !t->ci && t->has_local_set)
+		err = task_entry_local(tl, t, k);
 	if (k->executor && tl->executors[k->executor].is_single)
 		tl->executors[k->executor].thread = t;
+	return err;
 }
 
 int task_loader_poll(struct task_loader *tl, struct task_thread *t, const struct fmt_task_poll *e)
@@ -405,8 +410,9 @@ int task_loader_poll(struct task_loader *tl, struct task_thread *t, const struct
 		o.task_row = k->id;
 		if (!k->type)
 			k->type = o.type;
-		learn_executor(tl, t, k);
-		err = ready_gone(tl, k, e->ts, true);
+		err = learn_executor(tl, t, k);
+		if (!err)
+			err = ready_gone(tl, k, e->ts, true);
 	}
 	return err || !tl->wants_rows ? err : poll_begins(tl, t, &o);
 }
@@ -504,6 +510,7 @@ int task_loader_block(struct task_loader *tl, struct task_thread *t, const struc
 	*ret = (struct victims){0};
 	if (!tl->has_exact)
 		return 0;
+	t->has_local_set |= p->holds == HOLDS_LOCALSET && !p->runtime_id;
 	wake_store_advance(tl, p->ts);
 	if (p->runtime_id && p->worker && u64map_get(&ws->by_worker, worker_key(p->runtime_id, p->worker), &at))
 		queues[1] = (u32)at;
