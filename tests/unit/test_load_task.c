@@ -514,6 +514,26 @@ static void local_set(void **state)
 	cb_expect(cb, "SELECT task_id, runtime_id, polls FROM task WHERE task_id >= 80 ORDER BY 1", "80|-|1\n81|-|0");
 }
 
+/* Spawns before the recording were not seen: a thread is known to poll a LocalSet by a block of it, its tasks by their polls from then on. */
+static void local_set_before(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	for (u32 at = 1; at <= 3; at += 2) {
+		OUT(at, .thread = 4, .context = 0, .runtime = 0, .core = 0, .park = 0, .task = at == 1 ? 80 : 0, .budget = 0);
+		cb_row(cb, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = AT(at + 1), .thread = 4});
+	}
+	BEGIN(6, 4, 81);
+	BEGIN(9, 4, 80);
+	OUT(10, .thread = 4, .context = 0, .runtime = 0, .core = 0, .park = 0, .task = 80);
+	WAKE(20, 1, 81, BY_TASK(30));
+	cb_row(cb, FMT_SWITCH_IN, &(struct fmt_switch_in){.ts = AT(30), .thread = 4});
+	BEGIN(31, 4, 81);
+	OUT(32, .thread = 4, .context = 0, .runtime = 2, .core = 0, .park = 0, .task = 0, .budget = 0);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT holds, victims, worst_delay / 1000 FROM poll ORDER BY ts DESC LIMIT 1", "localset|1|10000");
+}
+
 /* Without probes at every wake and poll nothing is said of victims. */
 static void unknown_victims(void **state)
 {
@@ -762,6 +782,7 @@ int main(void)
 		EXACT(spawned_behind),
 		EXACT(one_thread_runtime),
 		EXACT(local_set),
+		EXACT(local_set_before),
 		TEST(unknown_victims),
 		EXACT(not_possible),
 		EXACT(more_victims_than_rows),
