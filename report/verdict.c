@@ -257,7 +257,7 @@ static void judge_probes(const struct verdict_facts *f, struct verdict *v)
 	if (list_groups(f->probes.taken, true, true, groups, sizeof(groups), &value))
 		add_reason(
 			v, VERDICT_PARTIAL,
-			"probes of polls and wakes (%s) were taken away after %s, as they cost more than --max-overhead: later ones are missing",
+			"probes of polls and wakes (%s) were taken away, the first after %s, as they cost more than --max-overhead: later ones are missing",
 			groups, human_ns(value).s);
 	if (list_groups(f->probes.impossible, true, false, groups, sizeof(groups), &value))
 		add_reason(
@@ -269,7 +269,7 @@ static void judge_probes(const struct verdict_facts *f, struct verdict *v)
 	if (list_groups(f->probes.taken, false, true, groups, sizeof(groups), &value))
 		add_note(
 			v,
-			"probes of spawns and ends (%s) were taken away after %s, as they cost more than --max-overhead: less is known of later tasks",
+			"probes of spawns and ends (%s) were taken away, the first after %s, as they cost more than --max-overhead: less is known of later tasks",
 			groups, human_ns(value).s);
 	if (list_groups(f->probes.impossible, false, false, groups, sizeof(groups), &value))
 		add_note(

@@ -710,11 +710,11 @@ static void verdict_of_detail(void **state)
 	cb_finish(cb);
 	cb_expect(
 		cb, "SELECT verdict, verdict_why FROM capture",
-		"partial|probes of polls and wakes (schedule, poll) were taken away after 2.10 s, as they cost more than --max-overhead: later ones are missing\n"
+		"partial|probes of polls and wakes (schedule, poll) were taken away, the first after 2.10 s, as they cost more than --max-overhead: later ones are missing\n"
 		"probes of polls and wakes (poll_end) were not possible in 2 programs (ascope doctor says why): theirs are missing");
 	cb_expect(
 		cb, "SELECT value FROM meta WHERE key = 'ascope.notes'",
-		"probes of spawns and ends (bind) were taken away after 4.00 s, as they cost more than --max-overhead: less is known of later tasks\n"
+		"probes of spawns and ends (bind) were taken away, the first after 4.00 s, as they cost more than --max-overhead: less is known of later tasks\n"
 		"which tasks were alive when the recording began is not known of 1 runtime");
 	cb_expect(cb, "SELECT value FROM meta WHERE key = 'ascope.data_lost'", "0");
 }
