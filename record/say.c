@@ -10,15 +10,15 @@
 #include "record/refusals.h"
 
 struct runtime_count {
-	u32 processes, found, ambiguous, stripped;
+	u32 found, ambiguous, stripped, stripped_other;
 };
 
 static void count_runtime(void *ctx, struct cat_process *p)
 {
 	struct runtime_count *c = ctx;
 
-	c->processes++;
-	c->stripped += p->is_stripped;
+	if (p->is_stripped)
+		(*(p->n_copies ? &c->stripped : &c->stripped_other))++;
 	for (u32 i = 0; i < p->n_copies; i++) {
 		c->found += p->copies[i].is_confirmed;
 		c->ambiguous += p->copies[i].is_ambiguous;
@@ -34,7 +34,7 @@ void say_what_was_found(struct catalog *cat)
 		log_warn("%s", REFUSAL_AMBIGUOUS);
 	else if (!c.found)
 		log_warn("%s", REFUSAL_NO_RUNTIME);
-	if (c.stripped)
+	if (c.stripped || (!c.found && c.stripped_other)) /* not of the shell that started it */
 		log_info(
 			"note: the target is stripped: give the report the unstripped binary (--target), or functions stay addresses");
 }

@@ -13,6 +13,18 @@
 #define PROBE_GROUP_NAME(NAME, name, doc) [PROBE_##NAME] = (name),
 static const char *const group_names[PROBE_GROUPS] = {PROBE_GROUPS_LIST(PROBE_GROUP_NAME)};
 
+/* What is missing without it, for people. */
+static const char *const group_tells[PROBE_GROUPS] = {
+	[PROBE_SPAWN] = "places of spawns",
+	[PROBE_BIND] = "spawns of tasks",
+	[PROBE_BLOCKING] = "closures for the blocking pool",
+	[PROBE_COMPLETE] = "ends of tasks",
+	[PROBE_DEALLOC] = "ends of tasks",
+	[PROBE_POLL] = "polls",
+	[PROBE_POLL_END] = "ends of polls",
+	[PROBE_SCHEDULE] = "wakes",
+};
+
 /* ---- rows ---- */
 
 void probe_event_put(struct task_probes *tp, const struct probe_event *w)
@@ -35,7 +47,7 @@ void probe_event_put(struct task_probes *tp, const struct probe_event *w)
 
 const char *probe_event_why_not(const struct task_probes *tp, int err)
 {
-	const char *why = kernel_side_probe_why(tp->kernel);
+	const char *why = kernel_side_probe_why(tp->kernel), *text;
 
 	switch (err) {
 	case -EOPNOTSUPP:
@@ -53,7 +65,8 @@ const char *probe_event_why_not(const struct task_probes *tp, int err)
 	case -ENFILE:
 		return "too many open files";
 	default:
-		return strerrordesc_np(-err);
+		text = strerrordesc_np(-err); /* none of the kernel's own, as ENOTSUPP */
+		return text ? text : "the kernel refuses it";
 	}
 }
 
@@ -81,7 +94,7 @@ void probe_event_why(const struct task_probes *tp, const struct governor_verdict
 	else if (why == GOVERNOR_USELESS)
 		(void)snprintf(text, size, "of no use without those that were taken away");
 	else
-		(void)snprintf(text, size, "probes cost %.1f %% of the target's cpu time, more than %.4g %%",
+		(void)snprintf(text, size, "probes cost %.2f %% of the target's cpu time, more than %.4g %%",
 			       share > 100 ? 100 : share, (double)tp->governor.share / 100);
 }
 
@@ -148,13 +161,13 @@ void task_probes_facts(struct task_probes *tp, struct facts *f, u64 start)
 	facts_total(f, "tasks.poll_ends_refused", tp->ends_refused + tp->ends.no_room);
 }
 
-static void list_groups(u32 mask, char *text, size_t size)
+static void list_groups(const char *const *names, u32 mask, char *text, size_t size)
 {
 	size_t at = 0;
 
 	text[0] = 0;
 	for (u32 g = 0; g < PROBE_GROUPS; g++) {
-		int n = mask & BIT(g) ? snprintf(text + at, size - at, "%s%s", at ? ", " : "", group_names[g]) : 0;
+		int n = mask & BIT(g) ? snprintf(text + at, size - at, "%s%s", at ? ", " : "", names[g]) : 0;
 
 		if (n > 0 && (size_t)n < size - at)
 			at += (size_t)n;
@@ -165,34 +178,51 @@ static void say_taken(const struct task_probes *tp, u32 i, u64 start)
 {
 	const struct governor_verdict *v = &tp->taken[i].v;
 	double after = (double)(tp->taken[i].ts - start) / 1e9;
-	char groups[96], why[128];
+	char groups[96], missing[192], why[128];
 	u32 first = (u32)__builtin_ctz(v->take);
 
 	for (u32 g = 0; g < PROBE_GROUPS; g++)
 		if (v->take & BIT(g) && v->why[g] == GOVERNOR_OVER)
 			first = g;
-	list_groups(v->take, groups, sizeof(groups));
+	list_groups(group_names, v->take, groups, sizeof(groups));
+	list_groups(group_tells, v->take, missing, sizeof(missing));
 	probe_event_why(tp, v, v->why[first], why, sizeof(why));
 	if (v->why[first] == GOVERNOR_LEARNED)
 		log_info("note: the probes %s were taken away after %.1f s: %s", groups, after, why);
 	else
-		log_warn(
-			"the probes %s were taken away after %.1f s: %s (--max-overhead); what they tell is missing from then on",
-			groups, after, why);
+		log_warn("from %.1f s on the capture has no %s: the probes (%s) were taken away, as %s (--max-overhead)", after,
+			 missing, groups, why);
+}
+
+static bool was_had(const struct task_probes *tp, u32 groups)
+{
+	return tp->had & groups;
+}
+
+/* What was asked for, and could be had in no process. */
+static void say_impossible(const struct task_probes *tp)
+{
+	const u32 ends = BIT(PROBE_COMPLETE) | BIT(PROBE_DEALLOC);
+
+	for (u32 g = 0; g < PROBE_GROUPS; g++) {
+		if (!tp->impossible[g] || was_had(tp, BIT(g) & ends ? ends : BIT(g)))
+			continue;
+		if (g == PROBE_SPAWN || g == PROBE_BLOCKING || (g == PROBE_DEALLOC && tp->impossible[PROBE_COMPLETE]))
+			continue; /* where spawns are inlined their places are found otherwise; a program need not have a closure */
+		log_warn("the capture has no %s: no probe could be set: %s", group_tells[g], tp->impossible[g]);
+	}
 }
 
 void task_probes_say(const struct task_probes *tp, u64 start)
 {
 	const char *why = kernel_side_probe_why(tp->kernel);
-	u32 detail = task_probes_groups(&tp->o) & (BIT(PROBE_POLL) | BIT(PROBE_SCHEDULE));
 
 	if (tp->o.off)
 		return;
 	if (why)
 		log_warn("the life of tasks was not recorded: %s", why);
-	for (u32 g = 0; g < PROBE_GROUPS && !why; g++)
-		if (detail & BIT(g) && !(tp->had & BIT(g)) && tp->impossible[g])
-			log_warn("%s: no probe could be set: %s", g == PROBE_POLL ? "--polls" : "--wakes", tp->impossible[g]);
+	else
+		say_impossible(tp);
 	for (u32 i = 0; i < tp->n_taken; i++)
 		say_taken(tp, i, start);
 }
