@@ -233,6 +233,9 @@ static int probe_copy(struct task_probes *tp, struct cat_process *p, struct cat_
 		return err;
 	if (!err)
 		return attach_groups(tp, p, copy, f);
+	if (err == -ESRCH || err == -ENOENT ||
+	    err == -EPERM) /* it has ended: -EPERM is the helper's, for what is no target any more */
+		return 0;
 	probe_event_impossible(tp, p, copy->module, PROBE_BIND,
 			       err == -EACCES ? "the file cannot be opened" : "the file cannot be read");
 	return 0;
