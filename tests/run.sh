@@ -93,6 +93,7 @@ for group in "$@"; do
 		tap live tests/live/oracles.py
 		single 'live: accuracy, in short' tests/accuracy/accuracy.py "$out" --short
 		tap layouts tests/live/layouts.sh
+		tap tokio python3 -B tests/tokio/run.py --quick --out "$out/tokio" --ascope "$out/ascope"
 		tap live tests/live/unwind/run.py
 		tap reliability tests/reliability/record_kill.py
 		tap reliability tests/reliability/record_ends.py
