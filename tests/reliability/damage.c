@@ -503,7 +503,7 @@ static void run_all(struct tap *tap, const struct subject *s, const struct subje
 
 int main(int argc, char **argv)
 {
-	const struct gen_plan plan = {.seed = 1, .flushes = 4, .entries = 8, .events = 12, .dense = true, .finish = true};
+	const struct gen_plan plan = {.seed = 1, .flushes = 4, .entries = 6, .events = 8, .dense = true, .finish = true};
 	const struct gen_plan plan2 = {.seed = 2, .flushes = 3, .entries = 2, .events = 2, .finish = true};
 	struct subject *c = calloc(2, sizeof(*c));
 	struct bench b = {.fd = -1};
