@@ -7,10 +7,11 @@
  *
  * A clock of each CPU's own interrupts it every half millisecond, busy or idle (PERF_COUNT_SW_CPU_CLOCK, an hrtimer; kernel/events/core.c, 5.4 to 6.18).
  * Where two successive interrupts are further apart, the CPU could not take the second: the host had taken it away or kept it in an exit (a page of the
- * machine's memory, a device's doorbell), or the kernel had interrupts disabled. No clock inside the machine shows that time as what it was. The stall lies
+ * machine's memory, a device's doorbell), or the kernel had interrupts disabled. A gap at whose end the CPU is idle is none: a host lets a halted CPU sleep
+ * (for seconds, seen here), which stops nobody; nor is one of 100 ms or more whose begin found it idle. No clock inside the machine shows that time as what it was. The stall lies
  * somewhere in [from, to], and is shorter than that by up to one period: stalls of SHOWN - PERIOD may be shown, those of SHOWN or more always are.
  *
- * Invariant: nothing here preempts what is recorded, but for its own interrupts. The rings hold half a minute, are read once a second, and that at the
+ * Invariant: nothing here preempts what is recorded, but for its own interrupts. The rings hold 20 seconds, are read once a second, and that at the
  * lowest priority. What a ring lost is counted and is no stall. Exit: 0; 1 failed; 77 this kernel or user cannot.
  */
 #include <errno.h>
@@ -26,22 +27,27 @@
 
 #include "base/base.h"
 
-enum { RING_PAGES = 256, SKIP = 77 }; /* 16 bytes a sample: 1 MiB of them is 32 s */
+enum { RING_PAGES = 256, SKIP = 77 }; /* 24 bytes a sample: 1 MiB of them is 21 s */
 
-#define PERIOD (500 * NSEC_PER_USEC)
-#define SHOWN  (2 * PERIOD)
+#define PERIOD	     (500 * NSEC_PER_USEC)
+#define SHOWN	     (2 * PERIOD)
+#define LONGEST_EXIT (100 * NSEC_PER_MSEC) /* that a thread which had just begun to run is thought to have been stopped for */
 
 struct clock {
 	struct perf_event_mmap_page *ring; /* NULL: this CPU is not there */
 	u64 first, last;		   /* times of samples; 0 none */
 	u64 samples, lost;
-	bool hole; /* samples were lost behind the last one */
+	bool hole;     /* samples were lost behind the last one */
+	bool was_busy; /* at the last one */
 };
 
 struct record {
 	struct perf_event_header head;
 	union {
-		u64 ts; /* of a PERF_RECORD_SAMPLE */
+		struct {
+			u32 pid, tid; /* of a PERF_RECORD_SAMPLE: who ran; 0 nobody */
+			u64 ts;
+		};
 		struct {
 			u64 id, lost; /* of a PERF_RECORD_LOST */
 		};
@@ -56,7 +62,7 @@ static int clock_open(struct clock *c, int cpu)
 		.size = sizeof(attr),
 		.config = PERF_COUNT_SW_CPU_CLOCK,
 		.sample_period = PERIOD,
-		.sample_type = PERF_SAMPLE_TIME,
+		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 		.watermark = 1, /* nobody waits for it */
@@ -101,10 +107,11 @@ static void clock_drain(struct clock *c, int cpu)
 		} else if (r.head.type == PERF_RECORD_SAMPLE) {
 			if (!c->first)
 				c->first = r.ts;
-			else if (!c->hole && r.ts > c->last + SHOWN)
+			else if (!c->hole && r.tid && r.ts > c->last + SHOWN && (c->was_busy || r.ts < c->last + LONGEST_EXIT))
 				printf("{\"cpu\": %d, \"from\": %lu, \"to\": %lu}\n", cpu, (unsigned long)c->last,
 				       (unsigned long)r.ts);
 			c->last = r.ts;
+			c->was_busy = r.tid != 0;
 			c->hole = false;
 			c->samples++;
 		}

@@ -200,7 +200,7 @@ def score(name, entries, rows, window=None, rules=Rules()):
     for entry in entries:
         entry.stalled = rules.stalls.within(entry.t0, entry.t1)
         entry.disturbed = entry.stalled > JITTER
-        entry.expect, entry.row = expect(entry, rules, entry.stalled if entry.disturbed else 0), None
+        entry.expect, entry.row = expect(entry, rules), None
     # as the reports do: time spent waiting for a cpu is contention, not blocking
     rows = [row for row in rows if own_of(row) >= rules.min]
     left = match([entry for entry in entries if entry.expect != "never"], rows)
@@ -208,6 +208,8 @@ def score(name, entries, rows, window=None, rules=Rules()):
     result.false = [row for row in left if own_of(row) - rules.stalls.within(row["ts"], row["ts"] + row["dur"]) >= rules.min]
     result.disturbed = len(left) - len(result.false)
     for entry in entries:
+        if entry.disturbed and (not entry.row or entry.row["class"] not in entry.classes):
+            entry.expect = expect(entry, rules, entry.stalled)  # an excuse, for what needs one: an idle cpu is stopped often, and what is right all the same counts
         if window and not (window[0] <= entry.t0 and entry.t1 <= window[1]):
             result.ignored += 1
             if entry.kind == "fault-in-call" and entry.t0 < window[0]:

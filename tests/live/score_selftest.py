@@ -420,10 +420,10 @@ class Scoring(unittest.TestCase):
             self.assertEqual(len(self.outcome([entry()], [], window, cut=True, **self.stalled(*pairs)).missed), missed)
 
     def test_too_little_truth_for_stalls(self):
-        def code(stalls, minimum):
+        def code(stalls, minimum, found=()):
             with tempfile.TemporaryDirectory() as folder:
                 paths = [f"{folder}/{name}" for name in ("truth", "rows", "stalls")]
-                for path, lines in zip(paths, ([{"pid": PID}, {**entry().__dict__, "class": ["sleep"], "expect": None}], [[row()]], stalls)):
+                for path, lines in zip(paths, ([{"pid": PID}, {**entry().__dict__, "class": ["sleep"], "expect": None}], [list(found)], stalls)):
                     with open(path, "w", encoding="utf-8") as file:
                         file.writelines(json.dumps(line) + "\n" for line in lines)
                 with contextlib.redirect_stdout(io.StringIO()):
@@ -431,7 +431,8 @@ class Scoring(unittest.TestCase):
 
         stall = {"cpu": 0, "from": 1000 * MS, "to": 1035 * MS}
         sums = {"since": 0, "until": 2000 * MS, "samples": 1, "lost": 0}
-        self.assertEqual([code([sums], 1), code([sums], 2), code([stall, sums], 1), code([stall, sums], 2)], [0, 4, 6, 4])
+        self.assertEqual([code([sums], 1, [row()]), code([sums], 2, [row()]), code([sums], 1)], [0, 4, 1])
+        self.assertEqual([code([stall, sums], 1), code([stall, sums], 2), code([stall, sums], 1, [row()])], [6, 4, 0])  # what is right counts
 
     def test_function_names(self):
         for written in ("back_off", "scenarios::sleep::back_off", "sleep::back_off::{async_fn#0}",
