@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# report --tasks, --workers, --wakers, --cascade of a capture without records of tasks: what is known is told, what is not is said with what to record; their
-# options are checked; JSON is JSON; --chrome --tasks has tracks of what was caught.
+# report --tasks, --workers, --wakers, --cascade of the demo, which is recorded with its wakes: their options are checked; JSON is JSON; --chrome --tasks has tracks
+# of what was caught.
 . "$(dirname "$0")/common.inc"
 cp "$captures/demo.ascope" demo.ascope
 gunzip -c "$captures/demo.names.gz" >names
@@ -14,7 +14,7 @@ for kind in tasks workers wakers cascade; do
 	[ "$kind" = cascade ] || expect 0 "$ASCOPE" report --$kind --from 1s --to 2s demo.ascope
 done
 expect 0 "$ASCOPE" report --tasks --target names demo.ascope
-has out 'ascope record --wakes'
+has out 'orders::checkout::send_receipt'
 expect 0 "$ASCOPE" report --workers --target names demo.ascope
 has out '^  worker 3 '
 # parts of a worker's time add up to it

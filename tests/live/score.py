@@ -244,7 +244,7 @@ def score(name, entries, rows, window=None, rules=Rules()):
 def compare_cut(result, entry, window, rules):
     """An entry of which the window holds a part: one wait, so that the row has exactly that part."""
     visible = min(entry.t1, window[1]) - max(entry.t0, window[0])
-    if entry.expect != "must" or visible - entry.stalled < 2 * rules.min:
+    if entry.expect != "must" or visible - (0 if entry.row else entry.stalled) < 2 * rules.min:
         return
     if not entry.row:
         result.missed.append(entry)
