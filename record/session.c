@@ -407,13 +407,13 @@ static int start(struct session *s)
 	if (err)
 		return err;
 	raise_priority();
-	s->start = clock_ns(CLOCK_MONOTONIC);
-	s->gap_from = s->start;
-	s->next_second = s->start + NSEC_PER_SEC;
-	err = task_probes_tick(s->tasks, s->start); /* what runs already misses no task */
+	err = task_probes_tick(s->tasks, clock_ns(CLOCK_MONOTONIC)); /* what runs already misses no task */
 	if (err)
 		return err;
+	s->start = clock_ns(CLOCK_MONOTONIC); /* what a thread waits for at the start, it waits for since then: no event may be missing in between */
 	kernel_side_start(s->kernel);
+	s->gap_from = s->start;
+	s->next_second = s->start + NSEC_PER_SEC;
 	if (!s->o->quiet)
 		log_status("recording");
 	facts_meta_u64(&s->facts, "recording.start_ns", s->start);
