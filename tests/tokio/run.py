@@ -182,7 +182,7 @@ def judge_runtimes(seen, version, kind, features, mode, wrong):
 
 
 def judge_blocking(seen, wrong):
-    """How many of the sleeps were found; the blocker is task 1: its id."""
+    """How many of the sleeps were found; the id of the task that sleeps."""
     rows = [r for r in seen["rows"] if r["dur"] >= MIN_BLOCK]
     start, end = seen["span"]["ts_start"], seen["span"]["ts_end"]
     sleeps = seen["truth"]["sleeps"]
@@ -249,11 +249,17 @@ def named_right(name, type_name):
     return bool(right) and (True if len(candidates) == 1 else None)
 
 
-def judge_tasks(seen, first_id, wrong):
+def id_offset(truth, blocker_id):
+    """What to add to a task's number for its id. Of two runtimes, either may spawn first."""
+    blocker = next((k for k, spawn in truth["spawns"].items() if own_function(spawn["type"]) == "blocker"), None)
+    return None if blocker_id is None or blocker is None else blocker_id - blocker
+
+
+def judge_tasks(seen, blocker_id, wrong):
     truth, (start, end) = seen["truth"], (seen["span"]["ts_start"], seen["span"]["ts_end"])
     names = ["spawn seen", "location", "function", "spawned by", "name", "end", "alive at start"]
     levels = {name: Level(name, wrong) for name in names}
-    offset = None if first_id is None else first_id - 1
+    offset = id_offset(truth, blocker_id)
     by_id = {r["task_id"]: r for r in seen["tasks"] if r["task_id"] is not None}
     if offset is None:
         return {name: "no" for name in names}
@@ -286,21 +292,22 @@ def judge_tasks(seen, first_id, wrong):
     return {name: level.word() for name, level in levels.items()}
 
 
-def judge_detail(seen, first_id, wrong):
+def judge_detail(seen, blocker_id, wrong):
     """Each leaf is polled twice and woken once in between, by the timer."""
     truth, (start, end) = seen["truth"], (seen["span"]["ts_start"], seen["span"]["ts_end"])
     polls = {r["task_id"]: r for r in seen["polls"]}
     wakes = {r["task_id"]: r for r in seen["wakes"]}
-    if first_id is None:
+    offset = id_offset(truth, blocker_id)
+    if offset is None:
         return {"polls": "no", "wakes": "no"}
     polled, woken = Level("polls", wrong), Level("wakes", wrong)
     for k, spawn in truth["spawns"].items():
         ended = truth["ends"].get(k)
         if own_function(spawn["type"]) != "leaf" or not ended or spawn["begin"] < start + 500 * MS or ended[0] > end - 20 * MS:
             continue
-        got = polls.get(k + first_id - 1)
+        got = polls.get(k + offset)
         polled.tell(got and got["n"] == 2 and got["ended"] == 2, got, "2 polls")
-        got = wakes.get(k + first_id - 1)
+        got = wakes.get(k + offset)
         woken.tell(got and got["n"] == 1 and got["waker"] == "driver", got, "1 wake by the driver")
     return {"polls": polled.word(), "wakes": woken.word()}
 
@@ -335,10 +342,10 @@ def one(args, turn, case, binary, release):
         with tempfile.TemporaryDirectory(dir=args.out) as work:
             detail = record(args.ascope, binary, mode, Path(work), True)
         judge_runtimes(seen, release, kind, features, mode, wrong)
-        line["sleeps"], first = judge_blocking(seen, wrong)
-        line["ids"] = "no" if first is None else "yes"
+        line["sleeps"], blocker_id = judge_blocking(seen, wrong)
+        line["ids"] = "no" if blocker_id is None else "yes"
         line["tick"] = "yes" if all(r["tick_valid"] for r in seen["runtimes"]) else "no"
-        line.update(judge_tasks(seen, first, wrong))
+        line.update(judge_tasks(seen, blocker_id, wrong))
         ids = {r["task_id"] for r in detail["rows"] if r["class"] == "sleep" and r["dur"] >= MIN_BLOCK}
         line.update(judge_detail(detail, next(iter(ids), None), wrong))
         if not wrong or not seen["unpaired"] + detail["unpaired"]:  # only a run in which the kernel left out switches may be repeated
