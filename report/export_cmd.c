@@ -29,6 +29,34 @@ struct export_args {
 	const char *out; /* NULL or "-": stdout */
 };
 
+/* The formats: the option that asks for each, and what writes it. */
+struct export_format {
+	const char *name;
+	size_t asked; /* offset of its flag in export_args */
+	int (*write)(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret);
+	const char *events;   /* what export_result.events counts */
+	bool is_for_terminal; /* lines that a person may read */
+};
+
+static const struct export_format formats[] = {
+	{"chrome", offsetof(struct export_args, chrome), export_chrome, "events", false},
+	{"folded", offsetof(struct export_args, folded), export_folded, "stacks", true},
+};
+
+/* The format that was asked for; NULL: none, or several. */
+static const struct export_format *format_asked(const struct export_args *a, int *ret_n)
+{
+	const struct export_format *format = NULL;
+
+	*ret_n = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (*(const bool *)((const char *)a + formats[i].asked)) {
+			format = &formats[i];
+			(*ret_n)++;
+		}
+	return *ret_n == 1 ? format : NULL;
+}
+
 static const char epilog[] = "Examples:\n"
 			     "  ascope export --chrome -o trace.json orders.ascope     for ui.perfetto.dev\n"
 			     "  ascope export --chrome --tasks -o trace.json orders.ascope    tasks, and who woke them\n"
@@ -42,11 +70,13 @@ static const char epilog[] = "Examples:\n"
 static int check_args(struct export_args *a, int n)
 {
 	const char *wrong = NULL;
+	int n_formats;
+	const struct export_format *format = format_asked(a, &n_formats);
 
 	if (n != 1)
 		wrong = n ? "export takes one capture file" : "which capture file?";
-	else if (a->chrome == a->folded)
-		wrong = a->chrome ? "--chrome and --folded are two formats: ask for one" : "which format? --chrome or --folded";
+	else if (!format)
+		wrong = n_formats ? "--chrome and --folded are two formats: ask for one" : "which format? --chrome or --folded";
 	else if (a->export.offcpu && a->oncpu)
 		wrong = "--oncpu and --offcpu: ask for one";
 	else if (a->chrome && (a->export.offcpu || a->oncpu || a->export.all))
@@ -61,8 +91,8 @@ static int check_args(struct export_args *a, int n)
 		wrong = "--all belongs to --offcpu";
 	else if (a->export.to_ns && a->export.to_ns <= a->export.from_ns)
 		wrong = "--to must be later than --from";
-	else if (a->chrome && !a->out && isatty(STDOUT_FILENO))
-		wrong = "a trace is not for a terminal: use -o FILE, or a pipe";
+	else if (!format->is_for_terminal && !a->out && isatty(STDOUT_FILENO))
+		wrong = "this format is not for a terminal: use -o FILE, or a pipe";
 	if (!wrong)
 		return 0;
 	log_error("%s; see ascope export --help", wrong);
@@ -233,10 +263,12 @@ static void warn_tasks(const struct export_args *a, const struct export_result *
 static int write_export(sqlite3 *db, const struct export_args *a, struct export_out *x)
 {
 	struct export_result result = {0};
+	int n_formats;
+	const struct export_format *format = format_asked(a, &n_formats);
 	int r;
 
 	log_status("exporting %s", a->export.file);
-	r = a->chrome ? export_chrome(db, &a->export, x->f, &result) : export_folded(db, &a->export, x->f, &result);
+	r = format->write(db, &a->export, x->f, &result);
 	log_status_end();
 	if (r == -ERANGE) {
 		log_error("--from lies behind the end of the recording (ascope info %s says how long it is)", a->export.file);
@@ -257,7 +289,7 @@ static int write_export(sqlite3 *db, const struct export_args *a, struct export_
 	if (a->export.tasks)
 		warn_tasks(a, &result);
 	if (a->out)
-		log_info("wrote %s: %s %s", a->out, human_count(result.events).s, a->chrome ? "events" : "stacks");
+		log_info("wrote %s: %s %s", a->out, human_count(result.events).s, format->events);
 	return EXIT_DONE;
 }
 
