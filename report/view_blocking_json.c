@@ -166,10 +166,7 @@ int view_blocking_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 	r = capture_facts_load(db, o, &f);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	json_object_begin(&j);
-	json_kv_u64(&j, "schema_version", 1);
-	r = view_head_json(db, &f, &j);
+	r = view_json_begin(db, &f, out, &j);
 	if (r == 0)
 		r = put_totals(db, o, &f, &j);
 	if (r == 0)
@@ -178,7 +175,6 @@ int view_blocking_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = put_blocks(db, o, &f, &j);
 	if (r < 0)
 		return r;
-	json_object_end(&j);
-	(void)fputc('\n', out);
+	view_json_end(&j, out);
 	return 0;
 }

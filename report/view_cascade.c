@@ -369,10 +369,7 @@ int view_cascade_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = cascade_view_load(&v);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	json_object_begin(&j);
-	json_kv_u64(&j, "schema_version", 1);
-	r = view_head_json(db, &f, &j);
+	r = view_json_begin(db, &f, out, &j);
 	if (r < 0)
 		return r;
 	block_json(&v, &j);
@@ -388,7 +385,6 @@ int view_cascade_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 	r = view_probes_json(db, &j);
 	if (r < 0)
 		return r;
-	json_object_end(&j);
-	(void)fputc('\n', out);
+	view_json_end(&j, out);
 	return 0;
 }

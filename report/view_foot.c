@@ -384,3 +384,17 @@ int view_head_json(sqlite3 *db, const struct capture_facts *f, struct json *j)
 	json_object_end(j);
 	return verdict_json(db, f, j);
 }
+
+int view_json_begin(sqlite3 *db, const struct capture_facts *f, FILE *out, struct json *j)
+{
+	json_init(j, out, true);
+	json_object_begin(j);
+	json_kv_u64(j, "schema_version", 1);
+	return view_head_json(db, f, j);
+}
+
+void view_json_end(struct json *j, FILE *out)
+{
+	json_object_end(j);
+	(void)fputc('\n', out);
+}

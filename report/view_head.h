@@ -84,3 +84,7 @@ int view_unnamed_note(sqlite3 *db, const struct report_opts *o, FILE *out) __mus
 
 /* "capture": {...} and "verdict": {...} of an open JSON object. */
 int view_head_json(sqlite3 *db, const struct capture_facts *f, struct json *j) __must_check;
+
+/* The one JSON object of a report: opened, with its version and the head. The version goes up when a key changes its meaning or goes. */
+int view_json_begin(sqlite3 *db, const struct capture_facts *f, FILE *out, struct json *j) __must_check;
+void view_json_end(struct json *j, FILE *out);

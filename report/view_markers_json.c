@@ -254,14 +254,10 @@ int view_markers_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = vstack_loader_init(&v.loader, db);
 	v.parts = parts;
 	if (r == 0) {
-		json_init(&j, out, true);
-		json_object_begin(&j);
-		json_kv_u64(&j, "schema_version", 1);
-		r = view_head_json(db, &f, &j);
+		r = view_json_begin(db, &f, out, &j);
 		if (r == 0)
 			r = put_all(&v);
-		json_object_end(&j);
-		(void)fputc('\n', out);
+		view_json_end(&j, out);
 	}
 	vstack_loader_release(&v.loader);
 	return r;

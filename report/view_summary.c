@@ -482,10 +482,7 @@ int view_summary_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = summary_load(&v);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	json_object_begin(&j);
-	json_kv_u64(&j, "schema_version", 1);
-	r = view_head_json(db, &f, &j);
+	r = view_json_begin(db, &f, out, &j);
 	if (r < 0)
 		return r;
 	threads_json(&v, &j);
@@ -496,7 +493,6 @@ int view_summary_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = view_throttled_json(db, &f, &j);
 	if (r < 0)
 		return r;
-	json_object_end(&j);
-	(void)fputc('\n', out);
+	view_json_end(&j, out);
 	return 0;
 }

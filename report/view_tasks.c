@@ -540,10 +540,7 @@ int view_tasks_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = tasks_load(&v);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	json_object_begin(&j);
-	json_kv_u64(&j, "schema_version", 1);
-	r = view_head_json(db, &f, &j);
+	r = view_json_begin(db, &f, out, &j);
 	if (r < 0)
 		return r;
 	json_kv_u64(&j, "min_ns", o->min_ns);
@@ -561,7 +558,6 @@ int view_tasks_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 	r = view_probes_json(db, &j);
 	if (r < 0)
 		return r;
-	json_object_end(&j);
-	(void)fputc('\n', out);
+	view_json_end(&j, out);
 	return 0;
 }

@@ -302,10 +302,7 @@ int view_wakers_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = wakers_load(db, o, &f, &v.w);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	json_object_begin(&j);
-	json_kv_u64(&j, "schema_version", 1);
-	r = view_head_json(db, &f, &j);
+	r = view_json_begin(db, &f, out, &j);
 	if (r == 0) {
 		json_kv_u64(&j, "window_start", f.lo);
 		json_kv_u64(&j, "window_end", f.hi);
@@ -322,8 +319,7 @@ int view_wakers_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		}
 		json_array_end(&j);
 		r = view_probes_json(db, &j);
-		json_object_end(&j);
-		(void)fputc('\n', out);
+		view_json_end(&j, out);
 	}
 	wakers_release(&v.w);
 	return r;

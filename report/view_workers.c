@@ -471,10 +471,7 @@ int view_workers_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = worker_stats_load(db, &f, &v.s);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	json_object_begin(&j);
-	json_kv_u64(&j, "schema_version", 1);
-	r = view_head_json(db, &f, &j);
+	r = view_json_begin(db, &f, out, &j);
 	if (r == 0) {
 		json_kv_u64(&j, "window_start", f.lo);
 		json_kv_u64(&j, "window_end", f.hi);
@@ -485,8 +482,7 @@ int view_workers_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		role_json(&v, "block_on", WORKER_ROOT, 0, &j);
 		role_json(&v, "no_runtime", WORKER_NONE, 0, &j);
 		r = view_probes_json(db, &j);
-		json_object_end(&j);
-		(void)fputc('\n', out);
+		view_json_end(&j, out);
 	}
 	worker_stats_release(&v.s);
 	return r;
