@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/sqlrow.h"
 
 #define CASCADE_DEPTH	 4
@@ -72,14 +73,9 @@ static int load_polls(struct loader *l)
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		if (l->n_polls == cap) {
-			struct poll_event *p = reallocarray(l->polls, cap ? cap * 2 : 256, sizeof(*p));
-
-			if (!p)
-				return -ENOMEM;
-			l->polls = p;
-			cap = cap ? cap * 2 : 256;
-		}
+		r = ARRAY_ROOM(l->polls, l->n_polls, &cap);
+		if (r < 0)
+			return r;
 		l->polls[l->n_polls++] = (struct poll_event){sql_u64(st, 0), sql_u64(st, 1), sql_u64(st, 2), sql_u64(st, 3)};
 	}
 	return r;
@@ -101,13 +97,9 @@ static int load_wakes(struct loader *l)
 	while ((r = db_step(st)) > 0) {
 		struct wake_event *w;
 
-		if (l->n_wakes == cap) {
-			w = reallocarray(l->wakes, cap ? cap * 2 : 256, sizeof(*w));
-			if (!w)
-				return -ENOMEM;
-			l->wakes = w;
-			cap = cap ? cap * 2 : 256;
-		}
+		r = ARRAY_ROOM(l->wakes, l->n_wakes, &cap);
+		if (r < 0)
+			return r;
 		w = &l->wakes[l->n_wakes++];
 		*w = (struct wake_event){sql_u64(st, 0), sql_u64(st, 1), sql_u64(st, 2), sql_u64(st, 3), ""};
 		(void)snprintf(w->waker, sizeof(w->waker), "%s", sql_text(st, 4) ? sql_text(st, 4) : "");
@@ -193,16 +185,9 @@ static int name_task(struct loader *l, struct cascade_step *s)
 /* Takes what `s` owns. */
 static int add_step(struct loader *l, struct cascade_step s)
 {
-	if (l->c.n == l->cap) {
-		size_t want = l->cap ? l->cap * 2 : 32;
-		struct cascade_step *p = reallocarray(l->c.steps, want, sizeof(*p));
-
-		if (!p) {
-			free(s.waker);
-			return -ENOMEM;
-		}
-		l->c.steps = p;
-		l->cap = want;
+	if (ARRAY_ROOM(l->c.steps, l->c.n, &l->cap) < 0) {
+		free(s.waker);
+		return -ENOMEM;
 	}
 	l->c.steps[l->c.n++] = s;
 	return name_task(l, &l->c.steps[l->c.n - 1]);
@@ -303,14 +288,9 @@ static int read_victims(struct loader *l, sqlite3_stmt *st, struct victim **ret,
 	int r;
 
 	while ((r = db_step(st)) > 0 && n < CASCADE_EVENTS) {
-		if (n == cap) {
-			struct victim *p = reallocarray(v, cap ? cap * 2 : 64, sizeof(*p));
-
-			if (!p)
-				return -ENOMEM;
-			v = p;
-			cap = cap ? cap * 2 : 64;
-		}
+		r = ARRAY_ROOM(v, n, &cap);
+		if (r < 0)
+			return r;
 		v[n] = (struct victim){.wake_thread = sql_u64(st, 5)};
 		v[n].step.task_row = sql_u64(st, 0);
 		v[n].step.ready = sql_u64(st, 1);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "base/array.h"
+
 enum { SEEN_IN_DRIVER = 1, SEEN_ELSEWHERE = 2 };
 
 int driver_stall_init(struct driver_stall *ds, const struct runtime_set *rs)
@@ -22,15 +24,10 @@ void driver_stall_release(struct driver_stall *ds)
 
 static int add_span(struct driver_stall *ds, const struct stall_span *s)
 {
-	if (ds->n == ds->cap) {
-		size_t cap = ds->cap ? ds->cap * 2 : 1024;
-		void *p = reallocarray(ds->spans, cap, sizeof(*ds->spans));
+	int err = ARRAY_ROOM(ds->spans, ds->n, &ds->cap);
 
-		if (!p)
-			return -ENOMEM;
-		ds->spans = p;
-		ds->cap = cap;
-	}
+	if (err)
+		return err;
 	ds->spans[ds->n++] = *s;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/load_symbol.h"
 
 void *dict_table_at(const struct dict_table *t, u32 slot)
@@ -111,21 +112,15 @@ static bool index_ok(struct load_dict *d, u64 idx)
 	return false;
 }
 
-/* Adds one to a growing array; *arr may move. */
+/* Adds one row to the array whose address arr is (base/array.h). */
 static void *array_add(void *arr, size_t *n, size_t *cap, size_t size)
 {
-	void **p = arr;
+	u8 *rows;
 
-	if (*n == *cap) {
-		size_t c = *cap ? *cap * 2 : 64;
-		void *q = reallocarray(*p, c, size);
-
-		if (!q)
-			return NULL;
-		*p = q;
-		*cap = c;
-	}
-	return (u8 *)*p + (*n)++ * size;
+	if (array_room(arr, *n, cap, size) < 0)
+		return NULL;
+	memcpy(&rows, arr, sizeof(rows));
+	return rows + (*n)++ * size;
 }
 
 static int add_string(struct load_dict *d, const struct fmt_section *s, u32 i)

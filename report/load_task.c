@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/strtab.h"
 #include "report/capture_file.h"
 #include "report/load_wake.h"
@@ -57,15 +58,8 @@ static int add_entry(struct task_loader *tl, struct task_entry **ret)
 		tl->free_entry = (*ret)->ready; /* the list of free ones is linked by it */
 		return 0;
 	}
-	if (tl->n_entries == tl->cap_entries) {
-		u32 cap = tl->cap_entries ? tl->cap_entries * 2 : 1024;
-		void *p = cap < tl->cap_entries ? NULL : reallocarray(tl->entries, cap, sizeof(*tl->entries));
-
-		if (!p)
-			return -ENOMEM;
-		tl->entries = p;
-		tl->cap_entries = cap;
-	}
+	if (ARRAY_ROOM(tl->entries, tl->n_entries, &tl->cap_entries) < 0)
+		return -ENOMEM;
 	*ret = &tl->entries[tl->n_entries++];
 	return 0;
 }
@@ -178,15 +172,8 @@ static int executor_of(struct task_loader *tl, u64 layout, u64 handle, u32 *ret)
 	err = strtab_intern(tl->handles, (const char *)key, sizeof(key), ret, &is_new);
 	if (err || !is_new)
 		return err;
-	if (*ret >= tl->cap_executors) {
-		u32 cap = tl->cap_executors * 2;
-		void *p = reallocarray(tl->executors, cap, sizeof(*tl->executors));
-
-		if (!p)
-			return -ENOMEM;
-		tl->executors = p;
-		tl->cap_executors = cap;
-	}
+	if (ARRAY_ROOM(tl->executors, *ret, &tl->cap_executors) < 0)
+		return -ENOMEM;
 	tl->executors[*ret] = (struct executor){.is_single = true};
 	return 0;
 }
@@ -397,7 +384,7 @@ static int add_runtimes(struct task_loader *tl)
 	const struct runtime_set *rs = tl->runtimes;
 	u64 n = rs->n_runtimes;
 
-	tl->cap_executors = (u32)n + 16;
+	tl->cap_executors = n + 16;
 	tl->executors = calloc(tl->cap_executors, sizeof(*tl->executors));
 	if (!tl->executors)
 		return -ENOMEM;

@@ -93,9 +93,11 @@ struct run_queue {
 
 struct wake_store {
 	struct ready *ready;
-	u32 n_ready, cap_ready, free_ready;
+	u32 n_ready, free_ready;
+	size_t cap_ready;
 	struct run_queue *queues;
-	u32 n_queues, cap_queues;
+	u32 n_queues;
+	size_t cap_queues;
 	struct u64map by_worker; /* runtime_id << 32 | worker -> position */
 	u64 epoch;		 /* odd: within a gap; two events of one even epoch have no gap between them */
 	u64 polls, wakes;	 /* rows so far, written or not */
@@ -117,7 +119,8 @@ struct task_loader {
 	bool has_tasks;	 /* an event of a task was seen */
 	bool has_exact;	 /* exact[] is not never for all */
 	struct task_entry *entries;
-	u32 n_entries, cap_entries, free_entry;
+	u32 n_entries, free_entry;
+	size_t cap_entries;
 	struct task_index index;
 	struct task_set written; /* by slot of the layout: tasks whose row is written */
 	u32 *late;		 /* ring of positions of entries that ended */
@@ -125,7 +128,8 @@ struct task_loader {
 	u64 next_id;
 	struct strtab *handles, *sites; /* (layout, handle) -> executor; (layout, place) -> site */
 	struct executor *executors;	/* by number; 0 is none */
-	u32 n_executors, cap_executors;
+	u32 n_executors;
+	size_t cap_executors;
 	u8 *type_kinds;		  /* by slot of d->vtables: 1 a future was spawned with it, 2 a closure */
 	struct exact_span *exact; /* by slot of d->layouts */
 	size_t gap_at;

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define RUNTIME_NOT_ENTERED 2 /* as in load_task.c: on a worker's thread, block_in_place has handed its core off */
 
 /* Tasks that left a queue during one poll: more are not kept, so that a hostile file costs no more. A queue of Tokio's has 257 places. */
@@ -32,15 +34,8 @@ static int new_ready(struct wake_store *ws, u32 *ret)
 		ws->free_ready = ready_at(ws, *ret)->next;
 		return 0;
 	}
-	if (ws->n_ready == ws->cap_ready) {
-		u32 cap = ws->cap_ready ? ws->cap_ready * 2 : 1024;
-		void *p = cap < ws->cap_ready ? NULL : reallocarray(ws->ready, cap, sizeof(*ws->ready));
-
-		if (!p)
-			return -ENOMEM;
-		ws->ready = p;
-		ws->cap_ready = cap;
-	}
+	if (ARRAY_ROOM(ws->ready, ws->n_ready, &ws->cap_ready) < 0)
+		return -ENOMEM;
 	*ret = ++ws->n_ready;
 	return 0;
 }
@@ -53,15 +48,8 @@ static void free_ready(struct wake_store *ws, u32 n)
 
 static int new_queue(struct wake_store *ws, struct task_thread *t, u32 *ret)
 {
-	if (ws->n_queues == ws->cap_queues) {
-		u32 cap = ws->cap_queues ? ws->cap_queues * 2 : 64;
-		void *p = reallocarray(ws->queues, cap, sizeof(*ws->queues));
-
-		if (!p)
-			return -ENOMEM;
-		ws->queues = p;
-		ws->cap_queues = cap;
-	}
+	if (ARRAY_ROOM(ws->queues, ws->n_queues, &ws->cap_queues) < 0)
+		return -ENOMEM;
 	ws->queues[ws->n_queues] = (struct run_queue){.epoch = ws->epoch, .thread = t};
 	*ret = ++ws->n_queues;
 	return 0;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "report/db.h"
 #include "report/sym_child.h"
@@ -35,13 +36,15 @@ struct module {
 	char *path, *build_id, *file_id, *asked; /* all but path may be NULL */
 	struct type *types;
 	struct sym_wire_tasks_of *asks;
-	u32 n, cap;
+	u32 n;
+	size_t cap_types, cap_asks;
 	u32 least; /* rank of a type */
 };
 
 struct modules {
 	struct module *v;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 };
 
 static void module_release(struct module *m)
@@ -82,17 +85,10 @@ static u32 rank_of(const char *how)
 static int add_module(struct modules *all, sqlite3_stmt *s)
 {
 	struct module m = {.id = (u64)sqlite3_column_int64(s, 0), .least = UINT32_MAX};
-	int err = 0;
+	int err = ARRAY_ROOM(all->v, all->n, &all->cap);
 
-	if (all->n == all->cap) {
-		u32 cap = all->cap ? all->cap * 2 : 8;
-		struct module *v = reallocarray(all->v, cap, sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		all->v = v;
-		all->cap = cap;
-	}
+	if (err)
+		return err;
 	err = copy_column(s, 1, &m.path);
 	if (!err)
 		err = copy_column(s, 2, &m.build_id);
@@ -107,21 +103,13 @@ static int add_module(struct modules *all, sqlite3_stmt *s)
 static int add_type(struct module *m, sqlite3_stmt *s)
 {
 	struct type t = {.id = (u64)sqlite3_column_int64(s, 5), .rank = rank_of((const char *)sqlite3_column_text(s, 8))};
+	int err;
 
-	if (m->n == m->cap) {
-		u32 cap = m->cap ? m->cap * 2 : 64;
-		struct type *types = reallocarray(m->types, cap, sizeof(*types));
-		struct sym_wire_tasks_of *asks;
-
-		if (!types)
-			return -ENOMEM;
-		m->types = types;
-		asks = reallocarray(m->asks, cap, sizeof(*asks));
-		if (!asks)
-			return -ENOMEM;
-		m->asks = asks;
-		m->cap = cap;
-	}
+	err = ARRAY_ROOM(m->types, m->n, &m->cap_types);
+	if (!err)
+		err = ARRAY_ROOM(m->asks, m->n, &m->cap_asks);
+	if (err)
+		return err;
 	m->types[m->n] = t;
 	m->asks[m->n++] = (struct sym_wire_tasks_of){.poll_off = (u64)sqlite3_column_int64(s, 6),
 						     .dealloc_off = (u64)sqlite3_column_int64(s, 7)};

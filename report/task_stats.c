@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/sqlrow.h"
 
 /* Tasks that a report looks at: beyond it no list is read by people, and `query` is the tool. */
@@ -26,25 +27,6 @@ void task_stats_release(struct task_stats *s)
 	free(s->rows);
 	free(s->delays);
 	*s = (struct task_stats){0};
-}
-
-/* Room for one more element behind n, zeroed. */
-static int grow(void *rows, size_t n, size_t *cap, size_t size)
-{
-	void **slot = rows;
-	size_t want;
-	void *p;
-
-	if (n < *cap)
-		return 0;
-	want = *cap ? *cap * 2 : 64;
-	p = reallocarray(*slot, want, size);
-	if (!p)
-		return -ENOMEM;
-	memset((u8 *)p + n * size, 0, (want - n) * size);
-	*slot = p;
-	*cap = want;
-	return 0;
 }
 
 static int dup_column(sqlite3_stmt *st, int col, char **ret)
@@ -67,7 +49,7 @@ static int load_types(sqlite3 *db, struct task_stats *s)
 	size_t cap = 0;
 	int r;
 
-	r = grow(&s->types, 0, &cap, sizeof(*s->types));
+	r = ARRAY_ROOM(s->types, 0, &cap);
 	if (r == 0)
 		r = sql_prepare(db, &st, TYPES_SQL, NULL, 0);
 	if (r < 0)
@@ -77,7 +59,7 @@ static int load_types(sqlite3 *db, struct task_stats *s)
 		struct task_type *t;
 		const char *kind = sql_text(st, 4);
 
-		r = grow(&s->types, s->n_types, &cap, sizeof(*s->types));
+		r = ARRAY_ROOM(s->types, s->n_types, &cap);
 		if (r < 0)
 			return r;
 		t = &s->types[s->n_types++];
@@ -139,7 +121,7 @@ static int load_sites(sqlite3 *db, struct task_stats *s)
 	size_t cap = 0;
 	int r;
 
-	r = grow(&s->sites, 0, &cap, sizeof(*s->sites));
+	r = ARRAY_ROOM(s->sites, 0, &cap);
 	if (r == 0)
 		r = sql_prepare(db, &st, SITES_SQL, NULL, 0);
 	if (r < 0)
@@ -148,7 +130,7 @@ static int load_sites(sqlite3 *db, struct task_stats *s)
 	while ((r = db_step(st)) > 0) {
 		struct task_site *t;
 
-		r = grow(&s->sites, s->n_sites, &cap, sizeof(*s->sites));
+		r = ARRAY_ROOM(s->sites, s->n_sites, &cap);
 		if (r < 0)
 			return r;
 		t = &s->sites[s->n_sites++];
@@ -186,7 +168,7 @@ static int load_tasks(sqlite3 *db, const struct capture_facts *f, struct task_st
 		const char *from = sql_text(st, 9);
 		struct task_stat *t;
 
-		r = grow(&s->rows, s->n, &cap, sizeof(*s->rows));
+		r = ARRAY_ROOM(s->rows, s->n, &cap);
 		if (r < 0)
 			return r;
 		t = &s->rows[s->n++];
@@ -366,7 +348,7 @@ static int load_delays(sqlite3 *db, const struct capture_facts *f, struct task_s
 		t->wakes++;
 		if (sql_is_null(st, 2))
 			continue;
-		r = grow(&s->delays, s->n_delays, &cap, sizeof(*s->delays));
+		r = ARRAY_ROOM(s->delays, s->n_delays, &cap);
 		if (r < 0)
 			return r;
 		if (!t->n_delays++)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "report/frame_kind.h"
 #include "report/sqlrow.h"
@@ -52,25 +53,6 @@ static int dup_column(sqlite3_stmt *st, int col, char **ret)
 
 	*ret = s ? strdup(s) : NULL;
 	return s && !*ret ? -ENOMEM : 0;
-}
-
-/* Room for one more row behind n, zeroed. */
-static int grow(void *rows, size_t n, size_t *cap, size_t size)
-{
-	void **slot = rows;
-	size_t want;
-	void *p;
-
-	if (n < *cap)
-		return 0;
-	want = *cap ? *cap * 2 : 16;
-	p = reallocarray(*slot, want, size);
-	if (!p)
-		return -ENOMEM;
-	memset((u8 *)p + n * size, 0, (want - n) * size);
-	*slot = p;
-	*cap = want;
-	return 0;
 }
 
 void places_release(struct places *p)
@@ -153,7 +135,7 @@ int places_load(sqlite3 *db, const struct report_opts *o, const struct capture_f
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		r = grow(&p.rows, p.n, &cap, sizeof(*p.rows));
+		r = ARRAY_ROOM(p.rows, p.n, &cap);
 		if (r < 0)
 			return r;
 		p.all = sql_u64(st, 11);
@@ -321,7 +303,7 @@ int blocks_load(sqlite3 *db, const struct report_opts *o, const struct capture_f
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		r = grow(&b.rows, b.n, &cap, sizeof(*b.rows));
+		r = ARRAY_ROOM(b.rows, b.n, &cap);
 		if (r < 0)
 			return r;
 		b.places = sql_u64(st, BLOCK_PLACES_COL);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/u64map.h"
 #include "report/sqlrow.h"
 #include "report/task_stats.h"
@@ -76,17 +77,10 @@ static void builder_release(struct builder *b)
 /* Takes label and place over, also when it fails. */
 static int add_node(struct builder *b, char *label, char *place, const char *what, u32 *ret)
 {
-	if (b->w.n_nodes == b->nodes_cap) {
-		size_t want = b->nodes_cap ? b->nodes_cap * 2 : 32;
-		struct wake_node *p = reallocarray(b->w.nodes, want, sizeof(*p));
-
-		if (!p) {
-			free(label);
-			free(place);
-			return -ENOMEM;
-		}
-		b->w.nodes = p;
-		b->nodes_cap = want;
+	if (ARRAY_ROOM(b->w.nodes, b->w.n_nodes, &b->nodes_cap) < 0) {
+		free(label);
+		free(place);
+		return -ENOMEM;
 	}
 	b->w.nodes[b->w.n_nodes] = (struct wake_node){.label = label, .place = place, .what = what};
 	*ret = (u32)b->w.n_nodes++;
@@ -188,15 +182,10 @@ static const struct task_stat *find_task(const struct builder *b, u64 runtime_id
 
 static int add_wake(struct builder *b, u32 from, u32 to, bool known, u64 delay)
 {
-	if (b->n == b->cap) {
-		size_t want = b->cap ? b->cap * 2 : 1024;
-		struct wake *p = reallocarray(b->wakes, want, sizeof(*p));
+	int r = ARRAY_ROOM(b->wakes, b->n, &b->cap);
 
-		if (!p)
-			return -ENOMEM;
-		b->wakes = p;
-		b->cap = want;
-	}
+	if (r < 0)
+		return r;
 	b->wakes[b->n++] = (struct wake){to, from, known ? delay : NO_DELAY};
 	return 0;
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* test_array.c: rows of an array that grows keep what is in them, new ones are zero, and too much changes nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* needs the four above */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+
+static void test_rows_stay_and_new_ones_are_zero(void **state)
+{
+	_cleanup_free_ u32 *rows = NULL;
+	size_t cap = 0;
+
+	(void)state;
+	for (u32 n = 0; n < 1000; n++) {
+		assert_int_equal(ARRAY_ROOM(rows, n, &cap), 0);
+		assert_true(n < cap);
+		assert_int_equal(rows[n], 0);
+		rows[n] = n + 1;
+	}
+	for (u32 n = 0; n < 1000; n++)
+		assert_int_equal(rows[n], n + 1);
+}
+
+static void test_room_far_behind_the_end(void **state)
+{
+	_cleanup_free_ u8 *rows = NULL;
+	size_t cap = 0;
+
+	(void)state;
+	assert_int_equal(ARRAY_ROOM(rows, 5000, &cap), 0);
+	assert_true(cap > 5000);
+	for (u32 n = 0; n <= 5000; n++)
+		assert_int_equal(rows[n], 0);
+}
+
+static void test_too_much_leaves_the_array_as_it_was(void **state)
+{
+	_cleanup_free_ u64 *rows = NULL;
+	size_t cap = 0;
+
+	(void)state;
+	assert_int_equal(ARRAY_ROOM(rows, 0, &cap), 0);
+	rows[0] = 7;
+	assert_int_equal(ARRAY_ROOM(rows, SIZE_MAX - 1, &cap), -ENOMEM);
+	assert_int_equal(ARRAY_ROOM(rows, SIZE_MAX / 16, &cap), -ENOMEM);
+	assert_int_equal(cap, 64);
+	assert_int_equal(rows[0], 7);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows_stay_and_new_ones_are_zero),
+		cmocka_unit_test(test_room_far_behind_the_end),
+		cmocka_unit_test(test_too_much_leaves_the_array_as_it_was),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
