@@ -151,14 +151,6 @@ static void find_poll(const struct loader *l, struct cascade_step *s)
 
 /* ---- steps ---- */
 
-static int dup_column(sqlite3_stmt *st, int col, char **ret)
-{
-	const char *s = sql_text(st, col);
-
-	*ret = s && *s ? strdup(s) : NULL;
-	return s && *s && !*ret ? -ENOMEM : 0;
-}
-
 static int name_task(struct loader *l, struct cascade_step *s)
 {
 	int r;
@@ -173,11 +165,11 @@ static int name_task(struct loader *l, struct cascade_step *s)
 	s->runtime_id = sql_u64(l->task, 0);
 	s->task_id = sql_u64(l->task, 1);
 	s->line = sql_u64(l->task, 5);
-	r = dup_column(l->task, 2, &s->name);
+	r = sql_dup(l->task, 2, &s->name);
 	if (r == 0)
-		r = dup_column(l->task, 3, &s->function);
+		r = sql_dup(l->task, 3, &s->function);
 	if (r == 0)
-		r = dup_column(l->task, 4, &s->file);
+		r = sql_dup(l->task, 4, &s->file);
 	(void)sqlite3_reset(l->task);
 	return r;
 }
@@ -321,7 +313,7 @@ static int waker_of(struct loader *l, const struct victim *v, char **ret)
 
 	if (r == 0)
 		r = db_step(st);
-	return r <= 0 ? r : dup_column(st, 0, ret);
+	return r <= 0 ? r : sql_dup(st, 0, ret);
 }
 
 static int add_victims(struct loader *l)

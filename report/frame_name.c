@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "report/frame_kind.h"
+#include "report/name_out.h"
 
 #define SEGMENTS_MAX 64 /* the last ones count; deeper paths lose their first segments */
 
@@ -22,35 +23,6 @@ struct path {
 	u32 n;
 	bool is_cut; /* first segments were dropped */
 };
-
-struct out {
-	char *buf;
-	size_t n, cap;
-};
-
-static void out_put(struct out *o, const char *s, size_t n)
-{
-	n = min_u64(n, o->cap - o->n);
-	memcpy(o->buf + o->n, s, n);
-	o->n += n;
-}
-
-/* NUL; of a UTF-8 sequence that was cut, the rest is taken away too. */
-static char *out_end(struct out *o)
-{
-	size_t lead = o->n, len;
-
-	while (lead && o->n - lead < 3 && ((u8)o->buf[lead - 1] & 0xc0) == 0x80)
-		lead--;
-	if (o->n == o->cap && lead && (u8)o->buf[lead - 1] >= 0xc0) {
-		lead--;
-		len = (u8)o->buf[lead] >= 0xf0 ? 4 : (u8)o->buf[lead] >= 0xe0 ? 3 : 2;
-		if (lead + len > o->n)
-			o->n = lead;
-	}
-	o->buf[o->n] = '\0';
-	return o->buf;
-}
 
 /* Behind the bracket that closes the one at s[0]; the end of the text when none does. "->" closes nothing. */
 static const char *skip_brackets(const char *s)
@@ -114,7 +86,7 @@ static bool is_braces(const struct segment *seg)
 }
 
 /* `{async_fn_env#0}` -> `{async fn}`; `{impl#3}` and `{{closure}}` stay. */
-static void put_segment(struct out *o, const struct segment *seg)
+static void put_segment(struct name_out *o, const struct segment *seg)
 {
 	static const struct {
 		const char *from, *to;
@@ -136,20 +108,20 @@ static void put_segment(struct out *o, const struct segment *seg)
 			continue;
 		if (seg->s[n] == '_' && (seg->n < n + 5 || memcmp(seg->s + n, "_env#", 5)))
 			continue;
-		out_put(o, names[i].to, strlen(names[i].to));
+		name_out_put(o, names[i].to, strlen(names[i].to));
 		return;
 	}
-	out_put(o, seg->s, seg->n);
+	name_out_put(o, seg->s, seg->n);
 }
 
-static char *put_from(const struct path *p, u32 first, struct out *o)
+static char *put_from(const struct path *p, u32 first, struct name_out *o)
 {
 	for (u32 i = first; i < p->n; i++) {
 		if (i > first)
-			out_put(o, "::", 2);
+			name_out_put(o, "::", 2);
 		put_segment(o, &p->segments[i]);
 	}
-	return out_end(o);
+	return name_out_end(o);
 }
 
 /* Index of the function's own segment: the last that is not in braces; p->n when there is none. */
@@ -163,28 +135,28 @@ static u32 name_index(const struct path *p)
 
 char *frame_function_path(const char *function, char *buf, size_t n)
 {
-	struct out o = {.buf = buf, .cap = n - 1};
+	struct name_out o = {.buf = buf, .cap = n - 1};
 	struct path p;
 
 	split_path(function, &p);
 	if (p.is_cut)
-		out_put(&o, "...::", 5);
+		name_out_put(&o, "...::", 5);
 	return put_from(&p, 0, &o);
 }
 
 char *frame_function_name(const char *function, char *buf, size_t n)
 {
-	struct out o = {.buf = buf, .cap = n - 1};
+	struct name_out o = {.buf = buf, .cap = n - 1};
 	struct path p;
 	u32 at;
 
 	split_path(function, &p);
 	at = name_index(&p);
 	if (at < p.n)
-		out_put(&o, p.segments[at].s, p.segments[at].n);
+		name_out_put(&o, p.segments[at].s, p.segments[at].n);
 	else if (p.n)
 		put_segment(&o, &p.segments[p.n - 1]);
-	return out_end(&o);
+	return name_out_end(&o);
 }
 
 /* Type of a method as one word: `<&mut orders::api::Store<T> as Get>` -> `Store`; n is 0 when it has no such name. */
@@ -213,7 +185,7 @@ static struct segment type_word(const struct segment *seg)
 
 char *frame_display_function(const char *function, char *buf, size_t n)
 {
-	struct out o = {.buf = buf, .cap = n - 1};
+	struct name_out o = {.buf = buf, .cap = n - 1};
 	struct segment type;
 	struct path p;
 	u32 at;
@@ -225,8 +197,8 @@ char *frame_display_function(const char *function, char *buf, size_t n)
 	if (at > 0) {
 		type = type_word(&p.segments[at - 1]);
 		if (type.n) {
-			out_put(&o, type.s, type.n);
-			out_put(&o, "::", 2);
+			name_out_put(&o, type.s, type.n);
+			name_out_put(&o, "::", 2);
 		}
 	}
 	return put_from(&p, at, &o);

@@ -567,9 +567,9 @@ SELECT
     p.library,                            -- what the function called: rusqlite, reqwest::blocking, std::fs; null: its own code waits or runs
     (SELECT a.text FROM advice AS a WHERE a.id = p.advice_id) AS advice, -- what to try; null nothing
     y.name AS task_name,                  -- the future's type: as task.name; null unknown
-    (SELECT i.function FROM symbol AS i WHERE i.frame_id = w.frame_id AND i.kind NOT IN ('runtime', 'std') ORDER BY i.depth LIMIT 1) AS spawn_function, -- where its task was spawned: as task.spawn_function; null unknown
-    coalesce(w.file, (SELECT i.file FROM symbol AS i WHERE i.frame_id = w.frame_id AND i.kind NOT IN ('runtime', 'std') ORDER BY i.depth LIMIT 1)) AS spawn_file, -- likewise
-    CASE WHEN w.file IS NULL THEN (SELECT i.line FROM symbol AS i WHERE i.frame_id = w.frame_id AND i.kind NOT IN ('runtime', 'std') ORDER BY i.depth LIMIT 1) ELSE w.line END AS spawn_line, -- likewise
+    n.function AS spawn_function, -- where its task was spawned: as task.spawn_function; null unknown
+    coalesce(w.file, n.file) AS spawn_file, -- likewise
+    CASE WHEN w.file IS NULL THEN n.line ELSE w.line END AS spawn_line, -- likewise
     p.inject,                             -- tasks in the runtime's injection queue when it began to wait; null not read
     p.lifo_end,                           -- as lifo, at the thread's next own record behind it; null not read
     p.queued_end,                         -- as queued, likewise
@@ -583,6 +583,8 @@ CROSS JOIN process AS pr ON pr.id = t.process_id
 LEFT JOIN _task AS k ON k.id = (SELECT min(i.id) FROM _task AS i WHERE i.task_id = p.task_id AND i.owner = coalesce(p.runtime_id, -t.process_id))
 LEFT JOIN task_type AS y ON y.id = k.type_id
 LEFT JOIN _spawn_site AS w ON w.id = k.site_id
+LEFT JOIN symbol AS n ON n.frame_id = w.frame_id
+    AND n.depth = (SELECT min(i.depth) FROM symbol AS i WHERE i.frame_id = w.frame_id AND i.kind NOT IN ('runtime', 'std'))
 WHERE p.classified = 1 AND (p.waits > 0 OR p.dur > 0)
   AND NOT (p.runnable > p.off_cpu + p.on_cpu AND p.off_cpu + p.on_cpu < 10000000);
 

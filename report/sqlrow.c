@@ -2,6 +2,9 @@
 /* sqlrow.c: see sqlrow.h. */
 #include "report/sqlrow.h"
 
+#include <errno.h>
+#include <string.h>
+
 int sql_prepare(sqlite3 *db, sqlite3_stmt **ret, const char *sql, const u64 *binds, u32 n)
 {
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
@@ -41,6 +44,14 @@ bool sql_is_null(sqlite3_stmt *st, int col)
 const char *sql_text(sqlite3_stmt *st, int col)
 {
 	return (const char *)sqlite3_column_text(st, col);
+}
+
+int sql_dup(sqlite3_stmt *st, int col, char **ret)
+{
+	const char *s = sql_text(st, col);
+
+	*ret = s && *s ? strdup(s) : NULL;
+	return s && *s && !*ret ? -ENOMEM : 0;
 }
 
 int sql_one_u64(sqlite3 *db, const char *sql, const u64 *binds, u32 n, u64 *ret)

@@ -20,5 +20,8 @@ u64 sql_u64(sqlite3_stmt *st, int col); /* NULL and negative values are 0 */
 bool sql_is_null(sqlite3_stmt *st, int col);
 const char *sql_text(sqlite3_stmt *st, int col); /* NULL when null; valid until the next step */
 
+/* A copy of the text; NULL when it is null or empty. malloc'ed; -ENOMEM. */
+int sql_dup(sqlite3_stmt *st, int col, char **ret) __must_check;
+
 /* The first column of the first row; *ret is 0 when there is no row. */
 int sql_one_u64(sqlite3 *db, const char *sql, const u64 *binds, u32 n, u64 *ret) __must_check;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "report/name_out.h"
+
 #define DEPTH_MAX    8	/* of types in types */
 #define SEGMENTS_MAX 48 /* of a path; what is behind them is left out */
 #define ARGS_MAX     3	/* type arguments that are shown */
@@ -20,11 +22,6 @@ struct segment {
 struct path {
 	struct segment v[SEGMENTS_MAX];
 	u32 n;
-};
-
-struct out {
-	char *buf;
-	size_t n, cap; /* cap: without the NUL */
 };
 
 static const char *const kind_names[TASK_KINDS] = {"future", "blocking", "worker"};
@@ -117,33 +114,14 @@ static struct task_text next_arg(struct task_text *rest)
 
 /* ---- out ---- */
 
-static void out_text(struct out *o, struct task_text t)
+static void out_text(struct name_out *o, struct task_text t)
 {
-	size_t n = min_u64(t.n, o->cap - o->n);
-
-	memcpy(o->buf + o->n, t.s, n);
-	o->n += n;
+	name_out_put(o, t.s, t.n);
 }
 
-static void out_puts(struct out *o, const char *s)
+static void out_puts(struct name_out *o, const char *s)
 {
 	out_text(o, (struct task_text){s, strlen(s)});
-}
-
-/* A cut sequence of UTF-8 is taken away. */
-static void out_end(struct out *o)
-{
-	size_t lead = o->n, len;
-
-	while (lead && o->n - lead < 3 && ((u8)o->buf[lead - 1] & 0xc0) == 0x80)
-		lead--;
-	if (o->n == o->cap && lead && (u8)o->buf[lead - 1] >= 0xc0) {
-		lead--;
-		len = (u8)o->buf[lead] >= 0xf0 ? 4 : (u8)o->buf[lead] >= 0xe0 ? 3 : 2;
-		if (lead + len > o->n)
-			o->n = lead;
-	}
-	o->buf[o->n] = '\0';
 }
 
 /* ---- paths ---- */
@@ -477,7 +455,7 @@ struct task_text task_name_peel(struct task_text type, enum task_kind *ret_kind)
 
 void task_name_key(struct task_text type, char *buf, size_t n)
 {
-	struct out o = {.buf = buf, .cap = n - 1};
+	struct name_out o = {.buf = buf, .cap = n - 1};
 	struct path p = {.n = 0};
 
 	split_path(type, &p, 0);
@@ -489,15 +467,15 @@ void task_name_key(struct task_text type, char *buf, size_t n)
 		else
 			out_text(&o, p.v[i].name);
 	}
-	out_end(&o);
+	(void)name_out_end(&o);
 }
 
-static void print_short(struct task_text t, struct out *o, u32 depth);
+static void print_short(struct task_text t, struct name_out *o, u32 depth);
 
-static void print_args(struct task_text args, struct out *o, u32 depth)
+static void print_args(struct task_text args, struct name_out *o, u32 depth)
 {
 	char text[ARG_LEN + 1];
-	struct out in = {.buf = text, .cap = ARG_LEN};
+	struct name_out in = {.buf = text, .cap = ARG_LEN};
 	struct task_text rest;
 
 	if (args.n < 3)
@@ -524,7 +502,7 @@ static void print_args(struct task_text args, struct out *o, u32 depth)
 }
 
 /* `dyn a::B<C> + Send` -> `dyn B`. */
-static void print_dyn(struct task_text t, struct out *o)
+static void print_dyn(struct task_text t, struct name_out *o)
 {
 	struct path p = {.n = 0};
 
@@ -536,7 +514,7 @@ static void print_dyn(struct task_text t, struct out *o)
 }
 
 /* References, tuples and the like; true: it was one. */
-static bool print_other(struct task_text t, struct out *o, u32 depth)
+static bool print_other(struct task_text t, struct name_out *o, u32 depth)
 {
 	static const char *const marks[] = {"&mut ", "&", "*const ", "*mut "};
 
@@ -562,7 +540,7 @@ static bool print_other(struct task_text t, struct out *o, u32 depth)
 }
 
 /* The last name of a path, and its arguments: what stands between <>. */
-static void print_short(struct task_text t, struct out *o, u32 depth)
+static void print_short(struct task_text t, struct name_out *o, u32 depth)
 {
 	enum task_kind kind;
 	struct path p = {.n = 0};
@@ -587,7 +565,7 @@ static void print_short(struct task_text t, struct out *o, u32 depth)
 }
 
 /* `{async_block_env#1}` -> `{async block}`, in that order. Of others that are not numbered nothing is known but that they are one. */
-static void print_body(struct task_text t, struct out *o)
+static void print_body(struct task_text t, struct name_out *o)
 {
 	static const char *const names[][2] = {
 		{"{async_fn", "{async fn}"},
@@ -632,7 +610,7 @@ static bool is_fn_body(const struct path *p, u32 i, enum task_kind kind)
 	return begins(t, "{{closure}}") || text_is(t, "{closure#0}");
 }
 
-static void print_bodies(const struct path *p, u32 first, enum task_kind kind, struct out *o)
+static void print_bodies(const struct path *p, u32 first, enum task_kind kind, struct name_out *o)
 {
 	for (u32 i = first; i < p->n; i++) {
 		struct task_text t = p->v[i].name;
@@ -649,7 +627,7 @@ static void print_bodies(const struct path *p, u32 first, enum task_kind kind, s
 
 void task_name_print(struct task_text type, enum task_kind kind, char *buf, size_t n)
 {
-	struct out o = {.buf = buf, .cap = n - 1};
+	struct name_out o = {.buf = buf, .cap = n - 1};
 	struct path p = {.n = 0};
 	u32 i = 0;
 
@@ -663,5 +641,5 @@ void task_name_print(struct task_text type, enum task_kind kind, char *buf, size
 		}
 		print_bodies(&p, i, kind, &o);
 	}
-	out_end(&o);
+	(void)name_out_end(&o);
 }

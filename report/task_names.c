@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "report/db.h"
+#include "report/sqlrow.h"
 #include "report/sym_child.h"
 #include "report/symbolize.h"
 
@@ -66,14 +67,6 @@ static void modules_release(struct modules *all)
 
 /* ---- what the database has ---- */
 
-static int copy_column(sqlite3_stmt *s, int col, char **ret)
-{
-	const char *t = (const char *)sqlite3_column_text(s, col);
-
-	*ret = t && *t ? strdup(t) : NULL;
-	return t && *t && !*ret ? -ENOMEM : 0;
-}
-
 static u32 rank_of(const char *how)
 {
 	for (u32 i = 1; how && i < ARRAY_SIZE(hows); i++)
@@ -89,13 +82,13 @@ static int add_module(struct modules *all, sqlite3_stmt *s)
 
 	if (err)
 		return err;
-	err = copy_column(s, 1, &m.path);
+	err = sql_dup(s, 1, &m.path);
 	if (!err)
-		err = copy_column(s, 2, &m.build_id);
+		err = sql_dup(s, 2, &m.build_id);
 	if (!err)
-		err = copy_column(s, 3, &m.file_id);
+		err = sql_dup(s, 3, &m.file_id);
 	if (!err)
-		err = copy_column(s, 4, &m.asked);
+		err = sql_dup(s, 4, &m.asked);
 	all->v[all->n++] = m;
 	return err;
 }

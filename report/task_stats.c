@@ -29,14 +29,6 @@ void task_stats_release(struct task_stats *s)
 	*s = (struct task_stats){0};
 }
 
-static int dup_column(sqlite3_stmt *st, int col, char **ret)
-{
-	const char *s = sql_text(st, col);
-
-	*ret = s && *s ? strdup(s) : NULL;
-	return s && *s && !*ret ? -ENOMEM : 0;
-}
-
 /* ---- types and sites: the number of the first row that is the same comes from SQL, so that equal ones are found in one pass ---- */
 
 #define TYPES_SQL                                                                                                                \
@@ -68,7 +60,7 @@ static int load_types(sqlite3 *db, struct task_stats *s)
 		t->guessed = sql_u64(st, 3) != 0;
 		t->nature = !kind || !strcmp(kind, "future") ? TASK_FUTURE : !strcmp(kind, "worker") ? TASK_WORKER : TASK_CLOSURE;
 		t->same = task_stats_type(s, sql_u64(st, 5));
-		r = dup_column(st, 2, &t->name);
+		r = sql_dup(st, 2, &t->name);
 		if (r < 0)
 			return r;
 	}
@@ -137,9 +129,9 @@ static int load_sites(sqlite3 *db, struct task_stats *s)
 		t->id = sql_u64(st, 0);
 		t->line = sql_u64(st, 3);
 		t->same = find_site(s, sql_u64(st, 4));
-		r = dup_column(st, 1, &t->file);
+		r = sql_dup(st, 1, &t->file);
 		if (r == 0)
-			r = dup_column(st, 2, &t->function);
+			r = sql_dup(st, 2, &t->function);
 		if (r < 0)
 			return r;
 	}

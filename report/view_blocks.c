@@ -47,14 +47,6 @@ int block_totals_load(sqlite3 *db, const struct report_opts *o, const struct cap
 	return 0;
 }
 
-static int dup_column(sqlite3_stmt *st, int col, char **ret)
-{
-	const char *s = sql_text(st, col);
-
-	*ret = s ? strdup(s) : NULL;
-	return s && !*ret ? -ENOMEM : 0;
-}
-
 void places_release(struct places *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
@@ -102,11 +94,11 @@ static int place_read(sqlite3_stmt *st, struct place *p)
 {
 	int r;
 
-	r = dup_column(st, 0, &p->name);
+	r = sql_dup(st, 0, &p->name);
 	if (r == 0)
-		r = dup_column(st, 1, &p->file);
+		r = sql_dup(st, 1, &p->file);
 	if (r == 0)
-		r = dup_column(st, 2, &p->class_name);
+		r = sql_dup(st, 2, &p->class_name);
 	p->line = sql_u64(st, 3);
 	p->count = sql_u64(st, 4);
 	p->total = sql_u64(st, 5);
@@ -223,7 +215,7 @@ static int block_read(sqlite3_stmt *st, struct block *k)
 	k->stopped = sql_u64(st, BLOCK_PLACES_COL + 1);
 	k->throttled = sql_u64(st, BLOCK_PLACES_COL + 2) != 0;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		r = dup_column(st, (int)(ARRAY_SIZE(numbers) + i), texts[i]);
+		r = sql_dup(st, (int)(ARRAY_SIZE(numbers) + i), texts[i]);
 		if (r < 0)
 			return r;
 	}

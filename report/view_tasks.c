@@ -75,11 +75,7 @@ static void put_cells(const struct tasks_view *v, const struct cells *c)
 /* A name is never cut: where it is too long the numbers stand on the next line. */
 static void put_row(const struct tasks_view *v, u32 indent, const char *name, const struct cells *c)
 {
-	(void)fprintf(v->out, "%*s", (int)indent, "");
-	if (text_width(name) + indent > v->name_w)
-		(void)fprintf(v->out, "%s\n%*s", name, (int)v->name_w, "");
-	else
-		text_left(v->out, name, v->name_w - indent);
+	text_left_or_line(v->out, name, indent, v->name_w);
 	put_cells(v, c);
 }
 

@@ -137,6 +137,15 @@ void text_right(FILE *out, const char *s, u32 width)
 	(void)fputs(s, out);
 }
 
+void text_left_or_line(FILE *out, const char *s, u32 indent, u32 width)
+{
+	(void)fprintf(out, "%*s", (int)indent, "");
+	if (text_width(s) + indent > width)
+		(void)fprintf(out, "%s\n%*s", s, (int)width, "");
+	else
+		text_left(out, s, width - indent);
+}
+
 void text_left_elided(FILE *out, const char *s, u32 width)
 {
 	u32 have = text_width(s);

@@ -37,6 +37,8 @@ u32 text_width(const char *s);		     /* characters */
 
 void text_left(FILE *out, const char *s, u32 width);  /* padded on the right; longer text is written whole */
 void text_right(FILE *out, const char *s, u32 width); /* padded on the left */
+/* A name in a column of `width`, behind `indent` blanks that count; one that is longer gets a line of its own, and the column is blank below it. */
+void text_left_or_line(FILE *out, const char *s, u32 indent, u32 width);
 /* As text_left, but text longer than width loses its beginning ("..tail"): the end of a Rust path says most. */
 void text_left_elided(FILE *out, const char *s, u32 width);
 

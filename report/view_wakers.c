@@ -52,11 +52,7 @@ static void put_numbers(const struct wakers_view *v, const struct wake_sum *s)
 
 static void put_row(const struct wakers_view *v, u32 indent, const char *name, const struct wake_sum *s)
 {
-	(void)fprintf(v->out, "%*s", (int)indent, "");
-	if (text_width(name) + indent > v->name_w)
-		(void)fprintf(v->out, "%s\n%*s", name, (int)v->name_w, "");
-	else
-		text_left(v->out, name, v->name_w - indent);
+	text_left_or_line(v->out, name, indent, v->name_w);
 	put_numbers(v, s);
 }
 
