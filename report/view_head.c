@@ -338,7 +338,7 @@ int view_head(sqlite3 *db, const struct report_opts *o, const struct capture_fac
 		return -ENOMEM;
 	(void)snprintf(words[0], sizeof(words[0]), "%s", human_ns(f->ts_end - f->ts_start).s);
 	(void)snprintf(words[1], sizeof(words[1]), "%s switch%s", human_count(f->switches).s, f->switches == 1 ? "" : "es");
-	(void)snprintf(words[2], sizeof(words[2]), "%s task%s", human_count(f->tasks).s, f->tasks == 1 ? "" : "s");
+	(void)snprintf(words[2], sizeof(words[2]), "%s task%s in polls", human_count(f->tasks).s, f->tasks == 1 ? "" : "s");
 	text_wrap_begin(&w, out, o->width, 2, 0, "  ");
 	text_wrap_word(&w, file);
 	if (*host)

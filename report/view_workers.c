@@ -49,18 +49,21 @@ static bool is_narrow(const struct workers_view *v)
 	return v->o->width < 110;
 }
 
-static u32 share_width(const struct workers_view *v)
+enum share_column { SHARE_CPU, SHARE_POLLS, SHARE_SCHED, SHARE_BLOCKED, SHARE_RUNNABLE, SHARE_PARKED, SHARE_OTHER, N_SHARES };
+
+/* The longest word of a narrow header fills its cell. */
+static u32 share_width(const struct workers_view *v, size_t column)
 {
-	return is_narrow(v) ? CELL_NARROW : CELL_WIDTH;
+	return !is_narrow(v) ? CELL_WIDTH : column == SHARE_RUNNABLE ? CELL_NARROW + 1 : CELL_NARROW;
 }
 
-static void put_share(const struct workers_view *v, bool known, const char *mark, u64 ns)
+static void put_share(const struct workers_view *v, enum share_column column, bool known, const char *mark, u64 ns)
 {
 	char text[48] = "?";
 
 	if (known)
 		(void)snprintf(text, sizeof(text), "%s%s", ns ? mark : "", ns ? text_percent(ns, facts_window(v->f)).s : "-");
-	text_right(v->out, text, share_width(v));
+	text_right(v->out, text, share_width(v, column));
 }
 
 static void put_worker(const struct workers_view *v, const struct worker_stat *x)
@@ -76,13 +79,13 @@ static void put_worker(const struct workers_view *v, const struct worker_stat *x
 	(void)fputs("  ", v->out);
 	text_left(v->out, name, NAME_WIDTH - 2);
 	text_right(v->out, tid, TID_WIDTH);
-	put_share(v, x->t->seen, "", x->on_cpu);
-	put_share(v, x->has_split || !x->on_cpu, mark, x->in_polls);
-	put_share(v, x->has_split || !x->on_cpu, mark, x->on_cpu - min_u64(x->in_polls, x->on_cpu));
-	put_share(v, x->t->seen, "", x->blocked);
-	put_share(v, x->t->seen, "", x->runnable);
-	put_share(v, x->t->seen, "", x->parked);
-	put_share(v, x->t->seen, "", x->other + x->idle);
+	put_share(v, SHARE_CPU, x->t->seen, "", x->on_cpu);
+	put_share(v, SHARE_POLLS, x->has_split || !x->on_cpu, mark, x->in_polls);
+	put_share(v, SHARE_SCHED, x->has_split || !x->on_cpu, mark, x->on_cpu - min_u64(x->in_polls, x->on_cpu));
+	put_share(v, SHARE_BLOCKED, x->t->seen, "", x->blocked);
+	put_share(v, SHARE_RUNNABLE, x->t->seen, "", x->runnable);
+	put_share(v, SHARE_PARKED, x->t->seen, "", x->parked);
+	put_share(v, SHARE_OTHER, x->t->seen, "", x->other + x->idle);
 	if (!is_narrow(v))
 		text_right(v->out, human_count(x->switches).s, 10);
 	if (!is_narrow(v) && v->s.has_polls)
@@ -92,18 +95,20 @@ static void put_worker(const struct workers_view *v, const struct worker_stat *x
 
 static void put_worker_header(const struct workers_view *v)
 {
-	const char *const columns[] = {"on-CPU",
-				       is_narrow(v) ? "polls" : "in polls",
-				       is_narrow(v) ? "sched" : "scheduling",
-				       "blocked",
-				       "runnable",
-				       "parked",
-				       "other"};
+	const char *const columns[N_SHARES] = {
+		[SHARE_CPU] = "on-CPU",
+		[SHARE_POLLS] = is_narrow(v) ? "polls" : "in polls",
+		[SHARE_SCHED] = is_narrow(v) ? "sched" : "scheduling",
+		[SHARE_BLOCKED] = "blocked",
+		[SHARE_RUNNABLE] = "runnable",
+		[SHARE_PARKED] = "parked",
+		[SHARE_OTHER] = "other",
+	};
 
 	(void)fprintf(v->out, "%*s", NAME_WIDTH, "");
 	text_right(v->out, "tid", TID_WIDTH);
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		text_right(v->out, columns[i], share_width(v));
+	for (size_t i = 0; i < N_SHARES; i++)
+		text_right(v->out, columns[i], share_width(v, i));
 	if (!is_narrow(v))
 		text_right(v->out, "switches", 10);
 	if (!is_narrow(v) && v->s.has_polls)
@@ -118,6 +123,10 @@ static void put_balance(const struct workers_view *v, const struct runtime_hints
 
 	if (h->workers < 2 || !mean)
 		return;
+	if (mean < facts_window(v->f) / 1000) { /* a ratio of nearly nothing says nothing */
+		put_label(v, "balance", "no worker had much to do: busy for less than 0.1 % of the time on average");
+		return;
+	}
 	(void)snprintf(
 		text, sizeof(text), "worker %llu was busy for %s, %llu.%02llu times the mean of %s%s",
 		(unsigned long long)h->busiest_worker, human_ns(h->busiest).s, (unsigned long long)(percent / 100),
