@@ -186,9 +186,10 @@ static void put_driver(const struct workers_view *v, const struct runtime_hints 
 	if (!h->stalled_known)
 		return;
 	if (h->stalled)
+		/* of two polls that block at the same time, each one's: no length of the recording */
 		(void)snprintf(text, sizeof(text),
-			       "stood still for %s in %s blocked poll%s: timers and I/O of this runtime waited meanwhile",
-			       human_ns(h->stalled).s, human_count(h->stalled_blocks).s, h->stalled_blocks == 1 ? "" : "s");
+			       "stood still in %s blocked poll%s, %s of their time: timers and I/O of this runtime waited",
+			       human_count(h->stalled_blocks).s, h->stalled_blocks == 1 ? "" : "s", human_ns(h->stalled).s);
 	else
 		(void)snprintf(text, sizeof(text), "always served: no blocked poll kept timers and I/O waiting");
 	put_label(v, "I/O driver", text);

@@ -69,7 +69,7 @@ static void test_text(void **state)
 		"RUNTIME 1  tokio 1.53.1  multi_thread  pid 24036   share of 30.0 s",
 		"worker 1 was busy for 12.7 s, 1.01 times the mean of 12.5 s",
 		"3 blocked polls (615.5 ms) kept a task in the LIFO slot waiting, which no other worker can take",
-		"stood still for 881.2 ms in 2 blocked polls",
+		"stood still in 2 blocked polls, 881.2 ms of their time",
 		"tasks woken on a worker were polled by another one",
 		"BLOCKING POOL",
 		"BLOCK_ON",
