@@ -50,6 +50,7 @@ LIBS_STATIC  = $(shell $(PKG_CONFIG) --static --libs $(PKGS)) -liberty -lz -llzm
 
 SRC := $(wildcard base/*.c format/*.c report/*.c) $(if $(filter 1,$(RECORD)),$(wildcard record/*.c))
 OBJ := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/schema_sql.o $(OUT)/obj/gen/views_sql.o $(OUT)/obj/gen/libraries_txt.o
+OBJ += $(patsubst report/web/%,$(OUT)/obj/gen/web_%.o,$(wildcard report/web/*.js report/web/*.css))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(patsubst tests/unit/%.c,$(OUT)/obj/tests/unit/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
 SKEL := $(OUT)/gen/ascope.skel.h
@@ -189,6 +190,13 @@ $(OUT)/gen/libraries_txt.c: report/libraries.txt
 	$(call msg,GEN,$@)
 	$(Q)mkdir -p $(@D) && { echo '#include "report/libraries_txt.h"'; echo 'const char libraries_txt[] ='; \
 	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
+
+# scripts and style sheets of HTML files, with what a Content-Security-Policy calls them
+$(OUT)/gen/web_%.c: report/web/%
+	$(call msg,GEN,$@)
+	$(Q)mkdir -p $(@D) && { echo '#include "report/html.h"'; echo 'const struct web_asset web_$(subst .,_,$*) = {'; \
+	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; \
+	  echo ", \"$$(env printf "$$(sha256sum $< | cut -c1-64 | sed 's/../\\x&/g')" | base64)\"};"; } >$@
 
 # rewritten only when it changes
 $(OUT)/gen/version.h: FORCE

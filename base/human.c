@@ -94,13 +94,6 @@ struct human human_count(u64 n)
 	return h;
 }
 
-/* C0, DEL, C1, and what turns the reading direction or breaks a line: with these a name could repaint the line it stands in. */
-static bool is_unsafe(u32 cp)
-{
-	return cp < 0x20 || (cp >= 0x7f && cp <= 0x9f) || (cp >= 0x200e && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
-	       (cp >= 0x2066 && cp <= 0x2069);
-}
-
 /* out has n + 1 bytes. */
 static void sanitize_to(const char *s, size_t n, char *out)
 {
@@ -110,7 +103,7 @@ static void sanitize_to(const char *s, size_t n, char *out)
 		u32 cp;
 		size_t len = utf8_decode((const u8 *)s + i, n - i, &cp);
 
-		if (!len || is_unsafe(cp)) {
+		if (!len || utf8_is_unsafe(cp)) {
 			out[o++] = '?';
 			i += len ? len : 1;
 			continue;

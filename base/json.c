@@ -93,16 +93,18 @@ void json_array_end(struct json *j)
 	container_end(j, ']', false);
 }
 
-static void put_escaped(FILE *out, const u8 *s, size_t n)
+static void put_escaped(const struct json *j, const u8 *s, size_t n)
 {
+	FILE *out = j->out;
+
 	(void)putc('"', out);
 	for (size_t i = 0; i < n;) {
 		u32 cp;
 		size_t len = utf8_decode(s + i, n - i, &cp);
 
-		if (!len) {
+		if (!len || (j->for_html && utf8_is_unsafe(cp))) {
 			(void)fputs("\xef\xbf\xbd", out);
-			i++;
+			i += len ? len : 1;
 			continue;
 		}
 		if (cp == '"' || cp == '\\')
@@ -113,7 +115,7 @@ static void put_escaped(FILE *out, const u8 *s, size_t n)
 			(void)fputs("\\t", out);
 		else if (cp == '\r')
 			(void)fputs("\\r", out);
-		else if (cp < 0x20)
+		else if (cp < 0x20 || (j->for_html && (cp == '<' || cp == '>' || cp == '&')))
 			(void)fprintf(out, "\\u%04x", cp);
 		else
 			(void)fwrite(s + i, 1, len, out);
@@ -126,7 +128,7 @@ void json_key(struct json *j, const char *key)
 {
 	BUG_ON(!j->depth || j->pending_key || !(j->is_object & depth_bit(j)));
 	item(j);
-	put_escaped(j->out, (const u8 *)key, strlen(key));
+	put_escaped(j, (const u8 *)key, strlen(key));
 	(void)fputs(j->pretty ? ": " : ":", j->out);
 	j->pending_key = true;
 }
@@ -134,7 +136,7 @@ void json_key(struct json *j, const char *key)
 void json_stringn(struct json *j, const char *s, size_t n)
 {
 	value_begin(j);
-	put_escaped(j->out, (const u8 *)s, n);
+	put_escaped(j, (const u8 *)s, n);
 }
 
 void json_string(struct json *j, const char *s)

@@ -21,7 +21,8 @@ struct json {
 	u64 has_item;  /* bit d: the container at depth d has an item already */
 	u64 is_object; /* bit d: the container at depth d is an object, so its values need keys */
 	bool pending_key;
-	bool pretty; /* newline and two blanks a level; else compact */
+	bool pretty;   /* newline and two blanks a level; else compact */
+	bool for_html; /* stands in a <script> of HTML: `<`, `>`, `&` are escaped, what utf8_is_unsafe() becomes U+FFFD */
 };
 
 /* out is borrowed. Values outside any container are not separated: print a newline between them for JSON Lines. */

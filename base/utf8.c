@@ -32,3 +32,9 @@ size_t utf8_decode(const u8 *s, size_t n, u32 *ret_cp)
 	*ret_cp = cp;
 	return len;
 }
+
+bool utf8_is_unsafe(u32 cp)
+{
+	return cp < 0x20 || (cp >= 0x7f && cp <= 0x9f) || cp == 0x61c || (cp >= 0x200e && cp <= 0x200f) ||
+	       (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * utf8.h: strict UTF-8, for the two places that let strangers' text out (json.c, human.c). Internal to base/.
+ * utf8.h: strict UTF-8, for the places that let strangers' text out (json.c, human.c, report/html.c).
  * Overlong forms, surrogates and values above U+10FFFF are invalid, so that what passes here passes every other decoder.
  */
 #pragma once
@@ -12,3 +12,9 @@
  * UTF-8 (the caller then replaces one byte and goes on behind it).
  */
 size_t utf8_decode(const u8 *s, size_t n, u32 *ret_cp);
+
+/*
+ * C0, DEL, C1, and what turns the reading direction or breaks a line (Unicode 15, Bidi_Control and U+2028, U+2029): with these a
+ * name could repaint the line it stands in.
+ */
+bool utf8_is_unsafe(u32 cp);
