@@ -59,7 +59,7 @@ PROBES += $(PROBES:%=%-static)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-task-names check-tokio check-san static lint format format-check fuzz goldens man install uninstall clean bench
+.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-task-names check-tokio check-san check-viewers static lint format format-check fuzz goldens man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -82,13 +82,17 @@ check: ## install what is missing, build, run all tests
 	@.ci/deps build check
 	@$(MAKE) --no-print-directory all $(UNIT_TESTS) $(OUT)/ascope-static $(PROBES) $(OUT)/sym_bench $(ORACLE) $(FUZZ_REPLAYS) $(RELIABILITY)
 	@cd fixtures && CARGO_TARGET_DIR=$(abspath $(OUT))/fixtures cargo build --release --locked --quiet
-	@tests/run.sh $(OUT) lint unit symbols spec golden fuzz reliability cli live kernels
+	@tests/run.sh $(OUT) lint unit symbols spec golden fuzz reliability cli viewers live kernels
 
 check-fast: all $(UNIT_TESTS) ## unit and command-line tests only: no root, no kernel
 	@tests/run.sh $(OUT) lint unit spec golden cli
 
 check-unit: $(UNIT_TESTS) ## unit tests only
 	@tests/run.sh $(OUT) unit
+
+# VIEWERS: names of cases
+check-viewers: all ## open what is exported in the real viewers: Chromium, speedscope, and others (chromium, node, npm)
+	@tests/viewers/run.sh $(OUT) $(VIEWERS)
 
 check-live: all ## tests against live programs only (root, BTF)
 	@$(MAKE) --no-print-directory $(ORACLE) $(PROBES)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: runs groups of tests, says how long each group took, and ends with 'N passed, N failed, N skipped'.
 #
-# usage: tests/run.sh OUT GROUP...        groups: lint unit symbols spec golden fuzz reliability long cli live kernels
+# usage: tests/run.sh OUT GROUP...        groups: lint unit symbols spec golden fuzz reliability long cli viewers live kernels
 #
 # Every test is one line: 'ok NAME', 'not ok NAME' (its output follows), 'ok NAME # SKIP reason'. The exit status is 1 when one failed or none ran.
 set -u
@@ -77,6 +77,7 @@ for group in "$@"; do
 		tap inject python3 -B tests/reliability/inject.py "$out/ascope" "$out/reliability/inject.so" fixtures/captures/good/every-kind.ascope
 		;;
 	cli) for t in tests/cli/*.sh; do single "cli: $(basename "$t" .sh)" "$t"; done ;;
+	viewers) tap viewers tests/viewers/run.sh "$out" ;;
 	live)
 		single 'live: the scorer itself' tests/live/score.py --self-test
 		single 'live: the driver itself' tests/live/tap.py --self-test
