@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * profile_store.h: distinct frames and stacks of a profile while it is added up. Called by profile.c alone; the formats read what profile_store_finish() makes.
+ *
+ * Invariant: a row is counted under a key of ids; names are looked up once for each frame, list of frames and key, whatever the number of rows.
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "base/strtab.h"
+#include "base/u64map.h"
+#include "report/profile.h"
+
+/* What a stack is made of, outermost first. Without padding: its bytes are a key. Frames are numbers from profile_store_own(), 0 none. */
+struct profile_key {
+	u32 front[2];
+	u64 stack_id, kstack_id; /* 0 none */
+	u32 leaf;
+	u32 behind[3]; /* of whoever woke it: "--" and what follows */
+};
+
+struct profile_store {
+	struct strtab *texts; /* every text of every frame */
+	sqlite3_stmt *status, *parts, *list, *frame;
+	struct profile_frame *frames; /* number - 1 */
+	u32 n_frames, cap_frames;
+	u32 *own; /* frames that are no code, by index in texts: their number */
+	u32 cap_own;
+	struct u64map frames_of; /* frame.id * 2 + kernel -> run in code */
+	struct u64map lists_of;	 /* list_id * 2 + kernel -> run in code */
+	u32 *code;		 /* numbers of frames, innermost first */
+	size_t n_code, cap_code;
+	struct strtab *keys;
+	struct profile_weight {
+		u64 samples, ns;
+	} * weights; /* by index in keys */
+	u32 cap_weights;
+	u32 *ranks; /* of all stacks, one behind the other, while they are sorted; then the positions that profile.stacks points to */
+};
+
+/* Returns 0 or -errno. Release in any case. */
+int profile_store_init(struct profile_store *s, sqlite3 *db) __must_check;
+void profile_store_release(struct profile_store *s);
+#define _cleanup_profile_store_ _cleanup_(profile_store_release)
+
+/* The number of a frame that is no code; the text is copied, "" is "?". -ENOMEM. */
+int profile_store_own(struct profile_store *s, const char *name, u32 *ret) __must_check;
+
+/* Adds to a stack. -ENOMEM. */
+int profile_store_add(struct profile_store *s, const struct profile_key *k, u64 samples, u64 ns) __must_check;
+
+/* Spells the stacks out: frames, stacks and totals of *p, which points into the store from then on. */
+int profile_store_finish(struct profile_store *s, struct profile *p) __must_check;
