@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "report/profile.h"
 
 #define EXPORT_MAX_EVENTS 1000000 /* --max-events: what a viewer in a browser still opens */
 #define EXPORT_MAX_FLOWS  100000  /* --max-flows */
@@ -22,8 +23,7 @@ struct export_opts {
 	bool tasks;	  /* chrome: a track for each task, and arrows */
 	bool no_args;	  /* chrome: names and times only */
 	bool no_idle;	  /* chrome: without the slices of parked workers and idle pool threads */
-	bool offcpu;	  /* folded: microseconds of waiting in place of samples */
-	bool all;	  /* folded --offcpu: idle and runnable time too */
+	struct profile_opts profile; /* profiles: what is weighed; its window is from_ns and to_ns above (export_profile) */
 };
 
 struct export_result {
@@ -33,5 +33,13 @@ struct export_result {
 	u64 flows_left;	       /* likewise: arrows above --max-flows */
 };
 
+/* The profile that was asked for, within the window of the export. As profile_load(). */
+int export_profile(sqlite3 *db, const struct export_opts *o, struct profile *ret) __must_check;
+
+/* What is weighed, for titles: "time on CPU", "waiting", "time on CPU and waiting", "time in blocking polls". Static. */
+const char *export_profile_word(const struct export_opts *o);
+
 int export_chrome(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
 int export_folded(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
+int export_speedscope(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
+int export_pprof(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;

@@ -25,8 +25,10 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
 struct export_args {
 	struct capture_opts capture;
 	struct export_opts export;
-	bool chrome, folded, oncpu, force;
-	const char *out; /* NULL or "-": stdout */
+	bool chrome, folded, speedscope, pprof, force;
+	bool oncpu, offcpu, wall, blocking; /* what a profile weighs: one of them */
+	const char *by;			    /* --by; NULL: thread */
+	const char *out;		    /* NULL or "-": stdout */
 };
 
 /* The formats: the option that asks for each, and what writes it. */
@@ -36,11 +38,14 @@ struct export_format {
 	int (*write)(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret);
 	const char *events;   /* what export_result.events counts */
 	bool is_for_terminal; /* lines that a person may read */
+	bool is_profile;      /* takes the options of profiles */
 };
 
 static const struct export_format formats[] = {
-	{"chrome", offsetof(struct export_args, chrome), export_chrome, "events", false},
-	{"folded", offsetof(struct export_args, folded), export_folded, "stacks", true},
+	{"chrome", offsetof(struct export_args, chrome), export_chrome, "events", false, false},
+	{"folded", offsetof(struct export_args, folded), export_folded, "stacks", true, true},
+	{"speedscope", offsetof(struct export_args, speedscope), export_speedscope, "stacks", false, true},
+	{"pprof", offsetof(struct export_args, pprof), export_pprof, "stacks", false, true},
 };
 
 /* The format that was asked for; NULL: none, or several. */
@@ -63,9 +68,45 @@ static const char epilog[] = "Examples:\n"
 			     "  ascope export --chrome --no-args -o t.json orders.ascope    for speedscope\n"
 			     "  ascope export --folded orders.ascope | flamegraph.pl > oncpu.svg\n"
 			     "  ascope export --folded --offcpu -o waits.txt orders.ascope\n"
+			     "  ascope export --speedscope --blocking --by task -o orders.speedscope.json orders.ascope\n"
+			     "  ascope export --pprof --wall -o orders.pb.gz orders.ascope    for go tool pprof\n"
 			     "\n"
 			     "Exit codes: 0 done, 1 failed, 2 usage,\n"
 			     "            3 done, but the capture lost data or is damaged.\n";
+
+/* Options of profiles; what is wrong with them, or NULL. */
+static const char *check_profile(struct export_args *a, const struct export_format *format)
+{
+	static const char *const by[] = {
+		[PROFILE_BY_THREAD] = "thread",
+		[PROFILE_BY_TASK] = "task",
+		[PROFILE_BY_CLASS] = "class",
+		[PROFILE_BY_NONE] = "none",
+	};
+	struct profile_opts *p = &a->export.profile;
+	u32 k = 0;
+
+	if (a->oncpu + a->offcpu + a->wall + a->blocking > 1)
+		return "--oncpu, --offcpu, --wall and --blocking: ask for one";
+	if (!format->is_profile && (a->oncpu || a->offcpu || a->wall || a->blocking || a->by || p->all || p->wakers))
+		return "--oncpu, --offcpu, --wall, --blocking, --by, --all and --wakers belong to profiles (--folded and its like): "
+		       "a timeline shows all of it";
+	if (!format->is_profile && (p->min_ns || p->max_ns || p->pid || p->tid || p->task || p->comm || p->class_is))
+		return "--min, --max, --pid, --tid, --comm, --task and --class belong to profiles (--folded and its like)";
+	p->kind = a->offcpu ? PROFILE_OFFCPU : a->wall ? PROFILE_WALL : a->blocking ? PROFILE_BLOCKING : PROFILE_ONCPU;
+	while (a->by && k < ARRAY_SIZE(by) && strcmp(by[k], a->by) != 0)
+		k++;
+	if (k == ARRAY_SIZE(by))
+		return "--by takes thread, task, class or none";
+	p->by = (enum profile_by)k;
+	if (p->all && p->kind != PROFILE_OFFCPU && p->kind != PROFILE_WALL)
+		return "--all belongs to --offcpu and --wall";
+	if (p->kind == PROFILE_ONCPU && (p->min_ns || p->max_ns || p->class_is || p->wakers))
+		return "--min, --max, --class and --wakers belong to --offcpu, --wall and --blocking: a sample has no length";
+	if (p->max_ns && p->max_ns < p->min_ns)
+		return "--max must not be less than --min";
+	return NULL;
+}
 
 static int check_args(struct export_args *a, int n)
 {
@@ -76,19 +117,16 @@ static int check_args(struct export_args *a, int n)
 	if (n != 1)
 		wrong = n ? "export takes one capture file" : "which capture file?";
 	else if (!format)
-		wrong = n_formats ? "--chrome and --folded are two formats: ask for one" : "which format? --chrome or --folded";
-	else if (a->export.offcpu && a->oncpu)
-		wrong = "--oncpu and --offcpu: ask for one";
-	else if (a->chrome && (a->export.offcpu || a->oncpu || a->export.all))
-		wrong = "--oncpu, --offcpu and --all belong to --folded: a timeline shows all of it";
-	else if (a->folded && (a->export.tasks || a->export.max_flows != EXPORT_MAX_FLOWS))
+		wrong = n_formats ? "more than one format: ask for one"
+				  : "which format? --chrome, --folded, --speedscope, --pprof";
+	else if ((wrong = check_profile(a, format)) != NULL)
+		;
+	else if (!a->chrome && (a->export.tasks || a->export.max_flows != EXPORT_MAX_FLOWS))
 		wrong = "--tasks and --max-flows belong to --chrome";
 	else if (!a->export.tasks && a->export.max_flows != EXPORT_MAX_FLOWS)
 		wrong = "--max-flows belongs to --tasks";
-	else if (a->folded && (a->export.no_args || a->export.no_idle || a->export.max_events != EXPORT_MAX_EVENTS))
+	else if (!a->chrome && (a->export.no_args || a->export.no_idle || a->export.max_events != EXPORT_MAX_EVENTS))
 		wrong = "--no-args, --no-idle and --max-events belong to --chrome";
-	else if (a->export.all && !a->export.offcpu)
-		wrong = "--all belongs to --offcpu";
 	else if (a->export.to_ns && a->export.to_ns <= a->export.from_ns)
 		wrong = "--to must be later than --from";
 	else if (!format->is_for_terminal && !a->out && isatty(STDOUT_FILENO))
@@ -102,17 +140,34 @@ static int check_args(struct export_args *a, int n)
 /* Returns an enum opts_result or -EINVAL; what is wrong was said. */
 static int parse_args(int argc, char **argv, struct export_args *a)
 {
+	struct profile_opts *p = &a->export.profile;
 	const struct opt table[] = {
 		{0, "chrome", OPT_FLAG, &a->chrome, NULL, "timeline of threads and polls as Chrome JSON", NULL},
 		{0, "folded", OPT_FLAG, &a->folded, NULL, "collapsed stacks, \"a;b;c COUNT\", for flame graphs", NULL},
+		{0, "speedscope", OPT_FLAG, &a->speedscope, NULL, "stacks for speedscope", NULL},
+		{0, "pprof", OPT_FLAG, &a->pprof, NULL, "stacks for pprof and what reads its profiles", NULL},
 		{'o', "output", OPT_STRING, &a->out, "OUT", "write to this file (default: stdout)", NULL},
 		{0, "force", OPT_FLAG, &a->force, NULL, "replace OUT when it exists", NULL},
 		{0, "from", OPT_DURATION, &a->export.from_ns, "T", "only from T after the recording began", NULL},
 		{0, "to", OPT_DURATION, &a->export.to_ns, "T", "only to T after the recording began", NULL},
-		{0, "Options of one format", OPT_HEADING, NULL, NULL, NULL, NULL},
-		{0, "oncpu", OPT_FLAG, &a->oncpu, NULL, "folded: count cpu-clock samples (default)", NULL},
-		{0, "offcpu", OPT_FLAG, &a->export.offcpu, NULL, "folded: microseconds of waiting, not of idle threads", NULL},
-		{0, "all", OPT_FLAG, &a->export.all, NULL, "folded --offcpu: idle and runnable time too", NULL},
+		{0, "Profiles (all formats of stacks)", OPT_HEADING, NULL, NULL, NULL, NULL},
+		{0, "oncpu", OPT_FLAG, &a->oncpu, NULL, "weigh time on CPU, by cpu-clock samples (default)", NULL},
+		{0, "offcpu", OPT_FLAG, &a->offcpu, NULL, "weigh time of waiting, not of idle threads", NULL},
+		{0, "wall", OPT_FLAG, &a->wall, NULL, "weigh both", NULL},
+		{0, "blocking", OPT_FLAG, &a->blocking, NULL, "weigh the time of blocked polls: waiting, on CPU, runnable", NULL},
+		{0, "by", OPT_STRING, &a->by, "WHAT",
+		 "frames in front of stacks: thread (default), task, class (each below its process), none", NULL},
+		{0, "all", OPT_FLAG, &p->all, NULL, "with --offcpu, --wall: idle and runnable time too", NULL},
+		{0, "min", OPT_DURATION, &p->min_ns, "T", "only waits (--blocking: polls) of T or more", NULL},
+		{0, "max", OPT_DURATION, &p->max_ns, "T", "only waits (--blocking: polls) of T or less", NULL},
+		{0, "class", OPT_STRING, &p->class_is, "CLASS",
+		 "only waits (--blocking: polls) of this class: lock, disk, sleep, ...", NULL},
+		{0, "pid", OPT_U64, &p->pid, "PID", "only this process", NULL},
+		{0, "tid", OPT_U64, &p->tid, "TID", "only this thread", NULL},
+		{0, "comm", OPT_STRING, &p->comm, "NAME", "only threads of this name", NULL},
+		{0, "task", OPT_U64, &p->task, "ID", "only polls of this task", NULL},
+		{0, "wakers", OPT_FLAG, &p->wakers, NULL, "waits: who ended it, behind a frame \"--\"", NULL},
+		{0, "Timelines", OPT_HEADING, NULL, NULL, NULL, NULL},
 		{0, "max-events", OPT_U64, &a->export.max_events, "N", "chrome: at most N slices (default 1000000)", NULL},
 		{0, "tasks", OPT_FLAG, &a->export.tasks, NULL,
 		 "chrome: a track for each task, arrows from spawns and wakes to polls", NULL},
@@ -124,7 +179,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 	};
 	const struct opts o = {
 		.command = "ascope export",
-		.synopsis = "--chrome|--folded [options] FILE",
+		.synopsis = "--chrome|--folded|--speedscope|--pprof [options] FILE",
 		.summary = "Writes a capture in a format of other people's viewers.",
 		.table = table,
 		.n = ARRAY_SIZE(table),

@@ -575,6 +575,9 @@ int profile_load(sqlite3 *db, const struct profile_opts *o, struct profile *ret)
 		r = profile_store_finish(p.store, &p);
 	if (r < 0)
 		return r;
+	p.n_front = o->by == PROFILE_BY_NONE ? 0 : 2;
+	p.front[0] = "process";
+	p.front[1] = o->by == PROFILE_BY_TASK ? "task" : o->by == PROFILE_BY_CLASS ? "class" : "thread";
 	p.period_ns = l.facts.sample_period;
 	p.lo = l.facts.lo - l.facts.ts_start;
 	p.hi = l.facts.hi - l.facts.ts_start;

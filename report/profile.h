@@ -15,8 +15,19 @@ enum profile_kind {
 	PROFILE_ONCPU,	  /* cpu-clock samples; ns = samples * the period of the recording */
 	PROFILE_OFFCPU,	  /* waiting, ns: not of idle threads (unless all), not for a cpu (unless all) */
 	PROFILE_WALL,	  /* both: ns on cpu by samples, ns of waiting */
-	PROFILE_BLOCKING, /* inside polls that the view `blocking` has: ns on cpu by samples, ns of waiting, ns runnable */
+	PROFILE_BLOCKING, /* inside polls that the view `blocking` has: ns = off_cpu + on_cpu + runnable, see below */
 };
+
+/*
+ * What equals what, for the same conditions:
+ *   ONCPU     samples = rows of `sample` (ts within the window); ns = samples * capture.sample_period
+ *   OFFCPU    ns = sum over `offcpu` of the part [ts, coalesce(ts_waking, ts + dur, capture.ts_end)) that lies in the window, of rows whose state is not R, X
+ *             or Z and that are not idle (view_timeline.h). all: ... of [ts, coalesce(ts + dur, capture.ts_end)), and the lives of threads without any row
+ *   WALL      ONCPU + OFFCPU
+ *   BLOCKING  ns = sum(off_cpu + on_cpu + runnable) = sum(dur) over `blocking`, samples = those with their poll_id. Polls that lie partly in the window are
+ *             counted whole, as `report --blocking` lists them. A poll's on_cpu is divided evenly among its samples, and is [on cpu, no sample] where it has
+ *             none; runnable is under [runnable].
+ */
 
 /* The frames that stand in front of each stack. */
 enum profile_by {
@@ -29,13 +40,14 @@ enum profile_by {
 struct profile_opts {
 	enum profile_kind kind;
 	enum profile_by by;
-	u64 from_ns, to_ns;   /* window, ns since the recording began; to 0 = to the end. A wait that reaches beyond it is cut */
-	u64 min_ns, max_ns;   /* waits (polls for PROFILE_BLOCKING) at least, at most this long; 0 = any */
+	u64 from_ns, to_ns; /* window, ns since the recording began; to 0 = to the end. A wait that reaches beyond it is cut */
+	u64 min_ns,
+		max_ns; /* waits, as far as they lie in the window, at least, at most this long; polls for BLOCKING, as report --min; 0 = any */
 	u64 pid, tid, task;   /* only of these; 0 = all. task: Tokio's id */
 	const char *comm;     /* only threads of this name; NULL all */
-	const char *class_is; /* only waits of this class; NULL all */
+	const char *class_is; /* only waits of this class ("cpu": only what is on a cpu), polls for BLOCKING; NULL all */
 	bool all; /* OFFCPU, WALL: idle and runnable time, and threads without events, too: leaves [idle], [runnable], [no events] */
-	bool wakers; /* waits: the waker's stack above the waiting one, as far as it is known, behind a frame "--" */
+	bool wakers; /* waits: who woke it, as far as it is known, behind a frame "--": the kind of task, then its thread's name */
 };
 
 /* A distinct frame. Texts are raw (escape them), borrowed until release. */
@@ -59,6 +71,7 @@ struct profile_stack {
 	u32 n;
 	u64 samples; /* 0 for waits */
 	u64 ns;
+	u64 count; /* samples, waits and times ready for a cpu */
 };
 
 struct profile {
@@ -67,10 +80,12 @@ struct profile {
 	struct profile_stack
 		*stacks; /* sorted by the frames' texts (name, file, line; bytes): the same capture gives the same order */
 	u32 n_stacks;
-	u64 samples, ns; /* totals */
-	u64 period_ns;	 /* of samples; 0: none were taken */
-	u64 lo, hi;	 /* what was looked at, ns since the recording began */
-	u64 realtime_ns; /* of the recording's begin, unix; 0 unknown */
+	u64 samples, ns, count; /* totals */
+	u32 n_front;		/* how many frames stand in front of each stack: 2 (as profile_by says) or 0 */
+	const char *front[2];	/* what these are: "process", and "thread", "task" or "class"; static */
+	u64 period_ns;		/* of samples; 0: none were taken */
+	u64 lo, hi;		/* what was looked at, ns since the recording began */
+	u64 realtime_ns;	/* of the recording's begin, unix; 0 unknown */
 	struct profile_store *store;
 };
 

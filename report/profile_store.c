@@ -143,6 +143,7 @@ int profile_store_add(struct profile_store *s, const struct profile_key *k, u64 
 		return r;
 	s->weights[idx].samples += samples;
 	s->weights[idx].ns += ns;
+	s->weights[idx].count += samples ? samples : 1;
 	return 0;
 }
 
@@ -418,9 +419,11 @@ static void merge_stacks(struct profile *p)
 	for (u32 i = 0; i < p->n_stacks; i++) {
 		p->samples += p->stacks[i].samples;
 		p->ns += p->stacks[i].ns;
+		p->count += p->stacks[i].count;
 		if (n && compare_stacks(&p->stacks[n - 1], &p->stacks[i]) == 0) {
 			p->stacks[n - 1].samples += p->stacks[i].samples;
 			p->stacks[n - 1].ns += p->stacks[i].ns;
+			p->stacks[n - 1].count += p->stacks[i].count;
 		} else {
 			p->stacks[n++] = p->stacks[i];
 		}

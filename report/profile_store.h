@@ -33,7 +33,7 @@ struct profile_store {
 	size_t n_code, cap_code;
 	struct strtab *keys;
 	struct profile_weight {
-		u64 samples, ns;
+		u64 samples, ns, count;
 	} * weights; /* by index in keys */
 	u32 cap_weights;
 	u32 *ranks; /* of all stacks, one behind the other, while they are sorted; then the positions that profile.stacks points to */
@@ -47,7 +47,7 @@ void profile_store_release(struct profile_store *s);
 /* The number of a frame that is no code; the text is copied, "" is "?". -ENOMEM. */
 int profile_store_own(struct profile_store *s, const char *name, u32 *ret) __must_check;
 
-/* Adds to a stack. -ENOMEM. */
+/* Adds one event (a wait, or that many samples) to a stack; nothing when it weighs nothing. -ENOMEM. */
 int profile_store_add(struct profile_store *s, const struct profile_key *k, u64 samples, u64 ns) __must_check;
 
 /* Spells the stacks out: frames, stacks and totals of *p, which points into the store from then on. */

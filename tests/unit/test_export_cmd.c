@@ -54,10 +54,16 @@ static void test_usage(void **state)
 	sample_make(&s, &(struct sample_recipe){0});
 	check_usage(export_cmd, NULL, (const char *const[]){"--chrome", NULL}, "which capture file?");
 	check_usage(export_cmd, &s, (const char *const[]){NULL}, "which format?");
-	check_usage(export_cmd, &s, (const char *const[]){"--chrome", "--folded", NULL}, "two formats");
+	check_usage(export_cmd, &s, (const char *const[]){"--chrome", "--folded", NULL}, "more than one format");
 	check_usage(export_cmd, &s, (const char *const[]){"--folded", "--oncpu", "--offcpu", NULL}, "ask for one");
 	check_usage(export_cmd, &s, (const char *const[]){"--folded", "--no-args", NULL}, "belong to --chrome");
 	check_usage(export_cmd, &s, (const char *const[]){"--folded", "--all", NULL}, "belongs to --offcpu");
+	check_usage(export_cmd, &s, (const char *const[]){"--pprof", "--wall", "--blocking", NULL}, "ask for one");
+	check_usage(export_cmd, &s, (const char *const[]){"--chrome", "--offcpu", NULL}, "belong to profiles");
+	check_usage(export_cmd, &s, (const char *const[]){"--chrome", "--tid", "7", NULL}, "belong to profiles");
+	check_usage(export_cmd, &s, (const char *const[]){"--speedscope", "--by", "name", NULL}, "thread, task, class or none");
+	check_usage(export_cmd, &s, (const char *const[]){"--folded", "--min", "1ms", NULL}, "a sample has no length");
+	check_usage(export_cmd, &s, (const char *const[]){"--folded", "--wall", "--min", "2ms", "--max", "1ms", NULL}, "--max");
 	check_usage(export_cmd, &s, (const char *const[]){"--chrome", "--from", "2s", "--to", "1s", NULL}, "later than --from");
 	check_usage(export_cmd, &s, (const char *const[]){"--chrome", "--from", "10h", NULL}, "behind the end");
 	check_usage(report_cmd, NULL, (const char *const[]){NULL}, "which capture file?");

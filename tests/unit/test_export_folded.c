@@ -69,7 +69,7 @@ static void test_oncpu(void **state)
 static void test_offcpu(void **state)
 {
 	sqlite3 *db = fixture_open();
-	struct export_opts o = {.file = "x", .offcpu = true};
+	struct export_opts o = {.file = "x", .profile = {.kind = PROFILE_OFFCPU}};
 	_cleanup_free_ char *text = run(db, &o), *all = NULL;
 
 	(void)state;
@@ -83,7 +83,7 @@ static void test_offcpu(void **state)
 	assert_null(strstr(text, "[idle]"));
 	assert_non_null(strstr(text, "[stack cut];"));
 	assert_non_null(strstr(text, ";orders+0x2400;libweird.so.1+0x200 "));
-	o.all = true;
+	o.profile.all = true;
 	all = run(db, &o);
 	/* All of the time that was not on a CPU, the thread never seen included. */
 	assert_int_equal(
