@@ -22,16 +22,18 @@
 /* Strings are kept for a few names; a hostile file's may be any number. */
 #define MAX_STRING_BYTES ((u64)24 << 20)
 
+/* Half of the list is kept for the blocks: a footer that is wrong in each row would hide what is wrong with them. */
 static void __printf_fmt(4, 5) add_fault(struct check *c, u64 off, u64 seq, const char *fmt, ...)
 {
+	bool is_footers = off == UINT64_MAX;
 	struct check_fault *f;
 	va_list ap;
 
-	if (c->n_faults == CHECK_MAX_FAULTS) {
+	c->footer_faults += is_footers;
+	if (c->n_faults == CHECK_MAX_FAULTS || (is_footers && c->footer_faults > CHECK_MAX_FAULTS / 2)) {
 		c->n_faults_untold++;
 		return;
 	}
-	c->footer_faults += off == UINT64_MAX;
 	f = &c->faults[c->n_faults++];
 	f->off = off;
 	f->seq = seq;

@@ -56,7 +56,7 @@ struct check {
 	struct check_fault faults[CHECK_MAX_FAULTS]; /* make the file unsound */
 	u32 n_faults;
 	u64 n_faults_untold;
-	u64 footer_faults; /* of them, the footer's: a repair makes it anew */
+	u64 footer_faults; /* of them, told or not, the footer's: a repair makes it anew */
 
 	u64 blocks_lost, blocks_recovered; /* not: copies, footers, blocks twice */
 	u64 event_blocks_lost, name_blocks_lost;
