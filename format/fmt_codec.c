@@ -472,7 +472,7 @@ static int decode_payload(struct fmt_cursor *c, struct fmt_arena *a, u8 enc, str
 }
 
 struct directory_entry {
-	u64 column_id;
+	u64 column_id; /* 1 to FMT_PAYLOAD_COLUMN */
 	u8 enc;
 	u64 size;
 };
@@ -491,11 +491,9 @@ static int decode_section_columns(struct fmt_cursor *body, struct fmt_arena *a, 
 		if (!p)
 			return body->err;
 		/* two answers for one column, and decoding as often as a hostile directory likes */
-		if (dir[k].column_id < ARRAY_SIZE(seen)) {
-			if (seen[dir[k].column_id])
-				return cur_fail(body, -EBADMSG, "column occurs twice");
-			seen[dir[k].column_id] = true;
-		}
+		if (seen[dir[k].column_id])
+			return cur_fail(body, -EBADMSG, "column occurs twice");
+		seen[dir[k].column_id] = true;
 		col = cur_init(p, dir[k].size);
 		if (dir[k].column_id >= 1 && dir[k].column_id <= s->kind->n_cols)
 			err = decode_column(&col, &d, (u32)dir[k].column_id - 1, dir[k].enc);
@@ -532,7 +530,7 @@ int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, const struct f
 {
 	struct directory_entry dir[FMT_MAX_COLUMNS + 2]; /* and classes, and a payload */
 	const u8 *start = c->p;
-	u64 kind_id = cur_uvarint(c, "section kind");
+	u64 kind_id = cur_uvarint_max(c, UINT32_MAX, "section kind");
 	u64 rows = cur_uvarint_max(c, FMT_MAX_ROWS, "section rows");
 	u64 n_cols = cur_uvarint_max(c, ARRAY_SIZE(dir), "section columns");
 	u64 size = cur_uvarint_max(c, FMT_MAX_RAW, "section size");
@@ -543,8 +541,7 @@ int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, const struct f
 
 	if (!p)
 		return c->err;
-	s = (struct fmt_section){
-		.kind_id = (u32)min_u64(kind_id, UINT32_MAX), .rows = (u32)rows, .encoded_size = (u64)(c->p - start)};
+	s = (struct fmt_section){.kind_id = (u32)kind_id, .rows = (u32)rows, .encoded_size = (u64)(c->p - start)};
 	s.kind = fmt_kind_by_id(kind_id);
 	if (s.kind) {
 		/* a constant column expands two bytes to `rows` values: bound what a hostile block may ask for */
@@ -553,7 +550,9 @@ int fmt_section_decode(struct fmt_cursor *c, struct fmt_arena *a, const struct f
 			return cur_fail(c, -EBADMSG, "too many values in one block");
 		body = cur_init(p, size);
 		for (u64 k = 0; k < n_cols; k++) {
-			dir[k].column_id = cur_uvarint(&body, "column id");
+			dir[k].column_id = cur_uvarint_max(&body, FMT_PAYLOAD_COLUMN, "column id");
+			if (!dir[k].column_id && !body.err)
+				return cur_fail(c, -EBADMSG, "column id");
 			dir[k].enc = cur_u8(&body, "column encoding");
 			dir[k].size = cur_uvarint_max(&body, FMT_MAX_RAW, "column size");
 		}

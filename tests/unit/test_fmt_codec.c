@@ -535,8 +535,7 @@ static void absent_and_unknown_columns(void **state)
 {
 	const struct raw_column cols[] = {{.id = 3, .enc = FMT_ENC_CONST, .data = "\x09", .size = 1},
 					  {.id = 63, .enc = 99, .data = "future", .size = 6},
-					  {.id = 1000000, .enc = FMT_ENC_CONST, .data = "\x01", .size = 1},
-					  {.id = 0, .enc = 0, .data = "", .size = 0}};
+					  {.id = 253, .enc = 0, .data = "", .size = 0}};
 	_cleanup_buf_ struct buf p = BUF_INIT;
 	struct fmt_arena a = {0};
 	struct fmt_switch_in row;
@@ -547,7 +546,7 @@ static void absent_and_unknown_columns(void **state)
 	raw_section(&p, FMT_SWITCH_IN, 2, cols, ARRAY_SIZE(cols));
 	raw_section(&p, 999, 77, cols, 2);
 	raw_section(&p, FMT_STRING, 3, NULL, 0); /* not even a payload */
-	raw_section(&p, 1ULL << 40, 1, cols, 1); /* not kind 0, whose low half it is */
+	raw_section(&p, UINT32_MAX, 1, cols, 1);
 	c = cur_init(p.data, p.len);
 	assert_int_equal(fmt_section_decode(&c, &a, NULL, &s), 0);
 	fmt_section_row(&s, 1, &row);
@@ -565,6 +564,33 @@ static void absent_and_unknown_columns(void **state)
 	assert_null(s.kind);
 	assert_int_equal(cur_left(&c), 0);
 	fmt_arena_release(&a);
+}
+
+/* What is no number of a kind or a column, in any version, is not skipped. */
+static void impossible_numbers(void **state)
+{
+	static const struct {
+		u64 kind;
+		u32 column;
+		int err;
+	} cases[] = {
+		{FMT_META, 255, 0},
+		{FMT_META, 256, -EBADMSG},
+		{FMT_META, 1000000, -EBADMSG},
+		{FMT_META, 0, -EBADMSG},
+		{UINT32_MAX, 0, 0 /* skipped */},
+		{1ULL << 32, 1, -EBADMSG},
+		{(1ULL << 40) + FMT_META, 1, -EBADMSG},
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct raw_column col = {.id = cases[i].column, .enc = FMT_ENC_CONST, .data = "\x01", .size = 1};
+		_cleanup_buf_ struct buf p = BUF_INIT;
+
+		raw_section(&p, cases[i].kind, 1, &col, 1);
+		assert_int_equal(decode(&p, 0, NULL), cases[i].err);
+	}
 }
 
 static void a_column_twice(void **state)
@@ -791,6 +817,7 @@ int main(void)
 		cmocka_unit_test(malformed_payloads),
 		cmocka_unit_test(absent_and_unknown_columns),
 		cmocka_unit_test(a_column_twice),
+		cmocka_unit_test(impossible_numbers),
 		cmocka_unit_test(cut_and_stretched_sections),
 		cmocka_unit_test(changed_bytes),
 		cmocka_unit_test(limits_of_a_section),
