@@ -59,7 +59,7 @@ PROBES += $(PROBES:%=%-static)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-task-names check-tokio check-san check-viewers static lint format format-check fuzz goldens man install uninstall clean bench
+.PHONY: accuracy captures format-append all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-task-names check-tokio check-san check-viewers static lint format format-check fuzz goldens man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -270,10 +270,13 @@ include tests/fuzz/fuzz.mk
 
 # ---- care ----
 
-goldens: all $(OUT)/reliability/make_golden ## make the golden captures anew that are made by program, and what is expected of all; only while the format's version is 0 (RECORD_GOLDENS=1: record the others, too; root)
+goldens: all $(OUT)/reliability/make_golden ## make golden captures that are not there yet, and what is expected of all anew; what is in fixtures/captures/FROZEN stays (RECORD_GOLDENS=1: record, too; root)
 	@tests/golden/make.sh $(OUT) $(RECORD_GOLDENS)
 
-captures: all ## record fixtures/captures again (root, BTF); needed only when format version 0 changes
+format-append: $(OUT)/unit/test_fmt_frozen ## add what is new in format/fmt_def.h to format/frozen.txt, where nothing is ever changed (FORMAT.md section 11)
+	@$(OUT)/unit/test_fmt_frozen --append
+
+captures: all ## record the demo capture again (root, BTF), to show what a recorder of today has; the golden ones stay
 	@KEEP_CAPTURE=1 fixtures/demo.sh $(OUT)
 
 

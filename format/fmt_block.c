@@ -76,6 +76,8 @@ int fmt_file_header_decode(struct fmt_cursor *c, struct fmt_file_header *ret)
 	memcpy(h.uuid, uuid, 16);
 	if (h.version > FMT_VERSION)
 		return cur_fail(c, -EPROTONOSUPPORT, "version is newer than this ascope reads");
+	if (!h.version)
+		return cur_fail(c, -EPROTO, "format version 0, which was never released");
 	if (h.incompat)
 		return cur_fail(c, -EPROTONOSUPPORT, "needs features this ascope does not have");
 	if (h.header_size < FMT_HEADER_SIZE || h.header_size > 1 << 16)

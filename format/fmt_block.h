@@ -37,7 +37,7 @@ struct fmt_trailer {
 };
 
 void fmt_file_header_encode(const struct fmt_file_header *h, u8 out[FMT_HEADER_SIZE]);
-/* -ENODATA shorter than a header, -EBADMSG not a capture or damaged, -EPROTONOSUPPORT newer; c->what says which. */
+/* -ENODATA shorter than a header, -EBADMSG not a capture or damaged, -EPROTONOSUPPORT newer, -EPROTO version 0; c->what says which. */
 int fmt_file_header_decode(struct fmt_cursor *c, struct fmt_file_header *ret) __must_check;
 /* Of a header of which one byte is wrong: puts it right and returns true. The checksum knows which: by chance it holds once in 10^15 headers that are none. */
 bool fmt_file_header_mend(u8 bytes[FMT_HEADER_SIZE]);

@@ -3,7 +3,7 @@
  * fmt_def.h: every number of the capture file, and the one table of record kinds.
  *
  * The normative text is FORMAT.md; this header is its C form. Ids are append-only: a kind or a column is never renumbered or reused,
- * to retire one leave its id as a hole. Id 0 means "none" everywhere (string 0, thread 0, stack 0, ...).
+ * to retire one leave it where it is and write 0. FORMAT.md section 11 has the rules, frozen.txt what is there. Id 0 means "none" everywhere (string 0, thread 0, stack 0, ...).
  *
  * A record kind is a list of columns, each a u64. COLS(X) lists them once; from it come the C struct (one u64 member per
  * column, in order), the codec's schema (fmt_schema.c), `ascope dump` and the check that FORMAT.md names each of them.
@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define FMT_VERSION	 0 /* grows freely until 1 is declared */
+#define FMT_VERSION	 1 /* frozen: FORMAT.md section 11 says what may be added; 0 was never released */
 #define FMT_HEADER_SIZE	 64
 #define FMT_BLOCK_HEADER 80
 #define FMT_TRAILER_SIZE 32

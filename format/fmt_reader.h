@@ -97,7 +97,7 @@ struct fmt_reader;
 
 /*
  * Opens a capture and checks its header. Errors: -ENOENT, -EACCES, ... from open(2); -EBADMSG not a capture or its header is damaged;
- * -ENODATA it ends inside the header; -EPROTONOSUPPORT written by a newer version (diag says which), -ESPIPE not a regular file.
+ * -ENODATA it ends inside the header; -EPROTONOSUPPORT written by a newer version (diag says which), -EPROTO by one from before version 1; -ESPIPE not a regular file.
  * On success the caller owns *ret and closes it.
  */
 int fmt_reader_open(const char *path, struct fmt_reader **ret, struct fmt_diag *reterr) __must_check;

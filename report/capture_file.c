@@ -35,6 +35,10 @@ static void explain(const char *path, int err, const struct fmt_diag *diag)
 	case EPROTONOSUPPORT:
 		log_error("%s: written by a newer ascope (%s); read it with that version or a later one", path, diag->what);
 		return;
+	case EPROTO:
+		log_error("%s: was written by an ascope from before its first release (%s); no release reads it: record again",
+			  path, diag->what);
+		return;
 	default:
 		log_error("%s: cannot be read: %s", path, strerror(-err));
 	}

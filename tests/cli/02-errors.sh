@@ -23,6 +23,9 @@ for command in info dump report query export; do
 	cp "$captures/bad/newer-version.ascope" newer
 	run newer
 	has err 'newer'
+	cp "$captures/bad/version-zero.ascope" zero
+	run zero
+	has err 'record again'
 	cp "$captures/bad/unknown-feature.ascope" feature
 	run feature
 	has err 'feature'

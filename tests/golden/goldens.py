@@ -3,11 +3,18 @@
 """The golden captures: what ascope says of each is what lies beside it, and the second reader finds the same records.
 
     goldens.py ASCOPE FORMAT.md DIR            prints TAP; DIR holds good/ and bad/, each NAME.ascope with NAME.expected
-    goldens.py ASCOPE FORMAT.md DIR --write    writes the .expected files anew: look at the difference before it is committed
+    goldens.py ASCOPE FORMAT.md DIR --write    writes the .expected files anew, and adds new captures to FROZEN: look at the difference before it is committed
+    goldens.py DIR --frozen good/NAME          exit 0: it is frozen, or would be; 1: it may be written
 
 An .expected file holds, for `ascope info` and `ascope check`, the exit code and the lines that speak of the file's state.
 Together the good ones must hold every kind and every encoding that FORMAT.md has, and every type of block.
+
+DIR/FROZEN has a line for each capture: the sha256 of the file, and of the records that are read from it. Both stay as they are for ever: these bytes are what
+people have on their disks, and a later ascope must read of them what the first one did. What may change is what is said about them (.expected), and that later
+columns are there, which read 0: so a value of 0, an empty or a missing one is not part of the second checksum.
 """
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -89,6 +96,61 @@ def documented(path):
     return {int(n) for n in re.findall(r"^\| (\d+) \|", five, re.M)}, {int(n) for n in re.findall(r"^\| (\d+) \| [a-z]+ \|", three, re.M)}
 
 
+FROZEN_HEAD = """# sha256 of the golden captures of format version 1, and of what is read of each (tests/golden/goldens.py). Lines are added by `make goldens`, and never
+# changed: a capture that differs is restored (git checkout), a reader that reads another thing of one is wrong.
+"""
+
+
+def answers(ascope, path):
+    """The sha256 of exit code and records, without values that are 0 or empty."""
+    done = subprocess.run([ascope, "dump", "--json", path], capture_output=True, timeout=60, check=False)
+    digest = hashlib.sha256(f"exit {done.returncode}\n".encode())
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        record = {k: v for k, v in json.loads(line).items() if v}
+        digest.update((json.dumps(record, sort_keys=True) + "\n").encode())
+    return digest.hexdigest()
+
+
+def checksums(ascope, path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest(), answers(ascope, path)
+
+
+def read_frozen(top):
+    """{path below top: (sha256 of the file, of its answers)}"""
+    try:
+        with open(f"{top}/FROZEN", encoding="utf-8") as file:
+            rows = [line.split() for line in file if not line.startswith("#")]
+    except FileNotFoundError:
+        return {}
+    return {name: (data, records) for data, records, name in rows}
+
+
+def check_frozen(ascope, top, files):
+    """What is not as it was frozen."""
+    frozen, wrong = read_frozen(top), []
+    for path in files:
+        name = path.removeprefix(f"{top}/")
+        want, got = frozen.pop(name, None), checksums(ascope, path)
+        if want is None:
+            wrong.append(f"{name} is not in FROZEN: run `make goldens`")
+        elif want[0] != got[0]:
+            wrong.append(f"{name} was changed: restore it (git checkout); captures of a declared version are never replaced")
+        elif want[1] != got[1]:
+            wrong.append(f"{name}: other records are read from it than ever before: a reader that did so would do it to all files that people have")
+    return wrong + [f"{name} is gone: restore it (git checkout)" for name in frozen]
+
+
+def freeze(ascope, top, files):
+    frozen = read_frozen(top)
+    new = not frozen
+    with open(f"{top}/FROZEN", "a", encoding="utf-8") as file:
+        file.write(FROZEN_HEAD if new else "")
+        for path in files:
+            if (name := path.removeprefix(f"{top}/")) not in frozen:
+                file.write("{} {} {}\n".format(*checksums(ascope, path), name))
+
+
 class Tap:
     def __init__(self):
         self.n = self.failed = 0
@@ -118,6 +180,8 @@ def check_file(ascope, kinds, path, expected, known):
 
 
 def main():
+    if len(sys.argv) == 4 and sys.argv[2] == "--frozen":
+        return 0 if sys.argv[3] in read_frozen(sys.argv[1]) else 1
     if len(sys.argv) not in (4, 5) or sys.argv[4:] not in ([], ["--write"]):
         print(__doc__, file=sys.stderr)
         return 2
@@ -141,7 +205,9 @@ def main():
                 for all_found, more in zip(found, contents(file.read())):
                     all_found |= more
     if sys.argv[4:]:
+        freeze(ascope, top, files)
         return 0
+    tap.say("all are as they were frozen, and read as ever", check_frozen(ascope, top, files))
     encodings, types = documented(document)
     missing = [f"kind {k} ({kinds[k][0]})" for k in kinds if k not in found[0]] + [f"encoding {e}" for e in encodings - found[1]] + \
               [f"type of block {t}" for t in types - found[2]]

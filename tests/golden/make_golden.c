@@ -348,6 +348,11 @@ static void newer_version(const struct base *b, struct buf *out)
 	header_field(b, out, 8, 99);
 }
 
+static void version_zero(const struct base *b, struct buf *out)
+{
+	header_field(b, out, 8, 0);
+}
+
 static void unknown_feature(const struct base *b, struct buf *out)
 {
 	header_field(b, out, 31, 0x80);
@@ -603,6 +608,7 @@ static void make_bad(const char *dir)
 		{"header-bytes", header_bytes},
 		{"text-mode", text_mode},
 		{"newer-version", newer_version},
+		{"version-zero", version_zero},
 		{"unknown-feature", unknown_feature},
 		{"cut-in-block-header", cut_in_block_header},
 		{"cut-in-payload", cut_in_payload},

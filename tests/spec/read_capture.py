@@ -379,15 +379,15 @@ def read_list(c, n):
 def read_section(c, kinds, budget, outs):
     """(kind, rows) with rows as dicts; None for a kind that is not known."""
     kind, rows, columns, size = c.varint(), c.varint(), c.varint(), c.varint()
-    if rows > MAX_ROWS or columns > MAX_COLUMNS + 2:
+    if kind >> 32 or rows > MAX_ROWS or columns > MAX_COLUMNS + 2 or size > MAX_PAYLOAD:
         raise Damaged("a section above the limits")
     body = Cursor(c.take(size))
     if kind not in kinds:
         return kind, rows, None
     name, known, _ = kinds[kind]
     directory = [(body.varint(), body.take(1)[0], body.varint()) for _ in range(columns)]
-    if len({d[0] for d in directory}) != columns:
-        raise Damaged("a column twice")
+    if len({d[0] for d in directory}) != columns or any(not 1 <= d[0] <= PAYLOAD_COLUMN for d in directory):
+        raise Damaged("a column twice, or a number that no column has")
     limit = MAX_FRAMES if name == "stack" else MAX_PERFMAP if name == "perfmap" else MAX_STRING
     values, classes = {}, None
     coded = Coded(rows, known, values, outs, budget)
@@ -403,7 +403,7 @@ def read_section(c, kinds, budget, outs):
             values[column] = (read_column(data, encoding, rows, limit) if column == PAYLOAD_COLUMN
                               else read_ordinary(column, encoding, data, rows, classes, coded, budget))
     body.finish()
-    budget[0] -= rows * len(known) + sum(map(len, values.get(PAYLOAD_COLUMN, [])))
+    budget[0] -= rows * len(known.keys() - {PAYLOAD_COLUMN}) + sum(map(len, values.get(PAYLOAD_COLUMN, [])))
     if budget[0] < 0:
         raise Damaged("more values than a block may have")
     empty = {PAYLOAD_COLUMN: [] if known.get(PAYLOAD_COLUMN) == "list" else b""}
@@ -529,6 +529,13 @@ class Blocks:
                 return
 
 
+def gather_strings(sections, kinds, strings):
+    """The first entry of an index holds; entries may stand behind what uses them."""
+    for kind, _, rows in sections:
+        for row in rows if rows and kinds[kind][0] == "string" else []:
+            strings.setdefault(row["idx"], row["bytes"].decode("utf-8", "replace"))
+
+
 def print_block(seq, sections, kinds, strings, out):
     """As `ascope dump` does: strings in place of their indices, null for index 0 and lost ones; a column named `kind` with its record's kind in front."""
     for kind, n, rows in sections:
@@ -537,8 +544,6 @@ def print_block(seq, sections, kinds, strings, out):
             continue
         name, _, texts = kinds[kind]
         for row in rows:
-            if name == "string":
-                strings[row["idx"]] = row["bytes"].decode("utf-8", "replace")
             shown = {"block": seq, "kind": name}
             for column, value in row.items():
                 if column in texts:
@@ -576,10 +581,13 @@ def read_file(data, kinds, out):
     if len(data) < HEADER or not header_holds(data[:HEADER]):
         raise ValueError("not a capture file")
     version, header_size, _, incompat = struct.unpack_from("<IIQQ", data, 8)
-    if version > 0 or incompat or not HEADER <= header_size <= 65536:
+    if version != 1 or incompat or not HEADER <= header_size <= 65536:
         raise ValueError("of a version or with a feature that this document does not know")
     blocks, strings = Blocks(data, header_size, data[32:48], kinds), {}
-    for seq, sections in blocks:
+    intact = list(blocks)
+    for _, sections in intact:
+        gather_strings(sections, kinds, strings)
+    for seq, sections in intact:
         print_block(seq, sections, kinds, strings, out)
     return blocks.whole and blocks.closed and not mend
 

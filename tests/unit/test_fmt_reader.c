@@ -59,8 +59,10 @@ static void headers_of_other_versions(void **state)
 	char what[96] = "";
 
 	(void)state;
-	assert_int_equal(open_with(8, 0, 4, what), 0);
-	assert_int_equal(open_with(8, 1, 4, what), -EPROTONOSUPPORT);
+	assert_int_equal(open_with(8, 1, 4, what), 0);
+	assert_int_equal(open_with(8, 0, 4, what), -EPROTO);
+	assert_non_null(strstr(what, "never released"));
+	assert_int_equal(open_with(8, 2, 4, what), -EPROTONOSUPPORT);
 	assert_non_null(strstr(what, "newer"));
 	assert_int_equal(open_with(8, UINT32_MAX, 4, what), -EPROTONOSUPPORT);
 	assert_int_equal(open_with(16, UINT64_MAX, 8, what), 0); /* compat */

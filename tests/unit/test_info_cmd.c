@@ -52,7 +52,7 @@ static void a_complete_capture(void **state)
 	has(r.out, "999.5 ms  2,000 events");
 	has(r.out, "recorded 2026-01-01 00:00:00 UTC");
 	has(r.out, "verdict     COMPLETE\n");
-	has(r.out, "1b4e28ba-2fa1-41d2-883f-0016d3cca427, format version 0\n");
+	has(r.out, "1b4e28ba-2fa1-41d2-883f-0016d3cca427, format version 1\n");
 	has(r.out, "7 blocks intact, 0 damaged, 0 missing; closed cleanly\n");
 	has(r.out, "LOST\n  nothing\n");
 	has(r.out, "tokio 1.43.4 in /usr/bin/orders (pid 24036), 4 threads; found by: shape scan, 4 threads agree\n");
