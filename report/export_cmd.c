@@ -25,7 +25,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
 struct export_args {
 	struct capture_opts capture;
 	struct export_opts export;
-	bool chrome, folded, speedscope, pprof, force;
+	bool chrome, perfetto, folded, speedscope, pprof, force;
 	bool oncpu, offcpu, wall, blocking; /* what a profile weighs: one of them */
 	const char *by;			    /* --by; NULL: thread */
 	const char *out;		    /* NULL or "-": stdout */
@@ -43,6 +43,7 @@ struct export_format {
 
 static const struct export_format formats[] = {
 	{"chrome", offsetof(struct export_args, chrome), export_chrome, "events", false, false},
+	{"perfetto", offsetof(struct export_args, perfetto), export_perfetto, "slices", false, false},
 	{"folded", offsetof(struct export_args, folded), export_folded, "stacks", true, true},
 	{"speedscope", offsetof(struct export_args, speedscope), export_speedscope, "stacks", false, true},
 	{"pprof", offsetof(struct export_args, pprof), export_pprof, "stacks", false, true},
@@ -118,15 +119,17 @@ static int check_args(struct export_args *a, int n)
 		wrong = n ? "export takes one capture file" : "which capture file?";
 	else if (!format)
 		wrong = n_formats ? "more than one format: ask for one"
-				  : "which format? --chrome, --folded, --speedscope, --pprof";
+				  : "which format? --chrome, --perfetto, --folded, --speedscope, --pprof";
 	else if ((wrong = check_profile(a, format)) != NULL)
 		;
 	else if (!a->chrome && (a->export.tasks || a->export.max_flows != EXPORT_MAX_FLOWS))
 		wrong = "--tasks and --max-flows belong to --chrome";
 	else if (!a->export.tasks && a->export.max_flows != EXPORT_MAX_FLOWS)
 		wrong = "--max-flows belongs to --tasks";
-	else if (!a->chrome && (a->export.no_args || a->export.no_idle || a->export.max_events != EXPORT_MAX_EVENTS))
-		wrong = "--no-args, --no-idle and --max-events belong to --chrome";
+	else if (!a->chrome && a->export.max_events != EXPORT_MAX_EVENTS)
+		wrong = "--max-events belongs to --chrome";
+	else if (!a->chrome && !a->perfetto && (a->export.no_args || a->export.no_idle))
+		wrong = "--no-args and --no-idle belong to --chrome and --perfetto";
 	else if (a->export.to_ns && a->export.to_ns <= a->export.from_ns)
 		wrong = "--to must be later than --from";
 	else if (!format->is_for_terminal && !a->out && isatty(STDOUT_FILENO))
@@ -143,6 +146,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 	struct profile_opts *p = &a->export.profile;
 	const struct opt table[] = {
 		{0, "chrome", OPT_FLAG, &a->chrome, NULL, "timeline of threads and polls as Chrome JSON", NULL},
+		{0, "perfetto", OPT_FLAG, &a->perfetto, NULL, "the same and more as Perfetto's own format, of any size", NULL},
 		{0, "folded", OPT_FLAG, &a->folded, NULL, "collapsed stacks, \"a;b;c COUNT\", for flame graphs", NULL},
 		{0, "speedscope", OPT_FLAG, &a->speedscope, NULL, "stacks for speedscope", NULL},
 		{0, "pprof", OPT_FLAG, &a->pprof, NULL, "stacks for pprof and what reads its profiles", NULL},
@@ -172,14 +176,14 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "tasks", OPT_FLAG, &a->export.tasks, NULL,
 		 "chrome: a track for each task, arrows from spawns and wakes to polls", NULL},
 		{0, "max-flows", OPT_U64, &a->export.max_flows, "N", "chrome --tasks: at most N arrows (default 100000)", NULL},
-		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL, "chrome: names and times only, for speedscope", NULL},
-		{0, "no-idle", OPT_FLAG, &a->export.no_idle, NULL, "chrome: leave out idle threads", NULL},
+		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL, "chrome, perfetto: names and times only (chrome: for speedscope)", NULL},
+		{0, "no-idle", OPT_FLAG, &a->export.no_idle, NULL, "chrome, perfetto: leave out idle threads", NULL},
 		{0, "Names and database", OPT_HEADING, NULL, NULL, NULL, NULL},
 		CAPTURE_OPT_ROWS(&a->capture),
 	};
 	const struct opts o = {
 		.command = "ascope export",
-		.synopsis = "--chrome|--folded|--speedscope|--pprof [options] FILE",
+		.synopsis = "--chrome|--perfetto|--folded|--speedscope|--pprof [options] FILE",
 		.summary = "Writes a capture in a format of other people's viewers.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
