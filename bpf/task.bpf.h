@@ -19,6 +19,8 @@ enum {
 	CELL_MAX = 1 << 16,	/* more than any alignment makes of an offset in a Cell */
 	SPAWNS = 4096,		/* slots for calls of spawn that are under way */
 	SPAWN_DEPTH = 64 << 10, /* bytes of stack between a call of spawn and the bind that it leads to */
+	OPEN_POLLS = 4,		/* of a thread, each within the one before, that are kept track of */
+	POLLERS = 4096,		/* slots for threads that poll */
 };
 
 /* ends of polls that need not be told again: WIRE_END_KEY(), set by user space */
@@ -37,6 +39,20 @@ struct {
 	__type(key, u32);
 	__type(value, struct spawn_call);
 } spawns SEC(".maps");
+
+/* The polls that a thread is in; by the thread's id, as above. */
+struct open_polls {
+	u64 sp[OPEN_POLLS]; /* where the address lies to which each returns, the latest first; 0 none */
+	u64 unsure;	    /* there may be others */
+	u64 check;	    /* open_check(); 0: never used */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POLLERS);
+	__type(key, u32);
+	__type(value, struct open_polls);
+} polls SEC(".maps");
 
 /* Registers of a uprobe's program, by the UAPI layout as in on_sample. */
 enum { REG_CX = 11, REG_DX = 12, REG_SI = 13, REG_DI = 14, REG_IP = 16, REG_SP = 19 };
@@ -252,12 +268,88 @@ static __always_inline bool is_known_end(u32 tgid, u64 addr)
 	return set[0] == key || set[1] == key || set[2] == key || set[3] == key;
 }
 
+static __always_inline u64 open_check(const struct open_polls *o, u32 tid)
+{
+	u64 h = o->unsure;
+
+#pragma unroll
+	for (u32 i = 0; i < OPEN_POLLS; i++)
+		h = h * 0x9e3779b97f4a7c15 + o->sp[i];
+	return (h * 0x9e3779b97f4a7c15 + tid) | 1;
+}
+
+static __always_inline void leave_poll(struct open_polls *o)
+{
+#pragma unroll
+	for (u32 i = 0; i + 1 < OPEN_POLLS; i++)
+		o->sp[i] = o->sp[i + 1];
+	o->sp[OPEN_POLLS - 1] = 0;
+}
+
+/* A poll begins whose return address lies at sp. Those that began deeper in the stack are over, with an end that nobody saw; unless there are several stacks. */
+static __always_inline void poll_is_open(u32 tid, u64 sp)
+{
+	u32 at = tid % POLLERS;
+	struct open_polls *slot = bpf_map_lookup_elem(&polls, &at), o;
+
+	if (!slot)
+		return;
+	o = *slot;
+	if (o.check != open_check(&o, tid))
+		o = (struct open_polls){.unsure = o.check != 0};
+#pragma unroll
+	for (u32 i = 0; i < OPEN_POLLS; i++) {
+		if (!o.sp[0] || o.sp[0] > sp)
+			break;
+		o.unsure |= o.sp[0] < sp;
+		leave_poll(&o);
+	}
+	o.unsure |= o.sp[OPEN_POLLS - 1] != 0;
+#pragma unroll
+	for (u32 i = OPEN_POLLS - 1; i; i--)
+		o.sp[i] = o.sp[i - 1];
+	o.sp[0] = sp;
+	o.check = open_check(&o, tid);
+	*slot = o;
+}
+
+/*
+ * Whether the thread came from a poll, or may have: the place can be some instructions behind the call (record/probe_place.h), and be reached by a jump, too. A
+ * return has taken its address from the stack, and nothing in between moves the stack pointer; no poll can be open at that depth while its caller goes on.
+ */
+static __always_inline bool poll_is_over(u32 tid, u64 sp)
+{
+	u32 at = tid % POLLERS;
+	struct open_polls *slot = bpf_map_lookup_elem(&polls, &at), o;
+	bool found;
+
+	if (!slot)
+		return true;
+	o = *slot;
+	if (o.check != open_check(&o, tid))
+		return true;
+#pragma unroll
+	for (u32 i = 0; i < OPEN_POLLS; i++) {
+		if (!o.sp[0] || o.sp[0] + 8 >= sp)
+			break;
+		o.unsure = 1;
+		leave_poll(&o);
+	}
+	found = o.sp[0] + 8 == sp;
+	if (found)
+		leave_poll(&o);
+	o.check = open_check(&o, tid);
+	*slot = o;
+	return found || o.unsure;
+}
+
 static __always_inline int task_polled(struct pt_regs *ctx, struct task_struct *cur)
 {
 	struct wire_task_poll e = {.h = TASK_HDR(WIRE_TASK_POLL, cur)};
 
 	read_task(&e.ref, reg(ctx, REG_DI), bpf_get_attach_cookie(ctx), 0);
 	e.returns_to = user_u64(reg(ctx, REG_SP));
+	poll_is_open(e.h.tid, reg(ctx, REG_SP));
 	if (is_known_end(e.h.tgid, e.returns_to))
 		e.returns_to = 0;
 	return send_task(&e, sizeof(e), WIRE_TASK_POLL);
@@ -267,6 +359,8 @@ static __always_inline int task_poll_ended(struct pt_regs *ctx, struct task_stru
 {
 	struct wire_task_poll e = {.h = TASK_HDR(WIRE_TASK_POLL, cur), .end = 1};
 
+	if (!poll_is_over(e.h.tid, reg(ctx, REG_SP)))
+		return 0;
 	e.ref.module = WIRE_COOKIE_MODULE(bpf_get_attach_cookie(ctx));
 	return send_task(&e, sizeof(e), WIRE_TASK_POLL);
 }

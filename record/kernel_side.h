@@ -138,7 +138,7 @@ bool kernel_side_probe_is_by_process(const struct kernel_side *k);
 
 /*
  * What one hit costs the target beyond the time that the program runs, ns, measured while loading, at a place that begins as most functions do, with an instruction
- * that the kernel emulates. Others (many of those behind a call: group POLL_END) are dearer, on virtual machines ten times: kernel_probe_links.hit_ns knows.
+ * that the kernel emulates. Others are dearer, on virtual machines fifteen times (record/probe_place.h moves some): kernel_probe_links.hit_ns knows.
  * -ENODATA: not measured.
  */
 int kernel_side_probe_cost(const struct kernel_side *k, u64 *ret_ns) __must_check;

@@ -2,7 +2,7 @@
 /*
  * poll_end.h: where polls end. A poll's probe tells the address that it will return to (struct wire_task_poll); a probe at that instruction tells the end of
  * the poll, without the trampoline in the stack that a return probe needs. An address is probed only if a call instruction ends there: then an instruction begins
- * there, and nothing but the return of that call should come by. Used by record/task_probes.c.
+ * there, and nothing but the return of that call should come by. Used by record/task_probes.c, which moves it along to where it is cheaper (probe_place.h).
  */
 #pragma once
 

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "record/copies.h"
 #include "record/link_closer.h"
+#include "record/probe_place.h"
 #include "record/probe_points.h"
 #include "record/procfs.h"
 #include "record/task_catalog.h"
@@ -274,7 +275,16 @@ void task_probes_returns(void *ctx, u32 tgid, u32 module, u64 addr)
 	poll_ends_note(&tp->ends, tgid, module, addr);
 }
 
-/* The place in the file of an address that follows a call in the mapped text of the module; false: it is none. */
+/* From where a poll returns to, in that mapping: bytes to a place where a probe is cheaper. */
+static u32 cheaper_place(struct cat_process *p, const struct cat_mapping *m, u64 addr)
+{
+	u8 code[PROBE_PLACE_CODE];
+	size_t n = (size_t)min_u64(sizeof(code), m->end - addr);
+
+	return cat_process_read(p, addr, code, n) == 0 ? probe_place_behind_call(code, n) : 0;
+}
+
+/* The place in the file of an address that follows a call in the mapped text of the module, or a little behind it; false: it is none. */
 static bool place_of_end(struct cat_process *p, u32 module, u64 addr, u64 *ret_off)
 {
 	u8 code[POLL_END_CALL];
@@ -284,7 +294,7 @@ static bool place_of_end(struct cat_process *p, u32 module, u64 addr, u64 *ret_o
 
 		if (m->module != module || addr < m->start + sizeof(code) || addr >= m->end)
 			continue;
-		*ret_off = addr - m->start + m->file_off;
+		*ret_off = addr - m->start + m->file_off + cheaper_place(p, m, addr);
 		return cat_process_read(p, addr - sizeof(code), code, sizeof(code)) == 0 && poll_end_is_call(code, sizeof(code));
 	}
 	return false;

@@ -242,6 +242,19 @@ def ends_of_polls_are_learned(_):
         same(driver.records()[0][1]["returns_to"], first["returns_to"], "forgotten: told again")
 
 
+def an_end_that_came_by_a_jump_is_none(_):
+    """the place lies a little behind the call, and is reached without a poll as well"""
+    with Target() as target, Driver() as driver:
+        driver.target(target.pid)
+        driver.drop()
+        driver.probe(target, "poll")
+        _, _, places, refused, cost = driver.ok("probe", target.pid, "poll_end", target.places["behind"])
+        same((places, refused, cost), (1, 0, driver.cost), "places, refused, price of what is emulated")
+        target("around 300 500")
+        same([what for what, _ in driver.records()], ["poll", "poll_end"] * 300, "records")
+        counted(driver, {"poll": 300, "poll_end": 800}, "hits")
+
+
 def the_table_of_ends_is_bounded(_):
     """what does not fit is refused, and what does is kept"""
     with Driver() as driver:
@@ -420,7 +433,7 @@ def attaching_to_a_busy_program(_):
 
 
 TESTS = tap.named([every_call_of_every_thread_is_a_hit, records_say_what_a_task_is, without_a_spawn_the_caller_of_bind_is_told, ends_of_polls_are_learned,
-                   the_table_of_ends_is_bounded, only_targets_count, two_targets_of_one_program, a_child_is_not_probed, exec_takes_probes_along,
+                   an_end_that_came_by_a_jump_is_none, the_table_of_ends_is_bounded, only_targets_count, two_targets_of_one_program, a_child_is_not_probed, exec_takes_probes_along,
                    places_that_cannot_be_probed, many_places, a_group_that_was_not_loaded, nothing_stays_after_kill, attaching_to_a_busy_program])
 SUITE = tap.Suite("uprobes:", TESTS, title=tap.title_in_words, programs=(DRIVER, TARGET), also_build=lambda: None)
 

@@ -10,6 +10,7 @@
  *     alone NAME N      one function N times; "done NS"
  *     fork N            run N 1 in a child, which then waits until its standard input closes; "done PID", of the child
  *     exec              this program anew, in the same process; "done 0" before
+ *     around N M        N times a poll and then the place "behind", M times that place without a poll
  *     panic             a spawn that makes no task, then a task without a spawn
  */
 #include <inttypes.h>
@@ -100,12 +101,34 @@ FAKE void t_dealloc(struct header *task)
 	__asm__ volatile("# dealloc" ::"r"(task) : "memory");
 }
 
+/*
+ * What is behind a call of poll begins with instructions that are stepped over elsewhere. A little on, at `behind`, is one that is emulated; that is reached without
+ * the poll, too.
+ */
+void t_around(struct header *task, bool polls);
+extern char t_behind[];
+__asm__(".pushsection .text\n"
+	".type t_around,@function\n"
+	"t_around:\n"
+	"	push %rbx\n"
+	"	test %esi,%esi\n"
+	"	je 1f\n"
+	"	call t_poll\n"
+	"	xor %eax,%eax\n"
+	"1:	cmp $1,%rbx\n"
+	"t_behind:\n"
+	"	je 2f\n"
+	"2:	pop %rbx\n"
+	"	ret\n"
+	".size t_around,.-t_around\n"
+	".popsection\n");
+
 static const struct {
 	const char *name;
 	void *fn;
 } functions[] = {
 	{"spawn", t_spawn},	{"bind", t_bind}, {"blocking", t_blocking}, {"complete", t_complete},
-	{"dealloc", t_dealloc}, {"poll", t_poll}, {"schedule", t_schedule},
+	{"dealloc", t_dealloc}, {"poll", t_poll}, {"schedule", t_schedule}, {"behind", t_behind},
 };
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]) };
@@ -219,6 +242,18 @@ static void alone(const char *name, uint64_t n)
 		abort();
 }
 
+static void around(uint64_t polls, uint64_t others)
+{
+	struct header h = {.state = 204, .vtable = &vtable, .scheduler = 0x7000, .id = 78};
+
+	for (; polls || others; polls -= polls > 0, others -= others > 0) {
+		if (polls)
+			t_around(&h, true);
+		if (others)
+			t_around(&h, false);
+	}
+}
+
 /* ---- where its functions lie ---- */
 
 static int file_offset(struct dl_phdr_info *info, size_t size, void *arg)
@@ -304,7 +339,9 @@ int main(int argc, char **argv)
 			printf("done %" PRIu64 "\n", stop());
 			continue;
 		}
-		if (sscanf(line, "run %" SCNu64 " %u", &n, &threads) == 2) {
+		if (sscanf(line, "around %" SCNu64 " %u", &n, &threads) == 2) {
+			around(n, threads);
+		} else if (sscanf(line, "run %" SCNu64 " %u", &n, &threads) == 2) {
 			run(n, threads);
 		} else if (sscanf(line, "alone %31s %" SCNu64, name, &n) == 2) {
 			alone(name, n);
