@@ -427,7 +427,7 @@ int on_marker(struct pt_regs *ctx)
 }
 
 /* The thread that hit a task's probe, if it is a target's. */
-static __always_inline struct task_struct *task_hit(u32 group)
+static __always_inline struct task_struct *task_hit(struct pt_regs *ctx, u32 group)
 {
 	struct task_struct *cur = bpf_get_current_task_btf();
 
@@ -437,7 +437,9 @@ static __always_inline struct task_struct *task_hit(u32 group)
 		stat_add(WIRE_STAT_PROBE_OTHERS);
 		return 0;
 	}
-	count_hit(group);
+	count_hit(WIRE_STAT_PROBE_HITS + group);
+	if (bpf_get_attach_cookie(ctx) & WIRE_COOKIE_STEPPED)
+		count_hit(WIRE_STAT_PROBE_STEPPED + group);
 	return cur;
 }
 
@@ -446,7 +448,7 @@ static __always_inline struct task_struct *task_hit(u32 group)
 	SEC("uprobe")                                                                                                            \
 	int name(struct pt_regs *ctx)                                                                                            \
 	{                                                                                                                        \
-		struct task_struct *cur = task_hit(group);                                                                       \
+		struct task_struct *cur = task_hit(ctx, group);                                                                      \
                                                                                                                                  \
 		return cur ? (then) : 0;                                                                                         \
 	}

@@ -214,11 +214,12 @@ struct wire_task_wake {
 
 /*
  * The cookie of a task's probe (probe_group.h: PROBE_COOKIE): bits 0-31 module, 32-39 group, 40-47 where a Header has its vtable, 48 whether that ends with
- * scheduler_offset and id_offset.
+ * scheduler_offset and id_offset, 49 whether the instruction there is one that the kernel does not emulate (record/probe_place.h).
  */
 #define WIRE_COOKIE_MODULE(cookie) ((__u32)(cookie))
 #define WIRE_COOKIE_VTABLE(cookie) ((cookie) >> 40 & 0xff)
 #define WIRE_COOKIE_IDS(cookie)	   ((cookie) >> 48 & 1)
+#define WIRE_COOKIE_STEPPED	   (1ULL << 49)
 
 /* Ends of polls that are known: a table of sets of keys, which one process's address makes. 0 is no key. */
 #define WIRE_END_SETS		    256
@@ -308,6 +309,8 @@ enum wire_stat {
 	WIRE_STAT_WALK_LAST = WIRE_STAT_WALK + UW_STATUSES - 1,
 	WIRE_STAT_PROBE_HITS, /* + enum probe_group (record/probe_group.h): hits in a target */
 	WIRE_STAT_PROBE_LAST = WIRE_STAT_PROBE_HITS + 7,
+	WIRE_STAT_PROBE_STEPPED, /* + enum probe_group: those of them whose cookie has WIRE_COOKIE_STEPPED */
+	WIRE_STAT_PROBE_STEPPED_LAST = WIRE_STAT_PROBE_STEPPED + 7,
 	WIRE_STAT_PROBE_OTHERS, /* hits in processes that are no targets */
 	WIRE_STATS,
 };

@@ -69,10 +69,9 @@ static __always_inline u64 user_u64(u64 addr)
 	return bpf_probe_read_user(&v, sizeof(v), (void *)addr) ? 0 : v;
 }
 
-/* A hit, of a group; exact: these programs can be preempted, and others of the same cpu count then. */
-static __always_inline void count_hit(u32 group)
+/* A hit; exact: these programs can be preempted, and others of the same cpu count then. */
+static __always_inline void count_hit(u32 idx)
 {
-	u32 idx = WIRE_STAT_PROBE_HITS + group;
 	u64 *v = bpf_map_lookup_elem(&stats, &idx);
 
 	if (v)

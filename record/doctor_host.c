@@ -190,7 +190,7 @@ static void check_programs(struct doctor_host *h)
 static void check_probes(struct doctor_host *h)
 {
 	const char *why = kernel_side_probe_why(h->kernel);
-	u64 ns;
+	struct kernel_probe_cost cost;
 
 	if (why)
 		say(h, "probes", DOCTOR_LESS,
@@ -199,7 +199,7 @@ static void check_probes(struct doctor_host *h)
 		    why);
 	else if (kernel_side_has_probe_multi(h->kernel))
 		say(h, "probes", DOCTOR_OK, NULL, "uprobe_multi links: any number of places%s",
-		    kernel_side_probe_cost(h->kernel, &ns) == 0 ? "" : "; their cost could not be measured");
+		    kernel_side_probe_cost(h->kernel, &cost) == 0 ? "" : "; their cost could not be measured");
 	else
 		say(h, "probes", DOCTOR_LESS, "Linux 6.6 or later",
 		    "single uprobes: at most %d places a group, so that --polls and --wakes may not be possible in a large program",

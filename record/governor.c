@@ -17,14 +17,18 @@ static const u8 order[PROBE_GROUPS] = {PROBE_POLL_END, PROBE_POLL,     PROBE_SCH
 
 #define BIT(group) (1U << (group))
 
-static u64 trap_of(const struct governor *g, enum probe_group group)
-{
-	return g->group_trap_ns[group] ? g->group_trap_ns[group] : g->trap_ns;
-}
-
 u64 governor_hit_ns(const struct governor *g, enum probe_group group)
 {
-	return trap_of(g, group) + g->trap_ns * program_share[group] / 1000;
+	return g->trap_ns + g->trap_ns * program_share[group] / 1000;
+}
+
+/* A window's hits of a group. */
+static u64 cost_of(const struct governor *g, const struct governor_window *w, enum probe_group group)
+{
+	u64 ns = w->program_ns[group] ? w->hits[group] * g->trap_ns + w->program_ns[group]
+				      : w->hits[group] * governor_hit_ns(g, group);
+
+	return ns + (g->step_ns > g->trap_ns ? w->stepped[group] * (g->step_ns - g->trap_ns) : 0);
 }
 
 /* ---- what it costs ---- */
@@ -42,7 +46,7 @@ static void note(struct governor *g, const struct governor_window *w)
 	g->past[at].ns = w->ns;
 	g->past[at].cpu_ns = w->cpu_ns;
 	for (u32 i = 0; i < PROBE_GROUPS; i++) {
-		u64 ns = w->program_ns[i] ? w->hits[i] * trap_of(g, i) + w->program_ns[i] : w->hits[i] * governor_hit_ns(g, i);
+		u64 ns = cost_of(g, w, i);
 
 		g->past[at].cost[i] = ns;
 		g->hits[i] += w->hits[i];

@@ -24,17 +24,17 @@ enum {
 enum governor_why { GOVERNOR_KEEP, GOVERNOR_OVER, GOVERNOR_USELESS, GOVERNOR_LEARNED };
 
 struct governor_window {
-	u64 ns;	    /* that it lasted */
-	u64 cpu_ns; /* cpu time of the processes that have probes */
-	u64 hits[PROBE_GROUPS];
-	u64 program_ns[PROBE_GROUPS]; /* 0: not known, the table in governor.c holds */
-	bool has_learned;	      /* the places of all spawns are known by their types (task_catalog.h) */
+	u64 ns;					       /* that it lasted */
+	u64 cpu_ns;				       /* cpu time of the processes that have probes */
+	u64 hits[PROBE_GROUPS], stepped[PROBE_GROUPS]; /* stepped: those of the hits that cost step_ns */
+	u64 program_ns[PROBE_GROUPS];		       /* 0: not known, the table in governor.c holds */
+	bool has_learned;			       /* the places of all spawns are known by their types (task_catalog.h) */
 };
 
 struct governor {
-	u32 share;			 /* what is allowed, hundredths of a percent; GOVERNOR_ALL: no limit */
-	u64 trap_ns;			 /* of one hit, without the program */
-	u64 group_trap_ns[PROBE_GROUPS]; /* the same at this group's places; 0: as trap_ns */
+	u32 share;   /* what is allowed, hundredths of a percent; GOVERNOR_ALL: no limit */
+	u64 trap_ns; /* of one hit, without the program */
+	u64 step_ns; /* the same at a place where the kernel lets the thread make a step; 0: as trap_ns */
 	u32 attached; /* bit 1 << group: those that have probes somewhere; set by the caller, who adds; governor_window() takes away */
 	u32 taken;				    /* those that it has taken */
 	u64 hits[PROBE_GROUPS], cost[PROBE_GROUPS]; /* in all; cost: ns */
@@ -53,5 +53,5 @@ struct governor_verdict {
 
 struct governor_verdict governor_window(struct governor *g, const struct governor_window *w);
 
-/* What a hit of a group costs, ns, by estimate. */
+/* What a hit of a group costs, ns, by estimate, where the kernel emulates the instruction. */
 u64 governor_hit_ns(const struct governor *g, enum probe_group group);

@@ -631,11 +631,11 @@ const char *kernel_side_probe_why(const struct kernel_side *k)
 	return k->probes.why;
 }
 
-int kernel_side_probe_cost(const struct kernel_side *k, u64 *ret_ns)
+int kernel_side_probe_cost(const struct kernel_side *k, struct kernel_probe_cost *ret)
 {
 	if (k->probes.why || !k->probes.emulated_ns)
 		return -ENODATA;
-	*ret_ns = k->probes.emulated_ns;
+	*ret = (struct kernel_probe_cost){.emulated_ns = k->probes.emulated_ns, .stepped_ns = k->probes.stepped_ns};
 	return 0;
 }
 
@@ -651,6 +651,8 @@ int kernel_side_probe_hits(const struct kernel_side *k, struct kernel_probe_hits
 
 		ret[g].ns = fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.run_time_ns : 0;
 		err = sum_stat(k, WIRE_STAT_PROBE_HITS + g, per_cpu, &ret[g].hits);
+		if (!err)
+			err = sum_stat(k, WIRE_STAT_PROBE_STEPPED + g, per_cpu, &ret[g].stepped);
 	}
 	return err;
 }

@@ -109,7 +109,7 @@ struct kernel_probe_links {
 	u32 n;	     /* of them */
 	u32 places;  /* that are probed now */
 	u32 refused; /* places at which the kernel does not allow a probe: the instruction cannot be stepped over */
-	u64 hit_ns;  /* what a hit costs the target beside the program, the mean of the places; 0 not measured */
+	u32 stepped; /* of places: those at which a hit is dearer (kernel_side_probe_cost()) */
 };
 
 /*
@@ -137,14 +137,18 @@ const char *kernel_side_probe_why(const struct kernel_side *k);
 bool kernel_side_probe_is_by_process(const struct kernel_side *k);
 
 /*
- * What one hit costs the target beyond the time that the program runs, ns, measured while loading, at a place that begins as most functions do, with an instruction
- * that the kernel emulates. Others are dearer, on virtual machines fifteen times (record/probe_place.h moves some): kernel_probe_links.hit_ns knows.
- * -ENODATA: not measured.
+ * What one hit costs the target beyond the time that the program runs, ns, measured while loading: at a place that begins as most functions do, with an instruction
+ * that the kernel emulates; and at one that it lets the thread execute elsewhere, by a single step, which is twice as dear, and fifteen times on virtual machines
+ * that leave for each step. -ENODATA: not measured.
  */
-int kernel_side_probe_cost(const struct kernel_side *k, u64 *ret_ns) __must_check;
+struct kernel_probe_cost {
+	u64 emulated_ns, stepped_ns;
+};
+int kernel_side_probe_cost(const struct kernel_side *k, struct kernel_probe_cost *ret) __must_check;
 
 struct kernel_probe_hits {
-	u64 hits; /* in targets, since loading */
-	u64 ns;	  /* that the group's program ran, where kernel.bpf_stats_enabled allows; 0 else */
+	u64 hits;    /* in targets, since loading */
+	u64 stepped; /* those of them at dearer places */
+	u64 ns;	     /* that the group's program ran, where kernel.bpf_stats_enabled allows; 0 else */
 };
 int kernel_side_probe_hits(const struct kernel_side *k, struct kernel_probe_hits ret[PROBE_GROUPS]) __must_check;

@@ -17,8 +17,7 @@
 enum {
 	ROUND_CALLS = 50, /* of an own function, in each round of the measurement: short, so that some are not disturbed */
 	ROUNDS = 16,
-	MAX_TRIES = 64,	     /* requests that may be refused while places that cannot be probed are sought */
-	LOOK_AT_MOST = 4096, /* places whose instruction is looked at; of more as many */
+	MAX_TRIES = 64, /* requests that may be refused while places that cannot be probed are sought */
 };
 
 /*
@@ -222,6 +221,8 @@ void probe_side_try(struct probe_side *s, const struct helper_programs *programs
 struct attaching {
 	struct probe_side *s;
 	const struct kernel_probe *p;
+	const u64 *offsets; /* those of *p whose price is that of cookie */
+	u64 cookie;
 	struct kernel_probe_links *links;
 	u32 room; /* in links->fds */
 	u32 tries;
@@ -238,8 +239,8 @@ static int attach_some(struct attaching *a, u32 from, u32 n)
 	const struct helper_probe hp = {.file = &a->p->file,
 					.tgid = a->p->tgid,
 					.group = a->p->group,
-					.cookie = PROBE_COOKIE(a->p->group, a->p->module, a->p->task),
-					.offsets = a->p->offsets + from,
+					.cookie = a->cookie,
+					.offsets = a->offsets + from,
 					.n = n};
 	struct kernel_probe_links *l = a->links;
 	u32 most = a->s->multi ? 1 : n;
@@ -277,28 +278,38 @@ static int attach_range(struct attaching *a, u32 from, u32 n)
 	return err ? err : attach_range(a, from + n / 2, n - n / 2);
 }
 
-/* The mean of the places, of many a part. Whatever cannot be read counts as the dearer. */
-static u64 mean_hit_ns(const struct probe_side *s, const struct kernel_probe *p)
+/* Those at which the kernel emulates the instruction go first in *ret (room for p->n). Whatever cannot be read counts as the dearer. Returns how many. */
+static u32 sort_by_price(const struct probe_side *s, const struct kernel_probe *p, u64 *ret)
 {
 	_cleanup_close_ int file = helper_open(s->helper, &p->file);
-	u32 step = (p->n + LOOK_AT_MOST - 1) / LOOK_AT_MOST, n = 0;
-	u64 sum = 0;
+	u32 cheap = 0, dear = p->n;
 
-	for (u32 i = 0; i < p->n; i += step, n++) {
+	for (u32 i = 0; i < p->n; i++) {
 		u8 insn[2];
 		bool emulated = file >= 0 && fd_pread_full(file, insn, sizeof(insn), p->offsets[i]) == (ssize_t)sizeof(insn) &&
 				uprobe_is_emulated(insn, sizeof(insn));
 
-		sum += emulated ? s->emulated_ns : s->stepped_ns;
+		ret[emulated ? cheap++ : --dear] = p->offsets[i];
 	}
-	return sum / n;
+	return cheap;
+}
+
+static int attach_all(struct attaching *a, u32 n)
+{
+	u32 step = helper_probe_max(a->s->helper);
+	int err = 0;
+
+	for (u32 from = 0; !err && from < n; from += step)
+		err = attach_range(a, from, n - from < step ? n - from : step);
+	return err;
 }
 
 int probe_side_attach(struct probe_side *s, const struct kernel_probe *p, struct kernel_probe_links *ret)
 {
-	struct attaching a = {.s = s, .p = p, .links = ret};
-	u32 step = helper_probe_max(s->helper);
-	int err = 0;
+	_cleanup_free_ u64 *offsets = NULL;
+	struct attaching a = {.s = s, .p = p, .links = ret, .cookie = PROBE_COOKIE(p->group, p->module, p->task)};
+	u32 cheap;
+	int err;
 
 	*ret = (struct kernel_probe_links){.fds = NULL};
 	if (s->why || p->group >= PROBE_GROUPS || !(s->helper->programs.groups >> p->group & 1))
@@ -307,12 +318,22 @@ int probe_side_attach(struct probe_side *s, const struct kernel_probe *p, struct
 		return -EINVAL;
 	if (p->n > (s->multi ? KERNEL_PROBE_MAX : KERNEL_PROBE_MAX_SINGLE))
 		return -E2BIG;
-	for (u32 from = 0; !err && from < p->n; from += step)
-		err = attach_range(&a, from, p->n - from < step ? p->n - from : step);
+	offsets = reallocarray(NULL, p->n, sizeof(*offsets));
+	if (!offsets)
+		return -ENOMEM;
+	cheap = sort_by_price(s, p, offsets);
+	a.offsets = offsets;
+	err = attach_all(&a, cheap);
+	if (!err) {
+		u32 places = ret->places;
+
+		a.offsets += cheap;
+		a.cookie |= WIRE_COOKIE_STEPPED;
+		err = attach_all(&a, p->n - cheap);
+		ret->stepped = ret->places - places;
+	}
 	if (!err && !ret->places)
 		err = -EINVAL;
-	if (!err)
-		ret->hit_ns = mean_hit_ns(s, p);
 	if (err) {
 		for (u32 i = 0; i < ret->n; i++)
 			(void)close(ret->fds[i]);

@@ -169,7 +169,6 @@ static int attach(struct task_probes *tp, const struct attach *a)
 	if (!tp->first)
 		tp->first = tp->window_from = clock_ns(CLOCK_MONOTONIC);
 	tp->governor.attached |= BIT(a->group);
-	tp->governor.group_trap_ns[a->group] = max_u64(tp->governor.group_trap_ns[a->group], b.links.hit_ns);
 	tp->had |= BIT(a->group);
 	put_attached(tp, a, &b.links);
 	return 0;
@@ -456,6 +455,7 @@ static int measure(struct task_probes *tp, u64 now, struct governor_window *ret)
 	*ret = (struct governor_window){.ns = now - tp->window_from, .cpu_ns = cpu_since(tp), .has_learned = has_learned(tp)};
 	for (u32 g = 0; g < PROBE_GROUPS; g++) {
 		ret->hits[g] = hits[g].hits - tp->seen[g].hits;
+		ret->stepped[g] = hits[g].stepped - tp->seen[g].stepped;
 		ret->program_ns[g] = hits[g].ns - tp->seen[g].ns;
 		tp->seen[g] = hits[g];
 	}
@@ -500,15 +500,16 @@ int task_probes_new(const struct task_probes_opts *o, struct catalog *c, struct 
 {
 	struct task_probes *tp = calloc(1, sizeof(*tp));
 	const char *why = o->off ? NULL : kernel_side_probe_why(k);
+	struct kernel_probe_cost cost = {.stepped_ns = 0};
 
 	if (!tp)
 		return -ENOMEM;
 	tp->o = *o;
 	tp->cat = c;
 	tp->kernel = k;
-	tp->governor = (struct governor){.share = o->overhead};
-	if (kernel_side_probe_cost(k, &tp->governor.trap_ns) < 0)
-		tp->governor.trap_ns = GOVERNOR_TRAP_NS;
+	if (kernel_side_probe_cost(k, &cost) < 0)
+		cost.emulated_ns = GOVERNOR_TRAP_NS;
+	tp->governor = (struct governor){.share = o->overhead, .trap_ns = cost.emulated_ns, .step_ns = cost.stepped_ns};
 	if (probe_points_new(c, &tp->points) < 0 || link_closer_new(&tp->closer) < 0) {
 		task_probes_free(tp);
 		return -ENOMEM;

@@ -116,6 +116,7 @@ void task_probes_options(const struct task_probes *tp, struct facts *f)
 		   : kernel_side_has_probe_multi(tp->kernel) ? "uprobe_multi"
 							     : "uprobe");
 	facts_meta_u64(f, "probes.trap_ns", tp->governor.trap_ns);
+	facts_meta_u64(f, "probes.step_ns", max_u64(tp->governor.step_ns, tp->governor.trap_ns));
 }
 
 /* When it was: not of what was taken away because it had told all. */

@@ -126,7 +126,7 @@ static void load(struct driver *d, char *names)
 	static const struct marker_places none;
 	struct kernel_side_opts o = {.ring_bytes = 16 << 20, .markers = &none, .helper = &d->helper};
 	u32 self = (u32)getpid();
-	u64 ns = 0;
+	struct kernel_probe_cost cost = {.emulated_ns = 0};
 	int err;
 
 	for (char *save, *w = strtok_r(names, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
@@ -141,11 +141,13 @@ static void load(struct driver *d, char *names)
 		return;
 	}
 	kernel_side_start(d->k);
+	if (kernel_side_probe_cost(d->k, &cost))
+		cost = (struct kernel_probe_cost){.emulated_ns = 0};
 	if (kernel_side_probe_why(d->k))
 		printf("none %s\n", kernel_side_probe_why(d->k));
 	else
-		printf("ok %s %s %" PRIu64 "\n", kernel_side_has_probe_multi(d->k) ? "multi" : "single",
-		       d->helper.programs.by_process ? "by_process" : "by_all", kernel_side_probe_cost(d->k, &ns) ? 0 : ns);
+		printf("ok %s %s %" PRIu64 " %" PRIu64 "\n", kernel_side_has_probe_multi(d->k) ? "multi" : "single",
+		       d->helper.programs.by_process ? "by_process" : "by_all", cost.emulated_ns, cost.stepped_ns);
 }
 
 static void probe(struct driver *d, char *args)
@@ -165,7 +167,7 @@ static void probe(struct driver *d, char *args)
 	if (err)
 		printf("error %d\n", -err);
 	else
-		printf("ok %u %u %u %u %" PRIu64 "\n", d->n_links++, l->n, l->places, l->refused, l->hit_ns);
+		printf("ok %u %u %u %u %u\n", d->n_links++, l->n, l->places, l->refused, l->stepped);
 }
 
 static void unprobe(struct driver *d, u32 id)
@@ -188,7 +190,8 @@ static void hits(struct driver *d)
 		return;
 	}
 	for (u32 g = 0; g < PROBE_GROUPS; g++)
-		printf("%s=%" PRIu64 " %s_ns=%" PRIu64 " ", group_names[g], h[g].hits, group_names[g], h[g].ns);
+		printf("%s=%" PRIu64 " %s_stepped=%" PRIu64 " %s_ns=%" PRIu64 " ", group_names[g], h[g].hits, group_names[g],
+		       h[g].stepped, group_names[g], h[g].ns);
 	for (u32 kind = WIRE_TASK_SPAWN; kind <= WIRE_TASK_WAKE; kind++)
 		printf("sent%u=%" PRIu64 " lost%u=%" PRIu64 " seen%u=%" PRIu64 " ", kind - WIRE_TASK_SPAWN,
 		       stats[WIRE_STAT_SENT + kind], kind - WIRE_TASK_SPAWN, stats[WIRE_STAT_LOST + kind], kind - WIRE_TASK_SPAWN,

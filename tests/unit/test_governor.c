@@ -51,6 +51,28 @@ static void within_the_budget_all_stay(void **state)
 	assert_int_equal(g.cost[PROBE_POLL], 100 * 600 * 1500);
 }
 
+/* Each hit has the price of its own place, whatever the others of its group cost. */
+static void hits_at_dearer_places(void **state)
+{
+	struct governor g = governor(LIFE | DETAIL);
+	struct governor_window w = busy();
+
+	(void)state;
+	g.step_ns = 11000;
+	w.hits[PROBE_SCHEDULE] = 100;
+	(void)governor_window(&g, &w);
+	assert_int_equal(g.cost[PROBE_SCHEDULE], 100 * 1700);
+	w.stepped[PROBE_SCHEDULE] = 40;
+	(void)governor_window(&g, &w);
+	assert_int_equal(g.cost[PROBE_SCHEDULE], 200 * 1700 + 40 * 10000);
+	w.program_ns[PROBE_SCHEDULE] = 100 * 300;
+	(void)governor_window(&g, &w);
+	assert_int_equal(g.cost[PROBE_SCHEDULE], 200 * 1700 + 100 * 1300 + 80 * 10000);
+	g.step_ns = 500; /* measured badly: a step is never cheaper */
+	(void)governor_window(&g, &w);
+	assert_int_equal(g.cost[PROBE_SCHEDULE], 200 * 1700 + 200 * 1300 + 80 * 10000);
+}
+
 /* Ends go first; when begins alone are within the budget, these stay. */
 static void least_worth_first(void **state)
 {
@@ -252,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(within_the_budget_all_stay),
+		cmocka_unit_test(hits_at_dearer_places),
 		cmocka_unit_test(least_worth_first),
 		cmocka_unit_test(order_of_all),
 		cmocka_unit_test(the_cheap_stay),
