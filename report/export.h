@@ -41,6 +41,7 @@ const char *export_profile_word(const struct export_opts *o);
 
 int export_chrome(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
 int export_perfetto(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
+int export_html(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
 int export_folded(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
 int export_speedscope(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
 int export_pprof(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;

@@ -25,7 +25,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
 struct export_args {
 	struct capture_opts capture;
 	struct export_opts export;
-	bool chrome, perfetto, folded, speedscope, pprof, force;
+	bool chrome, perfetto, folded, speedscope, pprof, html, force;
 	bool oncpu, offcpu, wall, blocking; /* what a profile weighs: one of them */
 	const char *by;			    /* --by; NULL: thread */
 	const char *out;		    /* NULL or "-": stdout */
@@ -47,6 +47,7 @@ static const struct export_format formats[] = {
 	{"folded", offsetof(struct export_args, folded), export_folded, "stacks", true, true},
 	{"speedscope", offsetof(struct export_args, speedscope), export_speedscope, "stacks", false, true},
 	{"pprof", offsetof(struct export_args, pprof), export_pprof, "stacks", false, true},
+	{"html", offsetof(struct export_args, html), export_html, "blocked polls", false, false},
 };
 
 /* The format that was asked for; NULL: none, or several. */
@@ -71,6 +72,7 @@ static const char epilog[] = "Examples:\n"
 			     "  ascope export --folded --offcpu -o waits.txt orders.ascope\n"
 			     "  ascope export --speedscope --blocking --by task -o orders.speedscope.json orders.ascope\n"
 			     "  ascope export --pprof --wall -o orders.pb.gz orders.ascope    for go tool pprof\n"
+			     "  ascope export --html -o orders.html orders.ascope      the report, to attach to a ticket\n"
 			     "\n"
 			     "Exit codes: 0 done, 1 failed, 2 usage,\n"
 			     "            3 done, but the capture lost data or is damaged.\n";
@@ -150,6 +152,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "folded", OPT_FLAG, &a->folded, NULL, "collapsed stacks, \"a;b;c COUNT\", for flame graphs", NULL},
 		{0, "speedscope", OPT_FLAG, &a->speedscope, NULL, "stacks for speedscope", NULL},
 		{0, "pprof", OPT_FLAG, &a->pprof, NULL, "stacks for pprof and what reads its profiles", NULL},
+		{0, "html", OPT_FLAG, &a->html, NULL, "the report as one HTML file, to attach to a ticket", NULL},
 		{'o', "output", OPT_STRING, &a->out, "OUT", "write to this file (default: stdout)", NULL},
 		{0, "force", OPT_FLAG, &a->force, NULL, "replace OUT when it exists", NULL},
 		{0, "from", OPT_DURATION, &a->export.from_ns, "T", "only from T after the recording began", NULL},

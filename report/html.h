@@ -21,6 +21,11 @@ struct web_asset {
 extern const struct web_asset web_flame_js;	 /* ascopeFlame(element, data, options) */
 extern const struct web_asset web_flame_css;	 /* its look */
 extern const struct web_asset web_flame_page_js; /* the page that is nothing but a flame graph */
+extern const struct web_asset web_report_base_js;     /* the report (export_html.c): elements, numbers as people read them */
+extern const struct web_asset web_report_table_js;    /* its table of blocks */
+extern const struct web_asset web_report_timeline_js; /* its timeline */
+extern const struct web_asset web_report_js;	      /* puts it together */
+extern const struct web_asset web_report_css;	      /* its look */
 extern const struct web_asset web_page_css;	 /* what pages have in common: colours, type */
 
 struct html_page {
