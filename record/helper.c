@@ -43,6 +43,10 @@ struct helper_request {
 	};
 };
 
+/* Without anything behind what the operation uses. */
+#define SET_BYTES      (offsetof(struct helper_request, set) + sizeof(((struct helper_request *)0)->set))
+#define PROBE_BYTES(n) (offsetof(struct helper_request, probe.offsets) + (size_t)(n) * sizeof(u64))
+
 struct helper_answer {
 	u32 seq;
 	s32 err; /* 0, or negative errno; a file comes along with 0 to HELPER_OPEN, links to HELPER_PROBE */
@@ -220,6 +224,22 @@ static int serve_file(struct server *s, struct proc_request *r, struct fds *f)
 	return f->n ? 0 : f->fd[0];
 }
 
+/* Whether all that a request speaks of was sent: what was not reads as zeros, and a zero is a place in a file. */
+static bool is_whole(const struct helper_request *r, size_t got)
+{
+	switch (r->op) {
+	case HELPER_OPEN:
+		return got > offsetof(struct helper_request, open.path);
+	case HELPER_SET_TARGET:
+	case HELPER_REMOVE_TARGET:
+		return got >= SET_BYTES;
+	case HELPER_PROBE:
+		return got >= PROBE_BYTES(0) && r->probe.n <= UPROBE_MULTI_MAX && got == PROBE_BYTES(r->probe.n);
+	default:
+		return false;
+	}
+}
+
 /* Returns what the answer's err is to be; *f gets what is to be sent with it. */
 static int serve(struct server *s, struct helper_request *r, struct fds *f)
 {
@@ -321,7 +341,7 @@ static _Noreturn void helper_main(int sock, int targets_fd, const struct helper_
 		if (n <= 0)
 			_exit(0);
 		a = (struct helper_answer){.seq = r->seq, .err = -EINVAL};
-		if (n >= (ssize_t)offsetof(struct helper_request, open))
+		if (n >= (ssize_t)offsetof(struct helper_request, open) && is_whole(r, (size_t)n))
 			a.err = serve(s, r, &f);
 		n = send_answer(s->sock, &a, &f);
 		close_fds(&f);
@@ -441,9 +461,6 @@ int helper_open(void *ctx, const struct proc_request *o)
 	return -EPIPE;
 }
 
-/* Without anything behind what the operation uses. */
-#define SET_BYTES (offsetof(struct helper_request, set) + sizeof(((struct helper_request *)0)->set))
-
 static int ask_about_target(struct helper *h, enum helper_op op, u32 tgid, const struct wire_target *t)
 {
 	_cleanup_free_ struct helper_request *r = calloc(1, sizeof(*r));
@@ -488,7 +505,7 @@ static int ask_for_probe(struct helper *h, const struct helper_probe *p, struct 
 	r->op = HELPER_PROBE;
 	r->probe = (struct probe_request){.tgid = p->tgid, .group = p->group, .cookie = p->cookie, .n = p->n, .file = *p->file};
 	memcpy(r->probe.offsets, p->offsets, p->n * sizeof(*p->offsets));
-	return ask(h, r, offsetof(struct helper_request, probe.offsets) + p->n * sizeof(*p->offsets), f);
+	return ask(h, r, PROBE_BYTES(p->n), f);
 }
 
 int helper_probe(struct helper *h, const struct helper_probe *p, int *fds)

@@ -9,6 +9,7 @@
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,8 +24,7 @@ struct uprobe_multi_attr {
 	u32 zero; /* the kernel looks at what it is given of its own, larger struct */
 };
 
-#define UPROBE_TYPE    "/sys/bus/event_source/devices/uprobe/type"
-#define UPROBE_REF_CTR "/sys/bus/event_source/devices/uprobe/format/ref_ctr_offset"
+#define UPROBE_TYPE "/sys/bus/event_source/devices/uprobe/type"
 
 struct file_path {
 	char text[32];
@@ -44,7 +44,20 @@ static u64 address_of(const void *at)
 	return (u64)(uintptr_t)at;
 }
 
-int uprobe_link_multi(int prog_fd, const struct uprobe_places *p)
+/* Whoever asks may have been taken over by a hostile file: nothing but places of the file goes to the kernel. */
+static bool are_in_file(const struct uprobe_places *p, u32 most)
+{
+	struct stat st;
+
+	if (!p->n || p->n > most || p->file < 0 || !p->offsets || fstat(p->file, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	for (u32 i = 0; i < p->n; i++)
+		if (p->offsets[i] >= (u64)st.st_size)
+			return false;
+	return true;
+}
+
+static int link_multi(int prog_fd, const struct uprobe_places *p)
 {
 	struct file_path path = path_of(p->file);
 	_cleanup_free_ u64 *cookies = NULL;
@@ -53,14 +66,11 @@ int uprobe_link_multi(int prog_fd, const struct uprobe_places *p)
 		.attach_type = UPROBE_MULTI_ATTACH_TYPE,
 		.path = address_of(path.text),
 		.offsets = address_of(p->offsets),
-		.ref_ctr_offsets = address_of(p->semaphores),
 		.cnt = p->n,
 		.pid = p->pid,
 	};
 	int fd;
 
-	if (!p->n || p->n > UPROBE_MULTI_MAX || p->file < 0 || !p->offsets)
-		return -EINVAL;
 	cookies = malloc(p->n * sizeof(*cookies));
 	if (!cookies)
 		return -ENOMEM;
@@ -69,6 +79,11 @@ int uprobe_link_multi(int prog_fd, const struct uprobe_places *p)
 	a.cookies = address_of(cookies);
 	fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &a, sizeof(a));
 	return fd < 0 ? -errno : fd;
+}
+
+int uprobe_link_multi(int prog_fd, const struct uprobe_places *p)
+{
+	return are_in_file(p, UPROBE_MULTI_MAX) ? link_multi(prog_fd, p) : -EINVAL;
 }
 
 static int read_type(u32 *ret)
@@ -99,13 +114,10 @@ static int open_event(u32 type, const char *path, const struct uprobe_places *p,
 		.size = sizeof(attr),
 		.uprobe_path = address_of(path),
 		.probe_offset = p->offsets[i],
-		.config = p->semaphores ? p->semaphores[i] << 32 : 0, /* format/ref_ctr_offset: config:32-63 */
 		.disabled = 1,
 	};
 	int fd;
 
-	if (p->semaphores && p->semaphores[i] > UINT32_MAX)
-		return -ERANGE;
 	fd = (int)syscall(SYS_perf_event_open, &attr, p->pid ? (pid_t)p->pid : -1, p->pid ? -1 : 0, -1, PERF_FLAG_FD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -128,7 +140,7 @@ int uprobe_link_single(int prog_fd, const struct uprobe_places *p, int *fds)
 	u32 type;
 	int err;
 
-	if (!p->n || p->n > UPROBE_SINGLE_MAX || p->file < 0 || !p->offsets)
+	if (!are_in_file(p, UPROBE_SINGLE_MAX))
 		return -EINVAL;
 	err = read_type(&type);
 	if (err)
@@ -166,7 +178,7 @@ bool uprobe_link_has_multi(void)
 	struct uprobe_places p = {.file = dir, .offsets = &offset, .n = 1};
 
 	/* -EINVAL: link_create does not know the type. That a directory is no file is found by the code that does. */
-	return prog >= 0 && dir >= 0 && uprobe_link_multi(prog, &p) == -EBADF;
+	return prog >= 0 && dir >= 0 && link_multi(prog, &p) == -EBADF;
 }
 
 bool uprobe_link_has_single(void)

@@ -19,15 +19,14 @@ enum {
 };
 
 struct uprobe_places {
-	int file;	       /* readable; its path is not needed. Borrowed */
-	u32 pid;	       /* of a process: only there; 0: wherever the file is mapped */
-	u64 cookie;	       /* for the program: bpf_get_attach_cookie() */
-	const u64 *offsets;    /* in the file; borrowed */
-	const u64 *semaphores; /* offsets of what USDT counts watchers in (u16), 0 none; NULL: none at all. Borrowed */
+	int file;	    /* readable; its path is not needed. Borrowed */
+	u32 pid;	    /* of a process: only there; 0: wherever the file is mapped */
+	u64 cookie;	    /* for the program: bpf_get_attach_cookie() */
+	const u64 *offsets; /* in the file; borrowed */
 	u32 n;
 };
 
-/* All places by one link. Its descriptor, or a negative errno: -EINVAL for no or too many places, or what the kernel says. */
+/* All places by one link. Its descriptor, or a negative errno: -EINVAL for no or too many places or one behind the file's end, or what the kernel says. */
 int uprobe_link_multi(int prog_fd, const struct uprobe_places *p) __must_check;
 
 /* Each place by a link of its own. 0 with n descriptors in fds, or a negative errno and none. */

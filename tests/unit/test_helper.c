@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,6 +146,47 @@ static int nothing_of_others(struct fixture *fx)
 	return 0;
 }
 
+/* Sends bytes that helper.c would not, of request `op` (enum helper_op) about a probe of n places, and takes the answer. */
+static int answer_to(struct fixture *fx, u32 op, u32 n, size_t bytes)
+{
+	struct {
+		u32 op, seq, tgid, group;
+		u64 cookie;
+		u32 n, pad;
+		struct proc_request file;
+		u64 offsets[3];
+	} r = {.op = op, .tgid = (u32)fx->target, .n = n, .file = {.file = PROC_EXE, .pid = (u32)fx->target}};
+	struct {
+		u32 seq;
+		s32 err;
+	} a = {.err = 1};
+
+	assert_true(bytes <= sizeof(r));
+	if (send(fx->h.sock, &r, bytes, 0) < 0 || recv(fx->h.sock, &a, sizeof(a), 0) != sizeof(a))
+		return 1;
+	return a.err;
+}
+
+static int nothing_that_was_not_sent(struct fixture *fx)
+{
+	enum { OPEN = 1, SET_TARGET, REMOVE_TARGET, PROBE, OTHER };
+	const size_t empty = 32 + sizeof(struct proc_request), one = empty + 8;
+
+	CHECK(1, answer_to(fx, PROBE, 1, one) == -EOPNOTSUPP); /* it is understood: there is no program for it */
+	CHECK(2, answer_to(fx, PROBE, 2, one) == -EINVAL);
+	CHECK(3, answer_to(fx, PROBE, 1, one - 1) == -EINVAL);
+	CHECK(4, answer_to(fx, PROBE, 1, one + 8) == -EINVAL);
+	CHECK(5, answer_to(fx, PROBE, UINT32_MAX, one) == -EINVAL);
+	CHECK(6, answer_to(fx, PROBE, 1, 24) == -EINVAL);
+	CHECK(7, answer_to(fx, PROBE, 0, empty) == -EOPNOTSUPP);
+	CHECK(8, answer_to(fx, OPEN, 0, 12) == -EINVAL);
+	CHECK(9, answer_to(fx, SET_TARGET, 0, 12) == -EINVAL);
+	CHECK(10, answer_to(fx, REMOVE_TARGET, 0, 12) == -EINVAL);
+	CHECK(11, answer_to(fx, OTHER, 0, one) == -EINVAL);
+	CHECK(12, answer_to(fx, PROBE, 0, 4) == -EINVAL);
+	return 0;
+}
+
 static int no_way_back(struct fixture *fx)
 {
 	(void)fx;
@@ -164,6 +206,12 @@ static void others(void **state)
 {
 	NEED_ROOT((struct fixture *)*state);
 	without_privileges(*state, nothing_of_others);
+}
+
+static void malformed(void **state)
+{
+	NEED_ROOT((struct fixture *)*state);
+	without_privileges(*state, nothing_that_was_not_sent);
 }
 
 static void dropped(void **state)
@@ -264,9 +312,9 @@ static void dies(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-	const struct CMUnitTest tests[] = {
-		TEST(target), TEST(others), TEST(dropped), TEST(holds_nothing), TEST(perfmap_of_the_ended),
-		TEST(hangs),  TEST(dies)};
+	const struct CMUnitTest tests[] = {TEST(target),  TEST(others),	       TEST(malformed),
+					   TEST(dropped), TEST(holds_nothing), TEST(perfmap_of_the_ended),
+					   TEST(hangs),	  TEST(dies)};
 
 	return cmocka_run_group_tests_name("helper", tests, NULL, NULL);
 }
