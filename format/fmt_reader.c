@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "format/fmt_block.h"
 #include "format/fmt_codec.h"
@@ -351,7 +352,7 @@ static void numbers_missing(struct fmt_reader *r, const struct fmt_block_header 
 
 /*
  * Where to go on behind a block whose payload does not hold. Usually behind it; but when bytes were cut out of it, nothing holds there, and the next block begins
- * before that. This search goes over bytes that may be searched again, so it has a budget: the size of the file, all in all.
+ * before that. (r->payload is what was read of it.) This search goes over bytes that may be searched again, so it has a budget: the size of the file, all in all.
  */
 static int behind_damaged(struct fmt_reader *r, const struct fmt_block_header *h, u64 *ret_off)
 {
@@ -362,6 +363,8 @@ static int behind_damaged(struct fmt_reader *r, const struct fmt_block_header *h
 
 	*ret_off = next;
 	if (next == r->src.size || h->payload_size > r->inner_budget)
+		return 0;
+	if (XXH3_64bits(r->payload.p, h->payload_size) == h->payload_sum) /* it is all there: what is in it is wrong */
 		return 0;
 	n = reader_header_at(r, next, &after, &what);
 	if (n)

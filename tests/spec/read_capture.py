@@ -461,11 +461,11 @@ class Blocks:
         return len(self.data)
 
     def contents(self, header):
-        """Its sections; Damaged. Those of a copy, and of a type that is not known, are not looked at."""
+        """Its sections; Damaged. Of a type that is not known they are not looked at."""
         payload = bytes(self.data[header["end"] - header["size"]:header["end"]])
         if checksum(payload) != header["sum"]:
             raise Damaged("checksum")
-        return read_block(header, payload, self.kinds) if header["type"] in (EVENTS, FOOTER, DICTIONARY) else []
+        return read_block(header, payload, self.kinds) if header["type"] in (EVENTS, FOOTER, DICTIONARY, COPY) else []
 
     def recovered(self, first, end):
         """The copies that there are of blocks [first, end)."""
@@ -488,7 +488,7 @@ class Blocks:
     def behind(self, header):
         """Where to go on behind a block whose payload is damaged."""
         end = header["end"]
-        if end == len(self.data) or self.header(end):
+        if end == len(self.data) or self.header(end) or checksum(self.data[end - header["size"]:end]) == header["sum"]:
             return end
         return min(end, self.find(end - header["size"]))
 
@@ -521,7 +521,8 @@ class Blocks:
                     yield from self.recovered(seq, seq + 1)
                 continue
             start, self.at = self.at, header["end"]
-            yield seq, sections
+            if header["type"] != COPY:
+                yield seq, sections
             if header["type"] == FOOTER:
                 trailer = self.data[self.at:]
                 self.closed = (len(trailer) == TRAILER and trailer[:8] == b"ASCOPEND" and struct.unpack_from("<Q", trailer, 8)[0] == start
