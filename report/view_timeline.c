@@ -85,21 +85,95 @@ int tl_threads_load(sqlite3 *db, u64 lo, u64 hi, struct tl_threads *ret)
 	return 0;
 }
 
-/*
- * One statement for all threads, ordered by thread: `next` ends a wait that was cut open by a gap, or that (in a damaged capture)
- * overlaps the one after it.
- */
-#define OFFCPU_SQL                                                                                                               \
-	"SELECT thread_id, ts, dur, next, ts_waking, state, role, class, syscall, poll_id, stack_id, kstack_id, waker_tid, "     \
-	"waker_task, cpu, (SELECT task_id FROM poll WHERE poll.id = poll_id) FROM "                                              \
-	"(SELECT *, lead(ts) OVER (PARTITION BY thread_id ORDER BY ts, id) AS next FROM offcpu) "                                \
-	"WHERE ts <= ?2 AND (dur IS NULL OR ts + dur >= ?1) ORDER BY thread_id, ts, id"
+/* ---- the distinct states, roles and classes ---- */
+
+#define WAIT_KINDS_MAX (1 << 20)
+
+struct wait_kind {
+	char state;
+	char *role, *class_name, *syscall;
+};
 
 struct walk {
 	tl_fn fn;
 	void *ctx;
 	const struct tl_thread *t;
-	u64 cursor; /* the thread's time is given out up to here */
+	u64 cursor;		 /* the thread's time is given out up to here */
+	struct wait_kind *kinds; /* by id of _wait */
+	size_t n_kinds;
+	sqlite3_stmt *rows, *task;
+	u64 poll_id, task_id; /* the last that was asked for */
+	bool has_task;
+};
+
+static void walk_release(struct walk *w)
+{
+	for (size_t i = 0; i < w->n_kinds; i++) {
+		free(w->kinds[i].role);
+		free(w->kinds[i].class_name);
+		free(w->kinds[i].syscall);
+	}
+	free(w->kinds);
+	(void)sqlite3_finalize(w->rows);
+	(void)sqlite3_finalize(w->task);
+	*w = (struct walk){0};
+}
+#define _cleanup_walk_ _cleanup_(walk_release)
+
+static int dup_text(sqlite3_stmt *st, int col, char **ret)
+{
+	const char *text = sql_text(st, col);
+
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
+static int load_kinds(sqlite3 *db, struct walk *w)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	u64 last;
+	int r = sql_one_u64(db, "SELECT max(id) FROM _wait", NULL, 0, &last);
+
+	if (r < 0)
+		return r;
+	if (last >= WAIT_KINDS_MAX)
+		return -EFBIG;
+	w->kinds = calloc(last + 1, sizeof(*w->kinds));
+	if (!w->kinds)
+		return -ENOMEM;
+	w->n_kinds = last + 1;
+	r = sql_prepare(db, &st, "SELECT id, state, role, class, syscall FROM _wait", NULL, 0);
+	if (r < 0)
+		return r;
+	while ((r = db_step(st)) > 0) {
+		struct wait_kind *k = &w->kinds[min_u64(sql_u64(st, 0), last)];
+		const char *state = sql_text(st, 1);
+
+		k->state = state ? *state : '?';
+		r = dup_text(st, 2, &k->role);
+		if (r == 0)
+			r = dup_text(st, 3, &k->class_name);
+		if (r == 0)
+			r = dup_text(st, 4, &k->syscall);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* ---- the walk ---- */
+
+/* Of one thread, from the last row that begins before the window on: of one thread they do not overlap (schema.sql, _offcpu). */
+#define OFFCPU_SQL                                                                                                                 \
+	"SELECT ts, dur, waking, wait_id, poll_id, stack_id, kstack_id, waker_tid, waker_task, cpu FROM _offcpu "                  \
+	"WHERE thread_id = ?1 AND ts <= ?3 AND ts >= coalesce((SELECT max(ts) FROM _offcpu WHERE thread_id = ?1 AND ts < ?2), 0) " \
+	"ORDER BY ts, id"
+
+/* A row of it. */
+struct off_row {
+	u64 ts, dur, waking, wait_id;
+	bool has_dur, has_waking;
+	struct tl_segment s;
 };
 
 static int give(struct walk *w, struct tl_segment *s, enum tl_kind kind, u64 end)
@@ -122,65 +196,110 @@ static u64 clamp_u64(u64 v, u64 lo, u64 hi)
 	return max_u64(lo, min_u64(v, hi));
 }
 
-static void read_segment(sqlite3_stmt *st, struct tl_segment *s)
+/* Many waits in a row are of one poll. */
+static int read_task(struct walk *w, struct tl_segment *s)
 {
-	const char *state = sql_text(st, 5);
-
-	*s = (struct tl_segment){
-		.state = state ? *state : '?',
-		.role = sql_text(st, 6),
-		.class_name = sql_text(st, 7),
-		.syscall = sql_text(st, 8),
-		.poll_id = sql_u64(st, 9),
-		.stack_id = sql_u64(st, 10),
-		.kstack_id = sql_u64(st, 11),
-		.waker_tid = sql_u64(st, 12),
-		.waker_task = sql_u64(st, 13),
-		.cpu = sql_u64(st, 14),
-		.task_id = sql_u64(st, 15),
-		.has_waker = !sql_is_null(st, 12),
-		.has_task = !sql_is_null(st, 15),
-		.has_cpu = !sql_is_null(st, 14),
-		.first = true,
-	};
-}
-
-static int walk_row(struct walk *w, sqlite3_stmt *st)
-{
-	u64 ts = sql_u64(st, 1), hi = w->t->hi, out, woken, in;
-	struct tl_segment on = {0}, off;
 	int r;
 
-	out = clamp_u64(ts, w->cursor, hi);
-	in = sql_is_null(st, 2) ? hi : ts + min_u64(sql_u64(st, 2), UINT64_MAX - ts);
-	if (!sql_is_null(st, 3))
-		in = min_u64(in, sql_u64(st, 3));
-	in = clamp_u64(in, out, hi);
-	read_segment(st, &off);
-	woken = off.state == 'R' ? out : sql_is_null(st, 4) ? in : clamp_u64(sql_u64(st, 4), out, in);
+	if (!s->poll_id)
+		return 0;
+	if (s->poll_id != w->poll_id) {
+		r = sql_rebind(w->task, s->poll_id);
+		if (r == 0)
+			r = db_step(w->task);
+		if (r < 0)
+			return r;
+		w->poll_id = s->poll_id;
+		w->has_task = r > 0 && !sql_is_null(w->task, 0);
+		w->task_id = r > 0 ? sql_u64(w->task, 0) : 0;
+		(void)sqlite3_reset(w->task);
+	}
+	s->has_task = w->has_task;
+	s->task_id = w->task_id;
+	return 0;
+}
+
+static int read_row(struct walk *w, struct off_row *o)
+{
+	static const struct wait_kind unknown = {.state = '?'};
+	sqlite3_stmt *st = w->rows;
+	u64 wait_id = sql_u64(st, 3);
+	const struct wait_kind *k = wait_id < w->n_kinds ? &w->kinds[wait_id] : &unknown;
+
+	*o = (struct off_row){
+		.ts = sql_u64(st, 0),
+		.dur = sql_u64(st, 1),
+		.waking = sql_u64(st, 2),
+		.has_dur = !sql_is_null(st, 1),
+		.has_waking = !sql_is_null(st, 2),
+		.s =
+			{
+				.state = k->state ? k->state : '?',
+				.role = k->role,
+				.class_name = k->class_name,
+				.syscall = k->syscall,
+				.wait_id = wait_id,
+				.poll_id = sql_u64(st, 4),
+				.stack_id = sql_u64(st, 5),
+				.kstack_id = sql_u64(st, 6),
+				.has_waker = !sql_is_null(st, 7),
+				.waker_tid = sql_u64(st, 7),
+				.waker_task = sql_u64(st, 8),
+				.has_cpu = !sql_is_null(st, 9),
+				.cpu = sql_u64(st, 9),
+				.first = true,
+			},
+	};
+	return read_task(w, &o->s);
+}
+
+/* `next`: where the row behind it begins; that ends a wait that was cut open by a gap, or (in a damaged capture) overlaps it. */
+static int walk_row(struct walk *w, struct off_row *o, u64 next)
+{
+	u64 hi = w->t->hi, out, woken, in;
+	struct tl_segment on = {0};
+	int r;
+
+	out = clamp_u64(o->ts, w->cursor, hi);
+	in = o->has_dur ? o->ts + min_u64(o->dur, UINT64_MAX - o->ts) : hi;
+	in = clamp_u64(min_u64(in, next), out, hi);
+	woken = o->s.state == 'R' ? out
+		: !o->has_waking  ? in
+				  : clamp_u64(o->ts + min_u64(o->waking, UINT64_MAX - o->ts), out, in);
 	r = give(w, &on, TL_ONCPU, out);
 	if (r < 0)
 		return r;
-	r = give(w, &off, TL_WAIT, woken);
-	return r < 0 ? r : give(w, &off, TL_RUNNABLE, in);
+	r = give(w, &o->s, TL_WAIT, woken);
+	return r < 0 ? r : give(w, &o->s, TL_RUNNABLE, in);
 }
 
-/* All of one thread: its rows, which the statement stands at, and what is behind the last of them. */
-static int walk_thread(struct walk *w, sqlite3_stmt *st, bool *has_row)
+/* All of one thread: its rows, and what is behind the last of them. */
+static int walk_thread(struct walk *w)
 {
+	const u64 binds[3] = {w->t->id, w->t->lo, w->t->hi};
 	struct tl_segment rest = {0};
-	int r = 1;
+	struct off_row row, next;
+	int more, r = 0;
 
+	for (int i = 0; i < 3 && r == 0; i++)
+		r = sqlite3_bind_int64(w->rows, i + 1, (sqlite3_int64)min_u64(binds[i], INT64_MAX)) == SQLITE_OK ? 0 : -EIO;
+	if (r < 0)
+		return r;
 	w->cursor = w->t->lo;
-	while (*has_row && sql_u64(st, 0) == w->t->id) {
-		r = walk_row(w, st);
-		if (r < 0)
-			return r;
-		r = db_step(st);
-		if (r < 0)
-			return r;
-		*has_row = r > 0;
+	more = db_step(w->rows);
+	if (more > 0)
+		r = read_row(w, &row);
+	while (more > 0 && r == 0) {
+		more = db_step(w->rows);
+		if (more > 0)
+			r = read_row(w, &next);
+		if (r == 0 && more >= 0)
+			r = walk_row(w, &row, more > 0 ? next.ts : UINT64_MAX);
+		row = next;
 	}
+	(void)sqlite3_reset(w->rows);
+	if (r < 0 || more < 0)
+		return r < 0 ? r : more;
 	return give(w, &rest, w->t->seen ? TL_ONCPU : TL_UNSEEN, w->t->hi);
 }
 
@@ -194,42 +313,25 @@ static int by_id(const void *a, const void *b)
 int timeline_walk(sqlite3 *db, const struct tl_threads *threads, tl_fn fn, void *ctx)
 {
 	_cleanup_free_ const struct tl_thread **order = NULL;
-	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	struct walk w = {.fn = fn, .ctx = ctx};
-	u64 window[2] = {UINT64_MAX, 0};
-	bool has_row;
+	_cleanup_walk_ struct walk w = {.fn = fn, .ctx = ctx};
 	int r;
 
 	order = calloc(threads->n + 1, sizeof(*order));
 	if (!order)
 		return -ENOMEM;
-	for (size_t i = 0; i < threads->n; i++) {
+	for (size_t i = 0; i < threads->n; i++)
 		order[i] = &threads->rows[i];
-		window[0] = min_u64(window[0], order[i]->lo);
-		window[1] = max_u64(window[1], order[i]->hi);
-	}
 	qsort(order, threads->n, sizeof(*order), by_id);
-	r = sql_prepare(db, &st, OFFCPU_SQL, window, 2);
-	if (r < 0)
-		return r;
-	r = db_step(st);
-	if (r < 0)
-		return r;
-	has_row = r > 0;
-	for (size_t i = 0; i < threads->n; i++) {
+	r = load_kinds(db, &w);
+	if (r == 0)
+		r = sql_prepare(db, &w.rows, OFFCPU_SQL, NULL, 0);
+	if (r == 0)
+		r = sql_prepare(db, &w.task, "SELECT task_id FROM poll WHERE id = ?1", NULL, 0);
+	for (size_t i = 0; i < threads->n && r == 0; i++) {
 		w.t = order[i];
-		/* Rows of threads that did not live in the window. */
-		while (has_row && sql_u64(st, 0) < w.t->id) {
-			r = db_step(st);
-			if (r < 0)
-				return r;
-			has_row = r > 0;
-		}
-		r = walk_thread(&w, st, &has_row);
-		if (r < 0)
-			return r;
+		r = walk_thread(&w);
 	}
-	return 0;
+	return r;
 }
 
 int tl_idle_init(struct tl_idle *i, sqlite3 *db)

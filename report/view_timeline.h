@@ -47,6 +47,7 @@ struct tl_segment {
 	char state; /* as offcpu.state */
 	const char *role, *class_name, *syscall;
 	u64 poll_id, task_id, stack_id, kstack_id, waker_tid, waker_task, cpu; /* 0 none */
+	u64 wait_id; /* of state, role, class_name and syscall: equal ids, equal texts */
 	bool has_waker, has_task, has_cpu;
 	bool first; /* the first segment of its switch-out: counts as the switch */
 };
