@@ -534,7 +534,8 @@ def gather_strings(sections, kinds, strings):
     """The first entry of an index holds; entries may stand behind what uses them."""
     for kind, _, rows in sections:
         for row in rows if rows and kinds[kind][0] == "string" else []:
-            strings.setdefault(row["idx"], row["bytes"].decode("utf-8", "replace"))
+            if row["idx"]:  # 0 means none, whoever says otherwise
+                strings.setdefault(row["idx"], row["bytes"].decode("utf-8", "replace"))
 
 
 def print_block(seq, sections, kinds, strings, out):
