@@ -134,12 +134,14 @@ size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max_size, u32 seed)
 	body = starts[(seed >> 4) % n] + RECORD;
 	memcpy(&h, data + body - RECORD, sizeof(h));
 	tail = size - body - h.len;
+	room = min_u64(max_size - body - tail, 4096);
+	if (!room || h.len > room) /* libFuzzer makes a byte where there is room for none */
+		return LLVMFuzzerMutate(data, size, max_size);
 	rest = malloc(tail ? tail : 1);
 	if (!rest)
 		return size;
 	memcpy(rest, data + body + h.len, tail);
-	room = max_size - body - tail;
-	len = LLVMFuzzerMutate(data + body, h.len, room < 4096 ? room : 4096);
+	len = LLVMFuzzerMutate(data + body, h.len, room);
 	memcpy(data + body + len, rest, tail);
 	free(rest);
 	h.len = (u32)len;
