@@ -392,6 +392,7 @@ int BPF_PROG(on_exit, struct task_struct *p)
 	e->h.tgid = (u32)p->tgid;
 	e->h.tid = (u32)p->pid;
 	e->group_dead = p->signal->live.counter == 0;
+	e->cpu_ns = p->signal->sum_sched_runtime + p->se.sum_exec_runtime;
 	submit(e, WIRE_THREAD_EXIT);
 	return 0;
 }

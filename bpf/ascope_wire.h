@@ -136,6 +136,7 @@ struct wire_thread_exit {
 	struct wire_hdr h;
 	__u32 group_dead;
 	__u32 pad;
+	__u64 cpu_ns; /* with group_dead: cpu time of all threads of the process; those that end at the same time on other cpus may be missing */
 };
 
 struct wire_rename {

@@ -59,6 +59,7 @@ typedef struct {
 
 struct signal_struct {
 	atomic_t live; /* threads of the group that have not exited */
+	unsigned long long sum_sched_runtime; /* ns on a cpu of those that are gone */
 };
 
 struct super_block {

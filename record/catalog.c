@@ -259,12 +259,15 @@ struct cat_process *catalog_process_exec(struct catalog *c, u32 pid)
 	return p;
 }
 
-void catalog_process_exit(struct catalog *c, u32 pid)
+void catalog_process_exit(struct catalog *c, u32 pid, u64 cpu_ns)
 {
 	struct cat_process *p = process_known(c, pid);
 
-	if (p)
-		process_end(c, p);
+	if (!p)
+		return;
+	if (!p->gone)
+		p->cpu_ns = cpu_ns;
+	process_end(c, p);
 }
 
 void catalog_each_image(struct catalog *c, void (*fn)(void *ctx, struct cat_process *p), void *ctx)

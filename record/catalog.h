@@ -80,6 +80,7 @@ struct cat_process {
 	u32 ns_pid; /* inside its pid namespace; 0 unknown */
 	u32 exec_gen;
 	bool gone;
+	u64 cpu_ns;		  /* gone: what it used, by its exit record; 0 unknown */
 	struct fmt_process row;	  /* as written last */
 	u32 exe_module;		  /* module index of the main program; 0 unknown */
 	struct cat_mapping *maps; /* sorted, without overlaps */
@@ -130,7 +131,8 @@ struct cat_process *catalog_process(struct catalog *c, u32 pid);
 struct cat_process *catalog_process_start(struct catalog *c, u32 pid);
 /* The process execed: a new image under the same pid. */
 struct cat_process *catalog_process_exec(struct catalog *c, u32 pid);
-void catalog_process_exit(struct catalog *c, u32 pid);
+/* It has ended, having used so much cpu time (0 unknown). */
+void catalog_process_exit(struct catalog *c, u32 pid, u64 cpu_ns);
 /* The process's cgroup, when it is another than was written last: its row is written again. */
 void catalog_process_cgroup(struct catalog *c, struct cat_process *p, const char *path);
 

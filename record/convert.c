@@ -233,7 +233,7 @@ static int put_thread_exit(struct convert *cv, const struct wire_thread_exit *e)
 
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);
 	if (e->group_dead)
-		catalog_process_exit(cv->cat, e->h.tgid);
+		catalog_process_exit(cv->cat, e->h.tgid, e->cpu_ns);
 	return fmt_writer_row(cv->w, FMT_THREAD_EXIT, &row, NULL, 0);
 }
 

@@ -113,7 +113,7 @@ static void take_useless(struct governor *g, struct governor_verdict *v)
 {
 	if (v->take & BIT(PROBE_POLL))
 		take(g, v, PROBE_POLL_END, GOVERNOR_USELESS);
-	if (v->take & (BIT(PROBE_BIND) | BIT(PROBE_BLOCKING)) && !(g->attached & (BIT(PROBE_BIND) | BIT(PROBE_BLOCKING))))
+	if (v->take & BIT(PROBE_BIND)) /* closures of the blocking pool have their calls among these, but most calls make tasks */
 		take(g, v, PROBE_SPAWN, GOVERNOR_USELESS);
 }
 

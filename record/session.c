@@ -526,7 +526,7 @@ static int each_second(struct session *s, u64 now)
 static void check_alive(void *ctx, struct cat_process *p)
 {
 	if (!proc_exists(p->pid))
-		catalog_process_exit(ctx, p->pid);
+		catalog_process_exit(ctx, p->pid, 0);
 }
 
 static int flush(struct session *s, u64 now)

@@ -382,6 +382,7 @@ static void retire(struct task_probes *tp)
 		if (tp->probed[i].p->gone) {
 			kernel_side_forget_ends(tp->kernel, tp->probed[i].p->pid);
 			poll_ends_forget(&tp->ends, tp->probed[i].p->pid);
+			tp->ended_cpu_ns += tp->probed[i].p->cpu_ns - min_u64(tp->probed[i].p->cpu_ns, tp->probed[i].cpu_ns);
 		} else {
 			tp->probed[n++] = tp->probed[i];
 		}
@@ -433,8 +434,9 @@ static bool has_learned(const struct task_probes *tp)
 
 static u64 cpu_since(struct task_probes *tp)
 {
-	u64 sum = 0, cpu;
+	u64 sum = tp->ended_cpu_ns, cpu;
 
+	tp->ended_cpu_ns = 0;
 	for (u32 i = 0; i < tp->n_probed; i++) {
 		if (tp->probed[i].p->gone || !process_cpu(tp->probed[i].p->pid, &cpu))
 			continue;

@@ -122,6 +122,24 @@ static void order_of_all(void **state)
 	assert_int_equal(g.attached, 0);
 }
 
+/* Calls of spawn say nothing of tasks that are not seen; those of closures for the blocking pool are few, and do not hold them. */
+static void no_calls_without_tasks(void **state)
+{
+	struct governor g = governor(LIFE);
+	struct governor_window w = busy();
+	struct governor_verdict v;
+
+	(void)state;
+	w.hits[PROBE_BIND] = 20000;
+	w.hits[PROBE_SPAWN] = 1; /* next to nothing: not for its cost */
+	w.hits[PROBE_BLOCKING] = 1;
+	v = run(&g, &w, 1);
+	assert_int_equal(v.take, BIT(PROBE_BIND) | BIT(PROBE_SPAWN));
+	assert_int_equal(v.why[PROBE_BIND], GOVERNOR_OVER);
+	assert_int_equal(v.why[PROBE_SPAWN], GOVERNOR_USELESS);
+	assert_int_equal(g.attached, BIT(PROBE_BLOCKING) | BIT(PROBE_COMPLETE));
+}
+
 /* A group that costs nothing is not sacrificed for one that does. */
 static void the_cheap_stay(void **state)
 {
@@ -277,6 +295,7 @@ int main(void)
 		cmocka_unit_test(hits_at_dearer_places),
 		cmocka_unit_test(least_worth_first),
 		cmocka_unit_test(order_of_all),
+		cmocka_unit_test(no_calls_without_tasks),
 		cmocka_unit_test(the_cheap_stay),
 		cmocka_unit_test(ends_without_begins_go_along),
 		cmocka_unit_test(spawns_without_tasks_go_along),

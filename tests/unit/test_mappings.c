@@ -574,7 +574,7 @@ static void stacks_ask(void **state)
 	s.p->scan.cost = 0;
 	assert_true(catalog_scan_due(s.p, s.p->scan.ended + 10 * NSEC_PER_MSEC));
 
-	catalog_process_exit(s.cat, (u32)getpid());
+	catalog_process_exit(s.cat, (u32)getpid(), 0);
 	assert_false(catalog_scan_due(s.p, UINT64_MAX / 2));
 	assert_int_equal(put_stack(&s, 5, (const void *)0x10, FMT_STACK_BROKEN), 5);
 	assert_int_equal(s.p->scan.wanted, 0);
@@ -680,7 +680,7 @@ static void one_table_for_all(void **state)
 	assert_true(again->slice.first >= slice.first + slice.n); /* for a time, somebody may walk there */
 	end(pid);
 	assert_int_equal(catalog_scan_maps(s.cat, again, TS), -ESRCH);
-	catalog_process_exit(s.cat, pid);
+	catalog_process_exit(s.cat, pid, 0);
 	assert_int_equal(again->slice.n, 0);
 	assert_int_equal(catalog_unwind_counts(s.cat).maps, 3 * slice.n); /* they wait */
 	modules = after.modules;

@@ -204,7 +204,7 @@ static void who_moves_is_followed(void **state)
 	put(s, "c/cpu.stat", "nr_throttled 108\nthrottled_usec 200\n");
 	assert_int_equal(throttle_watch_tick(s->t), 0);
 	assert_non_null(catalog_process(s->cat, 12)); /* forked, noticed at the tick */
-	catalog_process_exit(s->cat, 11);
+	catalog_process_exit(s->cat, 11, 0);
 	put(s, "c/cpu.stat", "nr_throttled 109\nthrottled_usec 200\n"); /* its last time */
 	assert_int_equal(throttle_watch_tick(s->t), 0);
 	put(s, "c/cpu.stat", "nr_throttled 119\nthrottled_usec 200\n");
