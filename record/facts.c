@@ -74,6 +74,8 @@ void facts_counters(struct facts *f, const u64 *stats)
 		(void)snprintf(key, sizeof(key), "lost.ring_full.%s", wire_names[k]);
 		facts_total(f, key, stats[WIRE_STAT_LOST + k]);
 	}
+	if (stats[WIRE_STAT_PROBE_OTHERS])
+		facts_total(f, "probes.others", stats[WIRE_STAT_PROBE_OTHERS]);
 	facts_total(f, "contexts.unread", stats[WIRE_STAT_UNREAD]);
 	facts_total(f, "stacks.failed", stats[WIRE_STAT_STACK_FAILED]);
 	if (stats[WIRE_STAT_TARGETS_FULL])

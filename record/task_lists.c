@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * task_lists.c: see task_lists.h. A runtime goes: met -> its row is found, a look now and then until it is -> the walk, in slices between drains of the ring -> done,
- * or unknown for a reason. A layout found anew (another gen) has its rows' offsets looked for again; its tasks are written once.
+ * task_lists.c: see task_lists.h. A runtime goes: met -> its row is found, a look now and then until it is -> the walk, in slices between drains of the ring -> its
+ * rows, in slices, too -> done, or unknown for a reason. A layout found anew (another gen) has its rows' offsets looked for again; its tasks are written once.
  */
 #include "record/task_lists.h"
 
@@ -17,7 +17,7 @@
 #define LOOK_AGAIN (500 * NSEC_PER_MSEC)
 enum { MAX_RUNTIMES = 1024 /* of a process */, MAX_LOOKS = 20, STEP = 128 /* tasks between two looks at the clock */ };
 
-enum progress { MET, WALKING, DONE, UNKNOWN };
+enum progress { MET, WALKING, WRITING, DONE, UNKNOWN };
 
 struct task_runtime {
 	u64 handle, sched;
@@ -29,7 +29,7 @@ struct task_runtime {
 	enum owned_status walked; /* how the walk ended */
 	u32 looks;
 	u64 next_look; /* CLOCK_MONOTONIC ns */
-	u32 tasks;     /* DONE: how many were written */
+	u32 tasks;     /* WRITING, DONE: how many were written */
 	const struct runtime_row *row;
 };
 
@@ -155,12 +155,14 @@ static u64 now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-static void write_tasks(struct catalog *cat, struct cat_process *p, struct task_runtime *r)
+/* From where it stopped the time before. True when all are written. */
+static bool write_tasks(struct catalog *cat, struct cat_process *p, struct task_runtime *r, u64 until)
 {
 	struct cat_copy *c = &p->copies[r->copy];
-	const struct owned_task *t = owned_walk_tasks(&p->lists->walk, &r->tasks);
+	u32 n, i = r->tasks;
+	const struct owned_task *t = owned_walk_tasks(&p->lists->walk, &n);
 
-	for (u32 i = 0; i < r->tasks; i++)
+	for (; i < n && (i % STEP || i == r->tasks || now_ns() < until); i++)
 		catalog_row(cat, FMT_TASK_ALIVE,
 			    &(struct fmt_task_alive){.ts = t[i].ts,
 						     .layout = c->layout_idx,
@@ -168,26 +170,39 @@ static void write_tasks(struct catalog *cat, struct cat_process *p, struct task_
 						     .task = t[i].id,
 						     .vtable = task_catalog_vtable(cat, p, c, t[i].vtable),
 						     .state = t[i].state});
+	r->tasks = i;
+	return i == n;
 }
 
-static int walk(struct catalog *cat, struct cat_process *p, u64 until)
+static int walk(struct cat_process *p, struct task_runtime *r, u64 until)
 {
-	struct task_lists *l = p->lists;
-	struct task_runtime *r = &l->runtimes[l->walking - 1];
+	struct owned_walk *w = &p->lists->walk;
 	enum owned_status st;
 
 	do
-		st = owned_walk_step(&l->walk, STEP, cat_process_read, p, now_ns);
+		st = owned_walk_step(w, STEP, cat_process_read, p, now_ns);
 	while (st == OWNED_MORE && now_ns() < until);
 	if (st == OWNED_MORE)
 		return 0;
 	r->walked = st;
-	r->progress = st == OWNED_DONE ? DONE : UNKNOWN;
-	if (st == OWNED_DONE)
-		write_tasks(cat, p, r);
-	owned_walk_release(&l->walk);
-	l->walking = 0;
+	r->progress = st == OWNED_DONE ? WRITING : UNKNOWN;
 	return st == OWNED_NO_MEMORY ? -ENOMEM : 0;
+}
+
+/* The list that is under way, as far as there is time. */
+static int go_on(struct catalog *cat, struct cat_process *p, u64 until)
+{
+	struct task_lists *l = p->lists;
+	struct task_runtime *r = &l->runtimes[l->walking - 1];
+	int err = r->progress == WALKING ? walk(p, r, until) : 0;
+
+	if (r->progress == WRITING && write_tasks(cat, p, r, until))
+		r->progress = DONE;
+	if (r->progress == DONE || r->progress == UNKNOWN) {
+		owned_walk_release(&l->walk);
+		l->walking = 0;
+	}
+	return err;
 }
 
 struct tick {
@@ -215,7 +230,7 @@ static void tick_process(void *ctx, struct cat_process *p)
 			r->progress = WALKING;
 		}
 		if (l->walking == i + 1)
-			t->err = walk(t->cat, p, t->until);
+			t->err = go_on(t->cat, p, t->until);
 	}
 }
 
@@ -267,9 +282,12 @@ static void finish_process(void *ctx, struct cat_process *p)
 	char text[FMT_MAX_STRING];
 
 	for (u32 i = 0; p->lists && i < p->lists->n; i++) {
-		const struct task_runtime *r = &p->lists->runtimes[i];
-		const char *why = why_unknown(r);
+		struct task_runtime *r = &p->lists->runtimes[i];
+		const char *why;
 
+		if (r->progress == WRITING && write_tasks(f->cat, p, r, UINT64_MAX)) /* all of a list, or nothing */
+			r->progress = DONE;
+		why = why_unknown(r);
 		f->n.runtimes++;
 		f->n.walked += !why;
 		f->n.tasks += r->tasks;
