@@ -14,12 +14,16 @@
 #include "report/view.h"
 #include "report/view_text.h"
 
+#define MIN_UNSET UINT64_MAX
+
+enum { WIDTH_MIN = 60, WIDTH_MAX = 400 };
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
 
 struct report_args {
 	struct capture_opts capture;
 	struct report_opts report;
-	bool blocking, summary, markers, tasks, workers, wakers, cascade, json, dot;
+	bool blocking, summary, markers, tasks, workers, wakers, cascade, offcpu, oncpu, timeline, json, dot;
+	u64 width; /* 0: of the terminal */
 };
 
 /* The reports: the option that asks for each, and what prints it. Those of tasks need every row, not those of blocked polls alone. */
@@ -29,16 +33,21 @@ struct report_kind {
 	int (*text)(sqlite3 *db, const struct report_opts *o, FILE *out);
 	int (*json)(sqlite3 *db, const struct report_opts *o, FILE *out);
 	enum capture_rows rows;
+	bool of_time;  /* of threads' time: takes --pid, --tid, --comm */
+	bool of_waits; /* --min is of waits: 0 unless given */
 };
 
 static const struct report_kind kinds[] = {
-	{"blocking", offsetof(struct report_args, blocking), view_blocking, view_blocking_json, CAPTURE_ROWS_POLLS},
-	{"summary", offsetof(struct report_args, summary), view_summary, view_summary_json, CAPTURE_ROWS_ALL},
-	{"markers", offsetof(struct report_args, markers), view_markers, view_markers_json, CAPTURE_ROWS_ALL},
-	{"tasks", offsetof(struct report_args, tasks), view_tasks, view_tasks_json, CAPTURE_ROWS_ALL},
-	{"workers", offsetof(struct report_args, workers), view_workers, view_workers_json, CAPTURE_ROWS_ALL},
-	{"wakers", offsetof(struct report_args, wakers), view_wakers, view_wakers_json, CAPTURE_ROWS_ALL},
-	{"cascade", offsetof(struct report_args, cascade), view_cascade, view_cascade_json, CAPTURE_ROWS_ALL},
+	{"blocking", offsetof(struct report_args, blocking), view_blocking, view_blocking_json, CAPTURE_ROWS_POLLS, false, false},
+	{"summary", offsetof(struct report_args, summary), view_summary, view_summary_json, CAPTURE_ROWS_ALL, false, false},
+	{"markers", offsetof(struct report_args, markers), view_markers, view_markers_json, CAPTURE_ROWS_ALL, false, false},
+	{"tasks", offsetof(struct report_args, tasks), view_tasks, view_tasks_json, CAPTURE_ROWS_ALL, false, false},
+	{"workers", offsetof(struct report_args, workers), view_workers, view_workers_json, CAPTURE_ROWS_ALL, false, false},
+	{"wakers", offsetof(struct report_args, wakers), view_wakers, view_wakers_json, CAPTURE_ROWS_ALL, false, false},
+	{"cascade", offsetof(struct report_args, cascade), view_cascade, view_cascade_json, CAPTURE_ROWS_ALL, false, false},
+	{"offcpu", offsetof(struct report_args, offcpu), view_offcpu, view_offcpu_json, CAPTURE_ROWS_ALL, true, true},
+	{"oncpu", offsetof(struct report_args, oncpu), view_oncpu, view_oncpu_json, CAPTURE_ROWS_ALL, true, true},
+	{"timeline", offsetof(struct report_args, timeline), view_timegrid, view_timegrid_json, CAPTURE_ROWS_ALL, true, false},
 };
 
 /* The report that was asked for, the first without any; NULL when several were. */
@@ -63,6 +72,8 @@ static const char epilog[] =
 	"  ascope report --min 1ms --top 0 --from 10s --to 12s orders.ascope\n"
 	"  ascope report --json orders.ascope | jq '.places[0]'\n"
 	"  ascope report --cascade 3 orders.ascope              what block #3 of the report delayed\n"
+	"  ascope report --timeline --from 10s --to 12s orders.ascope\n"
+	"  ascope report --offcpu --class lock --min 1ms orders.ascope\n"
 	"  ascope report --wakers --dot orders.ascope | dot -Tsvg > wakers.svg\n"
 	"\n"
 	"Exit codes: 0 done, 1 failed, 2 usage, 3 done, but the capture lost data or is damaged.\n";
@@ -81,6 +92,41 @@ static int take_number(struct report_args *a, char ***argv, int *n)
 	return 0;
 }
 
+/* What only some of the reports take. */
+static int check_filters(struct report_args *a)
+{
+	const struct report_kind *kind = kind_asked(a);
+	const struct report_opts *o = &a->report;
+
+	if (!kind->of_time && (o->pid || o->tid || o->comm)) {
+		log_error("--pid, --tid and --comm belong to --offcpu, --oncpu and --timeline");
+		return -EINVAL;
+	}
+	if (!kind->of_waits && o->task) {
+		log_error("--task belongs to --offcpu and --oncpu");
+		return -EINVAL;
+	}
+	if (!a->offcpu && (o->class_is || o->max_ns || o->all)) {
+		log_error("--class, --max and --all belong to --offcpu");
+		return -EINVAL;
+	}
+	if (a->oncpu && o->min_ns != MIN_UNSET) {
+		log_error("--min belongs to polls and waits: --oncpu counts samples");
+		return -EINVAL;
+	}
+	if (o->min_ns == MIN_UNSET)
+		a->report.min_ns = kind->of_waits ? 0 : REPORT_MIN_NS;
+	if (o->max_ns && o->max_ns < o->min_ns) {
+		log_error("--max must not be shorter than --min");
+		return -EINVAL;
+	}
+	if (a->width && (a->width < WIDTH_MIN || a->width > WIDTH_MAX)) {
+		log_error("--width takes %d to %d characters", WIDTH_MIN, WIDTH_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int check_args(struct report_args *a, char **argv, int n)
 {
 	if (take_number(a, &argv, &n) < 0)
@@ -93,13 +139,16 @@ static int check_args(struct report_args *a, char **argv, int n)
 	}
 	if (!kind_asked(a)) {
 		log_error(
-			"--blocking, --summary, --markers, --tasks, --workers, --wakers and --cascade are reports of their own: ask for one");
+			"--blocking, --summary, --markers, --tasks, --workers, --wakers, --cascade, --offcpu, --oncpu and --timeline are "
+			"reports of their own: ask for one");
 		return -EINVAL;
 	}
 	if (a->dot && (!a->wakers || a->json)) {
 		log_error(a->json ? "--dot and --json are two formats: ask for one" : "--dot belongs to --wakers");
 		return -EINVAL;
 	}
+	if (check_filters(a) < 0)
+		return -EINVAL;
 	if (a->report.to_ns && a->report.to_ns <= a->report.from_ns) {
 		log_error("--to must be later than --from");
 		return -EINVAL;
@@ -128,17 +177,36 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 		{0, "dot", OPT_FLAG, &a->dot, NULL, "with --wakers: as a graph for Graphviz (dot -Tsvg)", NULL},
 		{0, "cascade", OPT_FLAG, &a->cascade, NULL,
 		 "one block and the tasks delayed behind it: --cascade N FILE is #N of --blocking (default: the longest)", NULL},
-		{0, "min", OPT_DURATION, &a->report.min_ns, "DUR", "report polls at least this long (default 10ms)", NULL},
+		{0, "offcpu", OPT_FLAG, &a->offcpu, NULL,
+		 "where time off the CPU went: by state, system call, thread, length, waker, stack", NULL},
+		{0, "oncpu", OPT_FLAG, &a->oncpu, NULL, "where CPU time went: by thread, category of code, function", NULL},
+		{0, "timeline", OPT_FLAG, &a->timeline, NULL, "a picture: each worker's time, and where polls blocked", NULL},
+		{0, "min", OPT_DURATION, &a->report.min_ns, "DUR",
+		 "report polls at least this long (default 10ms); with --offcpu waits (default all)", NULL},
+		{0, "max", OPT_DURATION, &a->report.max_ns, "DUR", "with --offcpu: only waits at most this long", NULL},
+		{0, "pid", OPT_U64, &a->report.pid, "PID", "with --offcpu, --oncpu, --timeline: only threads of this process",
+		 NULL},
+		{0, "tid", OPT_U64, &a->report.tid, "TID", "likewise: only this thread", NULL},
+		{0, "comm", OPT_STRING, &a->report.comm, "NAME", "likewise: only threads of this name", NULL},
+		{0, "task", OPT_U64, &a->report.task, "ID", "with --offcpu, --oncpu: only in polls of this task (Tokio's id)",
+		 NULL},
+		{0, "class", OPT_STRING, &a->report.class_is, "CLASS",
+		 "with --offcpu: only waits of this class: sleep, lock, disk, .., or stopped, idle, runnable", NULL},
+		{0, "all", OPT_FLAG, &a->report.all, NULL, "with --offcpu: idle and runnable time in every list", NULL},
 		{0, "top", OPT_U64, &a->report.top, "N", "the N longest polls, 0 all (default: of each place one)", NULL},
 		{0, "from", OPT_DURATION, &a->report.from_ns, "T", "only from T after the recording began", NULL},
 		{0, "to", OPT_DURATION, &a->report.to_ns, "T", "only to T after the recording began", NULL},
 		{0, "full", OPT_FLAG, &a->report.full, NULL, "every frame and whole paths", NULL},
+		{0, "width", OPT_U64, &a->width, "N", "characters a line (default: the terminal's, 80 to 160)", NULL},
+		{0, "ascii", OPT_FLAG, &a->report.ascii, NULL,
+		 "draw bars and timelines in ASCII (default where the terminal's locale is not UTF-8)", NULL},
 		{0, "json", OPT_FLAG, &a->json, NULL, "one JSON object (ascope-report(1) has its keys)", NULL},
 		CAPTURE_OPT_ROWS(&a->capture),
 	};
 	const struct opts o = {
 		.command = "ascope report",
-		.synopsis = "[--blocking|--summary|--tasks|--workers|--wakers|--cascade [N]|--markers] [options] FILE",
+		.synopsis =
+			"[--blocking|--summary|--timeline|--offcpu|--oncpu|--tasks|--workers|--wakers|--cascade [N]|--markers] [options] FILE",
 		.summary = "Says which task blocked which worker, for how long, at which line, why, and who waited behind it.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
@@ -176,7 +244,7 @@ static int run_view(sqlite3 *db, const struct report_args *a)
 
 int report_cmd(int argc, char **argv)
 {
-	struct report_args a = {.report = {.min_ns = REPORT_MIN_NS, .top = REPORT_TOP_UNSET}};
+	struct report_args a = {.report = {.min_ns = MIN_UNSET, .top = REPORT_TOP_UNSET}};
 	struct capture_db *cdb = NULL;
 	int code, r;
 
@@ -184,7 +252,8 @@ int report_cmd(int argc, char **argv)
 	if (r != OPTS_OK)
 		return r == OPTS_HELP ? EXIT_DONE : EXIT_USAGE;
 	a.report.color = text_terminal_color(STDOUT_FILENO);
-	a.report.width = text_terminal_width(STDOUT_FILENO);
+	a.report.width = a.width ? (u32)a.width : text_terminal_width(STDOUT_FILENO);
+	a.report.ascii |= !text_terminal_utf8(STDOUT_FILENO);
 	r = capture_db_open(&a.capture, &cdb);
 	if (r < 0)
 		return EXIT_FAILED;

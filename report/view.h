@@ -15,6 +15,8 @@
 #define REPORT_TOP_TEXT	 10		      /* places of a text view without --top; JSON lists all */
 #define REPORT_TOP_UNSET UINT64_MAX
 
+struct library_table;
+
 struct report_opts {
 	const char *file; /* path of the capture as the user gave it */
 	u64 min_ns;	  /* polls at least this long are reported */
@@ -25,6 +27,13 @@ struct report_opts {
 	bool color;
 	u32 width; /* of the output, characters */
 	u64 block; /* cascade: number of the block, as --blocking counts with the same options; 0: the longest */
+	/* Of the reports of threads' time (offcpu, oncpu, timeline): only of these; 0, NULL: all. As in profile.h. */
+	u64 pid, tid, task;
+	const char *comm, *class_is;
+	u64 max_ns;			       /* waits at most this long; 0: any. min_ns is theirs, too */
+	bool all;			       /* idle and runnable time in every list */
+	bool ascii;			       /* no character outside ASCII but those of names */
+	const struct library_table *libraries; /* categories of code; NULL: the built-in rules */
 };
 
 int view_blocking(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
@@ -42,3 +51,9 @@ int view_wakers_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must
 int view_wakers_dot(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check; /* Graphviz */
 int view_cascade(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
 int view_cascade_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_offcpu(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check; /* min_ns: waits, 0 all */
+int view_offcpu_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_oncpu(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_oncpu_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;
+int view_timegrid(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check; /* report --timeline */
+int view_timegrid_json(sqlite3 *db, const struct report_opts *o, FILE *out) __must_check;

@@ -38,6 +38,21 @@ bool text_terminal_color(int fd)
 	return isatty(fd) && !(no && *no);
 }
 
+bool text_terminal_utf8(int fd)
+{
+	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+
+	if (!isatty(fd))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *locale = getenv(names[i]);
+
+		if (locale && *locale)
+			return strcasestr(locale, "utf-8") || strcasestr(locale, "utf8");
+	}
+	return false;
+}
+
 int text_clean(const char *s, const char *fallback, char **ret)
 {
 	char *p = human_sanitize(s ? s : fallback);

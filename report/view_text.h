@@ -22,6 +22,8 @@ enum text_color { TEXT_PLAIN, TEXT_BOLD, TEXT_GREEN, TEXT_YELLOW, TEXT_RED, TEXT
 u32 text_terminal_width(int fd);
 /* Colour is for terminals, and not with NO_COLOR. */
 bool text_terminal_color(int fd);
+/* False on a terminal whose locale (LC_ALL, LC_CTYPE, LANG) is not UTF-8; files and pipes get UTF-8 whatever the locale is. */
+bool text_terminal_utf8(int fd);
 
 /* A copy without control bytes and invalid UTF-8; NULL becomes `fallback`. malloc'ed; -ENOMEM. */
 int text_clean(const char *s, const char *fallback, char **ret) __must_check;
