@@ -245,7 +245,7 @@ static bool try_is_for(const struct try_rule *r, const char *cls, const char *de
 	return (!r->cls || strcmp(r->cls, cls) == 0) && (!r->detail || detail_is(detail, r->detail));
 }
 
-static const char *category_of(const struct library_table *t, const char *name)
+const char *library_table_category(const struct library_table *t, const char *name)
 {
 	for (u32 i = 0; i < t->n_libraries; i++)
 		if (strcmp(t->libraries[i].name, name) == 0)
@@ -261,7 +261,7 @@ static bool target_is(const char *target, const char *name, const char *category
 /* For one library, or (name NULL) for all. */
 static const struct try_rule *find_try(const struct library_table *t, const char *cls, const char *detail, const char *name)
 {
-	const char *category = name ? category_of(t, name) : NULL;
+	const char *category = name ? library_table_category(t, name) : NULL;
 
 	for (u32 i = 0; i < t->n_tries; i++) {
 		const struct try_rule *r = &t->tries[i];

@@ -73,6 +73,9 @@ bool library_table_code(const struct library_table *t, const char *function, con
 const char *library_table_name(const struct library_table *t, const char *function, const char *file, enum frame_kind kind,
 			       char *buf, size_t n);
 
+/* The kind of library that a name (as library_table_name() gives it) stands for: "database", "files"; "" unknown. Borrowed from the table. */
+const char *library_table_category(const struct library_table *t, const char *name);
+
 /*
  * What to try, for a wait (or cpu) of this class and detail (NULL unknown). names: the libraries it came through, each ended by a
  * newline, the one that counts most first; may be "". NULL when there is nothing to say. Borrowed from the table.

@@ -53,7 +53,10 @@ static void sum_add(struct off_sum *sum, const struct span *sp)
 {
 	sum->n++;
 	sum->ns += sp->end - sp->ts;
-	sum->max = max_u64(sum->max, sp->whole);
+	if (sp->whole >= sum->max) {
+		sum->max = sp->whole;
+		sum->is_max_open = sp->is_open;
+	}
 	sum->open += sp->is_open;
 }
 

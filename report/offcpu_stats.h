@@ -14,10 +14,11 @@
 #define OFFCPU_BUCKETS 29 /* below 1 us, then three a decade: 1, 2, 5, 10 us .. 500 s, and from 1000 s on */
 
 struct off_sum {
-	u64 n;	  /* waits, or times it was runnable */
-	u64 ns;	  /* of them, what lies in the window */
-	u64 max;  /* the longest, whole */
-	u64 open; /* of n: their end was not seen */
+	u64 n;		  /* waits, or times it was runnable */
+	u64 ns;		  /* of them, what lies in the window */
+	u64 max;	  /* the longest, whole */
+	u64 open;	  /* of n: their end was not seen */
+	bool is_max_open; /* of the longest it was not: it is a lower bound */
 };
 
 struct off_thread {
@@ -29,7 +30,7 @@ struct off_thread {
 };
 
 struct off_kind {
-	const struct wait_kind *kind; /* class, detail, system call; role and state are those of the first of its kind */
+	const struct span_wait *kind; /* class, detail, system call; role and state are those of the first of its kind */
 	enum wait_state state;
 	struct off_sum sum;
 };

@@ -218,11 +218,15 @@ static int parse_args(int argc, char **argv, struct report_args *a)
 	return r == OPTS_OK ? check_args(a, argv, n) : r;
 }
 
-static int run_view(sqlite3 *db, const struct report_args *a)
+static int run_view(sqlite3 *db, struct report_args *a)
 {
+	_cleanup_library_table_ struct library_table *libraries = NULL;
 	const struct report_kind *kind = kind_asked(a);
-	int r;
+	int r = a->oncpu ? library_table_load(a->capture.libraries, a->capture.n_libraries, &libraries) : 0;
 
+	if (r < 0)
+		return EXIT_FAILED;
+	a->report.libraries = libraries;
 	if (a->dot)
 		r = view_wakers_dot(db, &a->report, stdout);
 	else

@@ -40,7 +40,7 @@ static bool text_is(const char *s, const char *what)
 }
 
 /* In a call that waits for any of many files: an event loop. */
-static bool is_event_loop(const struct wait_kind *k)
+static bool is_event_loop(const struct span_wait *k)
 {
 	static const char *const calls[] = {"epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6"};
 
@@ -53,7 +53,7 @@ static bool is_event_loop(const struct wait_kind *k)
 }
 
 /* wait_class_name() of classify.h has the classes. */
-static enum wait_state state_of_class(const struct wait_kind *k)
+static enum wait_state state_of_class(const struct span_wait *k)
 {
 	static const struct {
 		const char *name;
@@ -71,7 +71,7 @@ static enum wait_state state_of_class(const struct wait_kind *k)
 	return is_event_loop(k) ? WAIT_EVENTS : WAIT_OTHER;
 }
 
-static enum wait_state state_of(const struct wait_kind *k)
+static enum wait_state state_of(const struct span_wait *k)
 {
 	if (k->state == 'R')
 		return WAIT_READY_PREEMPTED;
@@ -92,12 +92,12 @@ static int dup_text(sqlite3_stmt *st, int col, char **ret)
 	return s && !*ret ? -ENOMEM : 0;
 }
 
-static int read_kind(sqlite3_stmt *st, struct wait_kind *k)
+static int read_kind(sqlite3_stmt *st, struct span_wait *k)
 {
 	const char *state = sql_text(st, 1);
 	int r;
 
-	*k = (struct wait_kind){.id = sql_u64(st, 0), .state = state ? *state : '?'};
+	*k = (struct span_wait){.id = sql_u64(st, 0), .state = state ? *state : '?'};
 	r = dup_text(st, 2, &k->role);
 	if (r == 0)
 		r = dup_text(st, 3, &k->class_name);
@@ -120,7 +120,7 @@ static int load_kinds(struct thread_spans *s, sqlite3 *db)
 	while ((r = db_step(st)) > 0) {
 		if (s->n_kinds == cap) {
 			size_t want = cap ? cap * 2 : 64;
-			struct wait_kind *p = reallocarray(s->kinds, want, sizeof(*p));
+			struct span_wait *p = reallocarray(s->kinds, want, sizeof(*p));
 
 			if (!p)
 				return -ENOMEM;

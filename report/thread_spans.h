@@ -46,7 +46,7 @@ static inline bool wait_state_is_idle(enum wait_state s)
 }
 
 /* A row of table _wait; texts are raw, NULL when null. */
-struct wait_kind {
+struct span_wait {
 	u64 id;
 	char state; /* as offcpu.state */
 	char *role, *class_name, *syscall, *detail;
@@ -62,7 +62,7 @@ struct span {
 	u64 whole;    /* its length without regard to the window, ns */
 	bool is_open; /* its end was not seen: whole is a lower bound */
 	enum wait_state state;
-	const struct wait_kind *wait;				 /* of the switch-out; never NULL there */
+	const struct span_wait *wait;				 /* of the switch-out; never NULL there */
 	u64 poll_id, stack_id, kstack_id, waker_tid, waker_task; /* 0 none */
 	bool has_waker;
 };
@@ -73,7 +73,7 @@ const char *span_class(const struct span *s);
 struct thread_spans {
 	sqlite3_stmt *rows, *last;
 	struct tl_idle idle;
-	struct wait_kind *kinds;
+	struct span_wait *kinds;
 	size_t n_kinds;
 	struct u64map by_id;   /* wait id -> position in kinds */
 	struct u64map is_idle; /* stack id -> 1: a pool thread with it has no job */

@@ -95,7 +95,7 @@ static void put_state_row(const struct offcpu_view *v, const char *name, const s
 	text_right(v->out, human_ns(sum->ns).s, TIME_WIDTH);
 	text_right(v->out, text_percent(sum->ns, v->s.all.wall).s, 9);
 	text_right(v->out, human_ns(sum->n ? sum->ns / sum->n : 0).s, TIME_WIDTH);
-	(void)snprintf(open, sizeof(open), "%s%s", sum->open ? ">= " : "", human_ns(sum->max).s);
+	(void)snprintf(open, sizeof(open), "%s%s", sum->is_max_open ? ">= " : "", human_ns(sum->max).s);
 	text_right(v->out, open, TIME_WIDTH + 3);
 	if (!is_narrow(v)) {
 		(void)fputs("  ", v->out);

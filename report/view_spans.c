@@ -29,7 +29,7 @@ void text_bar(FILE *out, u64 value, u64 max, u32 width, bool ascii)
 {
 	static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
 	u64 all = max ? (u64)((double)value / (double)max * width * 8 + 0.5) : 0;
-	u32 full, col = 0;
+	u32 full;
 
 	if (value && !all)
 		all = 1;
@@ -39,13 +39,10 @@ void text_bar(FILE *out, u64 value, u64 max, u32 width, bool ascii)
 		full++;
 	if (ascii && value && !full)
 		full = 1;
-	for (; col < full; col++)
+	for (u32 col = 0; col < full; col++)
 		(void)fputs(ascii ? "#" : "█", out);
-	if (!ascii && all % 8 && col < width) {
+	if (!ascii && all % 8)
 		(void)fputs(eighths[all % 8], out);
-		col++;
-	}
-	(void)fprintf(out, "%*s", (int)(width - col), "");
 }
 
 void span_heading(FILE *out, const struct report_opts *o, const char *text)

@@ -12,7 +12,7 @@
 /* "worker 2", "rt 1 worker 2", or the thread's name, clean. */
 int span_thread_label(const struct capture_facts *f, const struct tl_thread *t, char *buf, size_t n) __must_check;
 
-/* A bar of value to max, exactly width columns wide; anything above 0 is seen. */
+/* A bar of value to max, at most width columns wide; anything above 0 is seen. */
 void text_bar(FILE *out, u64 value, u64 max, u32 width, bool ascii);
 
 /* A heading of a section, in front of it an empty line. */
