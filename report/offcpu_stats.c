@@ -237,6 +237,52 @@ static int add_span(void *ctx, const struct tl_thread *t, const struct span *sp)
 	return l->o->all || (sp->kind == SPAN_WAIT && !is_idle) ? add_listed(l, t, sp) : 0;
 }
 
+/* ---- wakers of no target ---- */
+
+static void merge(struct off_waker *to, const struct off_waker *from)
+{
+	to->sum.n += from->sum.n;
+	to->sum.ns += from->sum.ns;
+	to->sum.open += from->sum.open;
+	to->of_tasks += from->of_tasks;
+	if (from->sum.max > to->sum.max) {
+		to->sum.max = from->sum.max;
+		to->sum.is_max_open = from->sum.is_max_open;
+	}
+}
+
+/* Whichever thread a timer's interrupt hit, and whoever sent a packet, is told as one: there may be thousands. */
+static int merge_others(struct load *l)
+{
+	u32 at[WAIT_STATES] = {0}; /* 1 + position of the others of a state */
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	struct offcpu_stats *s = l->s;
+	size_t kept = 0;
+	int r = sql_prepare(l->db, &st, "SELECT 1 FROM thread WHERE tid = ?1 LIMIT 1", NULL, 0);
+
+	for (size_t i = 0; i < s->n_wakers && r >= 0; i++) {
+		struct off_waker w = s->wakers[i];
+
+		if (w.is_known && w.tid) {
+			r = sql_rebind(st, w.tid);
+			if (r == 0)
+				r = db_step(st);
+			w.is_other = r == 0;
+		}
+		if (w.is_other && at[w.state]) {
+			merge(&s->wakers[at[w.state] - 1], &w);
+			continue;
+		}
+		if (w.is_other) {
+			w.tid = 0;
+			at[w.state] = (u32)kept + 1;
+		}
+		s->wakers[kept++] = w;
+	}
+	s->n_wakers = kept;
+	return r < 0 ? r : 0;
+}
+
 /* ---- order ---- */
 
 static int compare_u64(u64 a, u64 b)
@@ -284,6 +330,7 @@ static int compare_wakers(const void *a, const void *b)
 
 	c = c ? c : compare_u64(x->state, y->state);
 	c = c ? c : compare_u64(x->is_known, y->is_known);
+	c = c ? c : compare_u64(x->is_other, y->is_other);
 	return c ? c : compare_u64(x->tid, y->tid);
 }
 
@@ -365,6 +412,8 @@ int offcpu_stats_load(sqlite3 *db, const struct report_opts *o, const struct cap
 	if (!s.rows || !l.keys || !l.waker_keys || !l.kind_keys)
 		return -ENOMEM;
 	r = walk_threads(&l);
+	if (r == 0)
+		r = merge_others(&l);
 	if (r == 0)
 		r = sort_all(&s);
 	if (r < 0)

@@ -47,6 +47,7 @@ struct off_stack {
 struct off_waker {
 	u64 tid;	       /* 0 an interrupt */
 	bool is_known;	       /* false: who woke it was not seen */
+	bool is_other;	       /* threads of no target, all in one: tid is 0 */
 	enum wait_state state; /* of the wait that ended */
 	struct off_sum sum;
 	u64 of_tasks; /* of sum.n: woken from within a task */

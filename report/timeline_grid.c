@@ -10,10 +10,10 @@
 const char *grid_group_name(enum grid_group g)
 {
 	static const char *const names[GRID_GROUPS] = {
-		[GRID_MORE_WORKERS] = "more workers",
+		[GRID_MORE_WORKERS] = "more",
 		[GRID_BLOCK_ON] = "block_on",
-		[GRID_POOL] = "blocking pool",
-		[GRID_OTHERS] = "other threads",
+		[GRID_POOL] = "pool",
+		[GRID_OTHERS] = "others",
 	};
 
 	return names[g];

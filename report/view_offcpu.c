@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/human.h"
+#include "base/strtab.h"
 #include "report/offcpu_stats.h"
 #include "report/sqlrow.h"
 #include "report/view.h"
@@ -19,6 +20,7 @@
 #define THREADS_SHOWN 12
 #define WAKERS_SHOWN  8
 #define STACKS_SHOWN  5
+#define STACKS_READ   2000 /* distinct stacks with most time that are spelled out, to find those that read alike */
 #define TIME_WIDTH    11
 
 struct offcpu_view {
@@ -183,8 +185,8 @@ static int put_kinds(const struct offcpu_view *v)
 	if (!v->s.n_kinds)
 		return 0;
 	span_heading(v->out, v->o, "BY SYSTEM CALL");
-	(void)fprintf(v->out, "%*s", 10, "");
-	text_left(v->out, "call", 18);
+	(void)fprintf(v->out, "%*s", 9, "");
+	text_left(v->out, "call", 17);
 	put_columns(v, columns, ARRAY_SIZE(columns), TIME_WIDTH - 1);
 	for (size_t i = 0; i < v->s.n_kinds && i < top; i++) {
 		const struct off_kind *k = &v->s.kinds[i];
@@ -197,9 +199,9 @@ static int put_kinds(const struct offcpu_view *v)
 		if (r < 0)
 			return r;
 		(void)fputs("  ", v->out);
-		text_left(v->out, what, 21);
+		text_left(v->out, what, 20);
 		(void)fputc(' ', v->out);
-		text_left(v->out, call, 18);
+		text_left(v->out, call, 17);
 		text_right(v->out, human_count(k->sum.n).s, TIME_WIDTH - 1);
 		text_right(v->out, human_ns(k->sum.ns).s, TIME_WIDTH - 1);
 		text_right(v->out, human_ns(k->sum.n ? k->sum.ns / k->sum.n : 0).s, TIME_WIDTH - 1);
@@ -244,7 +246,8 @@ static void put_hist(const struct offcpu_view *v, const struct off_hist *h, cons
 		text_left(v->out, from ? range : "below 1 us", 22);
 		text_right(v->out, human_count(h->n[b]).s, 10);
 		text_right(v->out, h->n[b] ? human_ns(h->ns[b]).s : "-", TIME_WIDTH);
-		(void)fputs("  ", v->out);
+		if (h->n[b])
+			(void)fputs("  ", v->out);
 		text_bar(v->out, h->n[b], most, (u32)min_u64(60, v->o->width - 49), v->o->ascii);
 		(void)fputc('\n', v->out);
 	}
@@ -316,8 +319,8 @@ int offcpu_waker_name(sqlite3 *db, const struct off_waker *w, char *buf, size_t 
 	_cleanup_free_ char *name = NULL;
 	int r;
 
-	if (!w->is_known || !w->tid) {
-		(void)snprintf(buf, n, "%s", w->is_known ? "an interrupt" : "not seen");
+	if (w->is_other || !w->is_known || !w->tid) {
+		(void)snprintf(buf, n, "%s", w->is_other ? "other processes" : w->is_known ? "an interrupt" : "not seen");
 		return 0;
 	}
 	r = sql_prepare(db, &st, "SELECT name FROM thread WHERE tid = ?1 ORDER BY ts_start DESC, id DESC LIMIT 1", &w->tid, 1);
@@ -325,10 +328,6 @@ int offcpu_waker_name(sqlite3 *db, const struct off_waker *w, char *buf, size_t 
 		r = db_step(st);
 	if (r < 0)
 		return r;
-	if (!r) {
-		(void)snprintf(buf, n, "another process (tid %llu)", (unsigned long long)w->tid);
-		return 0;
-	}
 	r = text_clean(sql_text(st, 0), "?", &name);
 	if (r == 0)
 		(void)snprintf(buf, n, "%.40s (tid %llu)", name, (unsigned long long)w->tid);
@@ -346,7 +345,7 @@ static int put_wakers(const struct offcpu_view *v)
 	if (!any)
 		return 0;
 	span_heading(v->out, v->o, "ENDED BY");
-	(void)fprintf(v->out, "%*s", 24, "");
+	(void)fprintf(v->out, "%*s", 20, "");
 	text_left(v->out, "wait", 12);
 	put_columns(v, columns, ARRAY_SIZE(columns), TIME_WIDTH - 1);
 	for (size_t i = 0; i < v->s.n_wakers && i < top; i++) {
@@ -357,7 +356,7 @@ static int put_wakers(const struct offcpu_view *v)
 		if (r < 0)
 			return r;
 		(void)fputs("  ", v->out);
-		text_left_elided(v->out, name, 29);
+		text_left_elided(v->out, name, 25);
 		(void)fputc(' ', v->out);
 		text_left(v->out, wait_state_name(w->state), 12);
 		text_right(v->out, human_count(w->sum.n).s, TIME_WIDTH - 1);
@@ -372,21 +371,134 @@ static int put_wakers(const struct offcpu_view *v)
 
 /* ---- stacks ---- */
 
-static int put_stack(const struct offcpu_view *v, struct vstack_loader *l, const struct off_stack *x, u64 number)
+/* Stacks that read alike: they differ in frames that are not shown. */
+struct shown_stack {
+	u32 kind;
+	char *text; /* as it is printed below the title */
+	struct off_sum sum;
+	u64 tid; /* of all of them; 0: they are of several threads */
+};
+
+struct shown_stacks {
+	struct shown_stack *rows;
+	size_t n;
+	struct strtab *texts; /* kind and text: index - 1 is the position */
+};
+
+static void shown_release(struct shown_stacks *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->rows[i].text);
+	free(s->rows);
+	s->texts = strtab_free(s->texts);
+}
+
+static int print_stack(const struct offcpu_view *v, struct vstack_loader *l, const struct off_stack *x, FILE *out)
 {
 	struct vstack_style style = {.full = v->o->full, .width = v->o->width, .indent = 4};
-	const struct off_kind *k = &v->s.kinds[x->kind];
 	_cleanup_vstack_ struct vstack user = {0}, kernel = {0};
+	int r = vstack_load(l, x->stack_id, false, &user);
+
+	if (r == 0)
+		r = vstack_load(l, x->kstack_id, true, &kernel);
+	if (r < 0)
+		return r;
+	if (!user.n && !kernel.n)
+		(void)fputs("    (no stack was taken)\n", out);
+	if (user.n || user.cut)
+		r = vstack_print(&user, &style, out);
+	return r < 0 ? r : vstack_print_kernel(&kernel, &style, out);
+}
+
+static int stack_as_text(const struct offcpu_view *v, struct vstack_loader *l, const struct off_stack *x, char **ret)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	r = print_stack(v, l, x, out);
+	if (fclose(out) != 0 && r == 0)
+		r = -ENOMEM;
+	if (r < 0)
+		free(text);
+	else
+		*ret = text;
+	return r;
+}
+
+static void add_shown(struct shown_stack *to, const struct off_stack *x)
+{
+	u64 tid = x->threads == 1 ? x->tid : 0;
+
+	to->tid = !to->sum.n || to->tid == tid ? tid : 0;
+	to->sum.n += x->sum.n;
+	to->sum.ns += x->sum.ns;
+	to->sum.max = max_u64(to->sum.max, x->sum.max);
+}
+
+static int show_stack(const struct offcpu_view *v, struct vstack_loader *l, const struct off_stack *x, struct shown_stacks *s)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_buf_ struct buf key = BUF_INIT;
+	bool is_new;
+	u32 idx;
+	int r = stack_as_text(v, l, x, &text);
+
+	if (r < 0)
+		return r;
+	buf_printf(&key, "%u\n", x->kind);
+	buf_puts(&key, text);
+	r = buf_err(&key);
+	if (r == 0)
+		r = strtab_intern(s->texts, (const char *)key.data, key.len, &idx, &is_new);
+	if (r < 0)
+		return r;
+	if (is_new)
+		s->rows[s->n++] = (struct shown_stack){.kind = x->kind, .text = TAKE_PTR(text)};
+	add_shown(&s->rows[idx - 1], x);
+	return 0;
+}
+
+static int compare_shown(const void *a, const void *b)
+{
+	const struct shown_stack *x = a, *y = b;
+
+	if (x->sum.ns != y->sum.ns)
+		return x->sum.ns > y->sum.ns ? -1 : 1;
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return strcmp(x->text, y->text);
+}
+
+static int load_shown(const struct offcpu_view *v, struct shown_stacks *s)
+{
+	_cleanup_vstack_loader_ struct vstack_loader l = {0};
+	size_t n = min_u64(v->s.n_stacks, STACKS_READ);
+	int r = vstack_loader_init(&l, v->db);
+
+	s->rows = calloc(n + 1, sizeof(*s->rows));
+	s->texts = strtab_new();
+	if (!s->rows || !s->texts)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = show_stack(v, &l, &v->s.stacks[i], s);
+	if (r == 0)
+		qsort(s->rows, s->n, sizeof(*s->rows), compare_shown);
+	return r;
+}
+
+static int put_stack(const struct offcpu_view *v, const struct shown_stack *x, u64 number)
+{
+	const struct off_kind *k = &v->s.kinds[x->kind];
 	_cleanup_free_ char *call = NULL;
 	char what[96], times[96], title[300];
 	int r = kind_text(k, what, sizeof(what));
 
 	if (r == 0)
 		r = text_clean(k->kind->syscall, "", &call);
-	if (r == 0)
-		r = vstack_load(l, x->stack_id, false, &user);
-	if (r == 0)
-		r = vstack_load(l, x->kstack_id, true, &kernel);
 	if (r < 0)
 		return r;
 	(void)snprintf(times, sizeof(times), "%s times, longest %s", human_count(x->sum.n).s, text_exact(x->sum.max).s);
@@ -394,33 +506,30 @@ static int put_stack(const struct offcpu_view *v, struct vstack_loader *l, const
 		       text_exact(x->sum.ns).s, what, *call ? " (" : "", call, *call ? ")" : "", x->sum.n == 1 ? "once" : times);
 	(void)fputc('\n', v->out);
 	text_color(v->out, v->o->color, TEXT_BOLD, title);
-	if (x->threads > 1)
-		(void)fprintf(v->out, "%s threads\n", human_count(x->threads).s);
-	else
+	if (x->tid)
 		(void)fprintf(v->out, "tid %llu\n", (unsigned long long)x->tid);
-	if (!user.n && !kernel.n)
-		(void)fputs("    (no stack was taken)\n", v->out);
-	if (user.n || user.cut)
-		r = vstack_print(&user, &style, v->out);
-	return r < 0 ? r : vstack_print_kernel(&kernel, &style, v->out);
+	else
+		(void)fputs("several threads\n", v->out);
+	(void)fputs(x->text, v->out);
+	return 0;
 }
 
 static int put_stacks(const struct offcpu_view *v)
 {
-	_cleanup_vstack_loader_ struct vstack_loader l = {0};
+	_cleanup_(shown_release) struct shown_stacks s = {0};
 	u64 top = top_of(v, STACKS_SHOWN);
-	char title[96];
 	int r;
 
 	if (!v->s.n_stacks)
 		return 0;
-	(void)snprintf(title, sizeof(title), "STACKS");
-	span_heading(v->out, v->o, title);
-	(void)fprintf(v->out, "  %s of %s, most time first\n", human_count(min_u64(top, v->s.n_stacks)).s,
-		      human_count(v->s.n_stacks).s);
-	r = vstack_loader_init(&l, v->db);
-	for (size_t i = 0; i < v->s.n_stacks && i < top && r == 0; i++)
-		r = put_stack(v, &l, &v->s.stacks[i], i + 1);
+	r = load_shown(v, &s);
+	if (r < 0)
+		return r;
+	span_heading(v->out, v->o, "STACKS");
+	(void)fprintf(v->out, "  %s of %s%s, most time first\n", human_count(min_u64(top, s.n)).s, human_count(s.n).s,
+		      v->s.n_stacks > STACKS_READ ? " (and rarer ones)" : "");
+	for (size_t i = 0; i < s.n && i < top && r == 0; i++)
+		r = put_stack(v, &s.rows[i], i + 1);
 	return r;
 }
 

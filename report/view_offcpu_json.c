@@ -126,7 +126,7 @@ static int wakers_json(sqlite3 *db, const struct offcpu_stats *s, struct json *j
 
 		r = offcpu_waker_name(db, w, name, sizeof(name));
 		json_object_begin(j);
-		json_kv_u64_or_null(j, "tid", w->is_known, w->tid);
+		json_kv_u64_or_null(j, "tid", w->is_known && !w->is_other, w->tid);
 		json_kv_string(j, "name", name);
 		json_kv_string(j, "state", wait_state_name(w->state));
 		sum_json(j, &w->sum);

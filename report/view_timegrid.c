@@ -214,7 +214,7 @@ static void put_axis(const struct grid_view *v)
 /* ---- what is no worker ---- */
 
 /* A number of each cell in units of its column, as levels of the highest. */
-static void put_counts(const struct grid_view *v, const char *label, const u64 *ns, const char *unit)
+static void put_counts(const struct grid_view *v, const char *label, const u64 *ns)
 {
 	const struct drawing *d = drawing_of(v);
 	double most = 0;
@@ -231,7 +231,7 @@ static void put_counts(const struct grid_view *v, const char *label, const u64 *
 
 		(void)fputs(d->levels[most > 0 ? eighths(ns[i], (u64)((double)width * most + 0.5)) : 0], v->out);
 	}
-	(void)fprintf(v->out, "%s max %.1f%s\n", d->frame, most, unit);
+	(void)fprintf(v->out, most > 0 && most < 0.01 ? "%s  max < 0.01\n" : "%s  max %.2f\n", d->frame, most);
 }
 
 static int put_group(const struct grid_view *v, enum grid_group which)
@@ -247,8 +247,8 @@ static int put_group(const struct grid_view *v, enum grid_group which)
 	/* A thread of the pool serves while it has a job, whether that runs or waits. */
 	for (u32 i = 0; i < v->g.n_columns; i++)
 		ns[i] = row->cells[i].on_cpu + (which == GRID_POOL ? row->cells[i].waiting + row->cells[i].runnable : 0);
-	(void)snprintf(label, sizeof(label), "%llu %s", (unsigned long long)row->threads, grid_group_name(which));
-	put_counts(v, label, ns, "");
+	(void)snprintf(label, sizeof(label), "%s (%llu)", grid_group_name(which), (unsigned long long)row->threads);
+	put_counts(v, label, ns);
 	put_marks(v, row);
 	return 0;
 }
@@ -269,7 +269,7 @@ static int put_runnable(const struct grid_view *v)
 		all += ns[i];
 	}
 	if (all)
-		put_counts(v, "want a CPU", ns, "");
+		put_counts(v, "waiting for CPU", ns);
 	return 0;
 }
 
@@ -343,7 +343,8 @@ static void put_header(const struct grid_view *v)
 	(void)fputc('\n', v->out);
 	(void)snprintf(title, sizeof(title), "WORKERS, one character %s", human_ns((v->g.hi - v->g.lo) / v->g.n_columns).s);
 	text_color(v->out, v->o->color, TEXT_BOLD, title);
-	(void)fprintf(v->out, "%*s", (int)(LABEL_WIDTH + 2 + v->g.n_columns - text_width(title)), "");
+	(void)fprintf(v->out, "%*s",
+		      (int)(LABEL_WIDTH + 2 + v->g.n_columns - min_u64(text_width(title), LABEL_WIDTH + 2 + v->g.n_columns)), "");
 	text_right(v->out, "on-CPU", SHARE_WIDTH);
 	text_right(v->out, "blocked", SHARE_WIDTH);
 	(void)fputc('\n', v->out);
@@ -353,6 +354,10 @@ static int put_grid(const struct grid_view *v)
 {
 	int r = 0;
 
+	if (!v->g.threads.n) {
+		(void)fputs("\n  no thread was there\n", v->out);
+		return 0;
+	}
 	put_header(v);
 	for (size_t i = 0; i < v->g.n_rows && r == 0; i++)
 		r = put_worker(v, &v->g.rows[i]);
