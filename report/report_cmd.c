@@ -92,6 +92,18 @@ static int take_number(struct report_args *a, char ***argv, int *n)
 	return 0;
 }
 
+/* As span_class() of thread_spans.h has them. */
+static bool is_class(const char *name)
+{
+	static const char *const words[] = {"sleep",   "lock",	"disk",	 "network", "dns",  "pipe",
+					    "process", "fault", "other", "stopped", "idle", "runnable"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(name, words[i]) == 0)
+			return true;
+	return false;
+}
+
 /* What only some of the reports take. */
 static int check_filters(struct report_args *a)
 {
@@ -108,6 +120,12 @@ static int check_filters(struct report_args *a)
 	}
 	if (!a->offcpu && (o->class_is || o->max_ns || o->all)) {
 		log_error("--class, --max and --all belong to --offcpu");
+		return -EINVAL;
+	}
+	if (o->class_is && !is_class(o->class_is)) {
+		log_error(
+			"--class takes sleep, lock, disk, network, dns, pipe, process, fault, other, stopped, idle or runnable, not '%s'",
+			o->class_is);
 		return -EINVAL;
 	}
 	if (a->oncpu && o->min_ns != MIN_UNSET) {

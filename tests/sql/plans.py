@@ -24,6 +24,10 @@ QUERIES = [
     ("SELECT * FROM wakeup WHERE thread_id = 2", r"SEARCH o USING PRIMARY KEY \(thread_id=\?"),
     ("SELECT * FROM blocking WHERE dur > 10000000 ORDER BY dur DESC LIMIT 5", r"SEARCH p USING INDEX poll_by_dur"),
     ("SELECT * FROM v_utilisation_ts", r"SEARCH o USING PRIMARY KEY \(thread_id=\?\)"),
+    ("SELECT ts, dur FROM _offcpu WHERE thread_id = 3 AND ts >= coalesce((SELECT max(ts) FROM _offcpu WHERE thread_id = 3 AND ts <= 9), 9) ORDER BY ts, id",
+     r"SEARCH _offcpu USING PRIMARY KEY \(thread_id=\? AND ts>\?\)"),  # report --offcpu, --oncpu, --timeline
+    ("SELECT s.stack_id FROM _sample AS s LEFT JOIN _sample_kind AS k ON k.id = s.kind_id WHERE s.thread_id = 3 AND s.ts BETWEEN 1 AND 9",
+     r"SEARCH s USING PRIMARY KEY \(thread_id=\? AND ts>\? AND ts<\?\)"),  # report --oncpu
     ("SELECT * FROM stack_profile_frame WHERE id = 5", r"SEARCH s USING PRIMARY KEY \(frame_id=\?\)"),
     ("SELECT * FROM v_blocking_ts AS v JOIN offcpu AS o USING (poll_id) WHERE v.dur_ms > 10", r"SEARCH o USING INDEX offcpu_by_poll"),
 ]
