@@ -73,7 +73,7 @@ static int make_folded(const struct vstack *s, struct buf *b)
 	return 0;
 }
 
-static int make_line(const struct vstack *s, bool kernel, struct buf *b)
+int stack_line(const struct vstack *s, bool kernel, struct buf *b)
 {
 	u32 first = 0, end = s->n, shown = 0;
 	bool dots = false;
@@ -110,7 +110,7 @@ static int make_text(struct stack_texts *t, u64 stack_id, bool kernel, struct st
 	r = vstack_load(&t->loader, stack_id, kernel, &s);
 	if (r < 0)
 		return r;
-	r = t->form == STACK_FORM_FOLDED ? make_folded(&s, &b) : make_line(&s, kernel, &b);
+	r = t->form == STACK_FORM_FOLDED ? make_folded(&s, &b) : stack_line(&s, kernel, &b);
 	if (r < 0)
 		return r;
 	text = buf_take_str(&b);

@@ -2,6 +2,7 @@
 /* export_stacks.h: one-line forms of stacks, made once a stack: an export asks for the same few thousands millions of times. */
 #pragma once
 
+#include "base/buf.h"
 #include "base/u64map.h"
 #include "report/view_stack.h"
 
@@ -32,6 +33,9 @@ void stack_texts_release(struct stack_texts *t);
 
 /* The texts are borrowed until release; stack_id 0 gives NULL and NULL. */
 int stack_texts_get(struct stack_texts *t, u64 stack_id, bool kernel, struct stack_text *ret) __must_check;
+
+/* STACK_FORM_LINE of a stack, behind what b holds. 0 or -ENOMEM. */
+int stack_line(const struct vstack *s, bool kernel, struct buf *b) __must_check;
 
 /*
  * One frame of a folded stack: clean, without ';', and not ending in a blank and digits (which would be read as a count).

@@ -336,6 +336,7 @@ int timeline_walk(sqlite3 *db, const struct tl_threads *threads, tl_fn fn, void 
 
 int tl_idle_init(struct tl_idle *i, sqlite3 *db)
 {
+	*i = (struct tl_idle){0};
 	return sql_prepare(db, &i->has_user_frames,
 			   "SELECT 1 FROM stack_frame AS sf JOIN symbol AS s ON s.frame_id = sf.frame_id "
 			   "WHERE sf.stack_id = ?1 AND s.kind IN ('user', 'library', 'jit') LIMIT 1",
@@ -361,10 +362,16 @@ int tl_is_idle(struct tl_idle *i, const struct tl_segment *s)
 		return 0;
 	if (!s->stack_id)
 		return 1;
+	if (i->stack_id == s->stack_id)
+		return i->idle;
 	r = sql_rebind(i->has_user_frames, s->stack_id);
 	if (r < 0)
 		return r;
 	r = db_step(i->has_user_frames);
 	(void)sqlite3_reset(i->has_user_frames);
-	return r < 0 ? r : !r;
+	if (r < 0)
+		return r;
+	i->stack_id = s->stack_id;
+	i->idle = !r;
+	return i->idle;
 }

@@ -64,6 +64,8 @@ int timeline_walk(sqlite3 *db, const struct tl_threads *threads, tl_fn fn, void 
  */
 struct tl_idle {
 	sqlite3_stmt *has_user_frames;
+	u64 stack_id; /* the last that was asked for, and the answer */
+	bool idle;
 };
 int tl_idle_init(struct tl_idle *i, sqlite3 *db) __must_check;
 void tl_idle_release(struct tl_idle *i);
