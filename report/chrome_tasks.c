@@ -25,6 +25,7 @@ struct slice {
 
 struct track {
 	u64 pid;
+	struct chrome_track chrome;
 	size_t first, n; /* slices */
 	bool shown;
 };
@@ -42,6 +43,11 @@ struct chrome_tasks {
 	sqlite3_stmt *on_cpu;
 	u64 next_flow;
 };
+
+static u64 track_id(size_t task)
+{
+	return TRACK_TASKS + task;
+}
 
 struct chrome_tasks *chrome_tasks_free(struct chrome_tasks *t)
 {
@@ -184,6 +190,7 @@ static int load_processes(struct chrome_tasks *t)
 
 		(void)u64map_get(&t->pids, t->s.rows[i].runtime_id, &process);
 		t->tracks[i].pid = TASKS_PID + (process & (TASKS_PID - 1));
+		t->tracks[i].chrome = chrome_track_of(t->tracks[i].pid, track_id(i));
 	}
 	return 0;
 }
@@ -245,12 +252,7 @@ int chrome_tasks_count(sqlite3 *db, u64 lo, u64 hi, void (*fn)(void *ctx, u64 ts
 
 /* ---- tracks ---- */
 
-static u64 track_id(size_t task)
-{
-	return TRACK_TASKS + task;
-}
-
-static int put_names(const struct chrome_tasks *t, struct chrome_out *w, size_t task)
+static void put_names(const struct chrome_tasks *t, struct chrome_out *w, size_t task)
 {
 	const struct task_stat *row = &t->s.rows[task];
 	const struct task_type *type = &t->s.types[row->type];
@@ -260,7 +262,6 @@ static int put_names(const struct chrome_tasks *t, struct chrome_out *w, size_t 
 		       type->name ? type->name : "");
 	chrome_put_meta(w, "thread_name", t->tracks[task].pid, track_id(task), label, 0);
 	chrome_put_meta(w, "thread_sort_index", t->tracks[task].pid, track_id(task), NULL, task);
-	return 0;
 }
 
 static int put_process_names(const struct chrome_tasks *t, struct chrome_out *w)
@@ -292,25 +293,25 @@ static void put_slice(const struct chrome_tasks *t, struct chrome_out *w, size_t
 	const struct task_stat *row = &t->s.rows[task];
 	const struct task_type *type = &t->s.types[row->type];
 	const struct task_site *site = &t->s.sites[row->site];
-	char name[320];
 
+	chrome_slice_begin(w, &t->tracks[task].chrome, cats[s->kind], NULL, s->ts, s->end, 0);
 	if (s->kind == SLICE_POLL)
-		(void)snprintf(name, sizeof(name), "%.300s", type->name ? type->name : "poll");
+		chrome_puts_raw(w, type->name ? type->name : "poll");
 	else
-		(void)snprintf(name, sizeof(name), "%s", s->kind == SLICE_READY ? "ready" : "spawned, ready");
-	chrome_slice_begin(w, cats[s->kind], name, t->tracks[task].pid, track_id(task), s->ts, s->end);
+		chrome_puts(w, s->kind == SLICE_READY ? "ready" : "spawned, ready");
+	chrome_args_begin(w);
 	if (!w->no_args && s->kind == SLICE_POLL) {
-		json_kv_u64(&w->j, "task", row->task_id);
+		chrome_arg_u64(w, "task", row->task_id);
 		for (size_t i = 0; i < threads->n; i++) {
 			if (threads->rows[i].id != s->thread_id)
 				continue;
-			json_kv_u64(&w->j, "tid", threads->rows[i].tid);
+			chrome_arg_u64(w, "tid", threads->rows[i].tid);
 			if (threads->rows[i].has_worker)
-				json_kv_u64(&w->j, "worker", threads->rows[i].worker);
+				chrome_arg_u64(w, "worker", threads->rows[i].worker);
 		}
 		if (site->file) {
-			json_kv_string(&w->j, "spawn_file", site->file);
-			json_kv_u64(&w->j, "spawn_line", site->line);
+			chrome_arg_raw(w, "spawn_file", site->file);
+			chrome_arg_u64(w, "spawn_line", site->line);
 		}
 	}
 	chrome_event_end(w);
@@ -347,17 +348,18 @@ struct arrows {
 	struct chrome_tasks *t;
 	struct chrome_out *w;
 	const struct tl_threads *threads;
-	const u64 *tracks;
+	const struct chrome_track *tracks;
 	u64 max;
 	struct chrome_tasks_result *ret;
 };
 
 /* The track of a thread that was on its cpu at an instant, which has a slice of that. */
-static int find_thread(const struct arrows *a, u64 thread_id, u64 ts, u64 *pid, u64 *tid, bool *found)
+static int find_thread(const struct arrows *a, u64 thread_id, u64 ts, const struct chrome_track **ret)
 {
+	bool found;
 	int r;
 
-	*found = false;
+	*ret = NULL;
 	for (size_t i = 0; i < a->threads->n; i++) {
 		const struct tl_thread *h = &a->threads->rows[i];
 
@@ -368,10 +370,9 @@ static int find_thread(const struct arrows *a, u64 thread_id, u64 ts, u64 *pid, 
 			r = db_step(a->t->on_cpu);
 		if (r < 0)
 			return r;
-		*found = r > 0 && sql_u64(a->t->on_cpu, 0) != 0;
+		found = r > 0 && sql_u64(a->t->on_cpu, 0) != 0;
 		(void)sqlite3_reset(a->t->on_cpu);
-		*pid = h->pid;
-		*tid = a->tracks[i];
+		*ret = found ? &a->tracks[i] : NULL;
 	}
 	return 0;
 }
@@ -381,8 +382,7 @@ static int put_arrow(struct arrows *a, const char *name, const struct task_stat 
 		     const struct task_stat *to, u64 ts)
 {
 	const struct slice *target = find_poll(a->t, to, ts, true), *origin = by == to ? NULL : find_poll(a->t, by, from, false);
-	u64 pid = 0, tid = 0;
-	bool found = origin != NULL;
+	const struct chrome_track *track = NULL;
 	int r = 0;
 
 	if (from < a->t->lo || ts > a->t->hi)
@@ -391,15 +391,13 @@ static int put_arrow(struct arrows *a, const char *name, const struct task_stat 
 		a->ret->flows_unplaced++;
 		return 0;
 	}
-	if (origin) {
-		pid = a->t->tracks[by - a->t->s.rows].pid;
-		tid = track_id((size_t)(by - a->t->s.rows));
-	} else if (thread_id) {
-		r = find_thread(a, thread_id, from, &pid, &tid, &found);
-	}
+	if (origin)
+		track = &a->t->tracks[by - a->t->s.rows].chrome;
+	else if (thread_id)
+		r = find_thread(a, thread_id, from, &track);
 	if (r < 0)
 		return r;
-	if (!found) {
+	if (!track) {
 		a->ret->flows_unplaced++;
 		return 0;
 	}
@@ -409,9 +407,8 @@ static int put_arrow(struct arrows *a, const char *name, const struct task_stat 
 	}
 	a->ret->flows++;
 	a->t->next_flow++;
-	chrome_put_flow(a->w, true, name, a->t->next_flow, pid, tid, from);
-	chrome_put_flow(a->w, false, name, a->t->next_flow, a->t->tracks[to - a->t->s.rows].pid,
-			track_id((size_t)(to - a->t->s.rows)), ts);
+	chrome_put_flow(a->w, true, name, a->t->next_flow, track, from);
+	chrome_put_flow(a->w, false, name, a->t->next_flow, &a->t->tracks[to - a->t->s.rows].chrome, ts);
 	return 0;
 }
 
@@ -464,26 +461,30 @@ static int put_wakes(struct arrows *a)
 	return r;
 }
 
-int chrome_tasks_put(struct chrome_tasks *t, struct chrome_out *w, const struct tl_threads *threads, const u64 *tracks,
-		     u64 max_flows, struct chrome_tasks_result *ret)
+int chrome_tasks_names(struct chrome_tasks *t, struct chrome_out *w)
+{
+	for (size_t i = 0; i < t->s.n; i++)
+		if (t->tracks[i].shown)
+			put_names(t, w, i);
+	return put_process_names(t, w);
+}
+
+int chrome_tasks_put(struct chrome_tasks *t, struct chrome_out *w, const struct tl_threads *threads,
+		     const struct chrome_track *tracks, u64 max_flows, struct chrome_tasks_result *ret)
 {
 	struct chrome_tasks_result result = {.exact = t->s.has_polls};
 	struct arrows a = {t, w, threads, tracks, max_flows, &result};
-	int r = put_process_names(t, w);
+	int r;
 
-	for (size_t i = 0; i < t->s.n && r == 0; i++) {
+	for (size_t i = 0; i < t->s.n; i++) {
 		const struct track *k = &t->tracks[i];
 
 		result.tasks += k->shown;
 		result.tasks_left += k->n && !k->shown && t->s.types[t->s.rows[i].type].nature != TASK_WORKER;
-		if (!k->shown)
-			continue;
-		r = put_names(t, w, i);
-		for (size_t n = 0; n < k->n; n++)
+		for (size_t n = 0; n < k->n && k->shown; n++)
 			put_slice(t, w, i, &t->slices[k->first + n], threads);
 	}
-	if (r == 0)
-		r = put_spawns(&a);
+	r = put_spawns(&a);
 	if (r == 0)
 		r = put_wakes(&a);
 	if (r < 0)

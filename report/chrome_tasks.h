@@ -33,6 +33,9 @@ struct chrome_tasks *chrome_tasks_free(struct chrome_tasks *t); /* accepts NULL,
 /* Beginnings of the slices that there may be in [lo, hi], for the search of how much fits into --max-events: at least as many as chrome_tasks_put writes. */
 int chrome_tasks_count(sqlite3 *db, u64 lo, u64 hi, void (*fn)(void *ctx, u64 ts), void *ctx) __must_check;
 
-/* Threads and the ids of their tracks, for arrows that begin outside of tasks. */
-int chrome_tasks_put(struct chrome_tasks *t, struct chrome_out *w, const struct tl_threads *threads, const u64 *tracks,
-		     u64 max_flows, struct chrome_tasks_result *ret) __must_check;
+/* Metadata of the tracks, which comes before all slices. */
+int chrome_tasks_names(struct chrome_tasks *t, struct chrome_out *w) __must_check;
+
+/* Threads and their tracks, for arrows that begin outside of tasks. Ids of arrows are 1 to ret->flows. */
+int chrome_tasks_put(struct chrome_tasks *t, struct chrome_out *w, const struct tl_threads *threads,
+		     const struct chrome_track *tracks, u64 max_flows, struct chrome_tasks_result *ret) __must_check;
