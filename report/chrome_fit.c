@@ -13,9 +13,9 @@
 #define CUT_ROUNDS  4
 
 /* More slices than the rows of a window can make; what polls cut in two is counted with them. */
-#define BOUND_SQL                                                                                                                   \
-	"SELECT 5 * (SELECT count(*) FROM _offcpu) + 2 * (SELECT count(*) FROM _sample) + 9 * (SELECT count(*) FROM poll) "         \
-	"+ 11 * (SELECT count(*) FROM _task_poll) + (SELECT count(*) FROM _task_wake) + (SELECT count(*) FROM _task) "             \
+#define BOUND_SQL                                                                                                                \
+	"SELECT 5 * (SELECT count(*) FROM _offcpu) + 2 * (SELECT count(*) FROM _sample) + 9 * (SELECT count(*) FROM poll) "      \
+	"+ 11 * (SELECT count(*) FROM _task_poll) + (SELECT count(*) FROM _task_wake) + (SELECT count(*) FROM _task) "           \
 	"+ 2 * (SELECT count(*) FROM thread)"
 
 struct cut {
@@ -68,7 +68,7 @@ static int cut_rows(struct cut *k)
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int r;
 
-	if (k->c->o->min_ns || k->c->o->no_idle)
+	if (k->c->o->profile.min_ns || k->c->o->no_idle)
 		return 0;
 	r = sql_prepare(k->c->db, &st, "SELECT ts FROM _offcpu WHERE ts >= ?1 AND ts < ?2", window, 2);
 	while (r >= 0 && (r = db_step(st)) > 0)

@@ -77,8 +77,8 @@ static int put_losses(struct chrome *c)
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	u64 pid = first_pid(c);
 	const struct chrome_track track = chrome_track_of(pid, pid);
-	int r = sql_prepare(c->db, &st, "SELECT cause, count FROM loss WHERE cause NOT IN (SELECT cause FROM gap) ORDER BY cause", NULL,
-			    0);
+	int r = sql_prepare(c->db, &st, "SELECT cause, count FROM loss WHERE cause NOT IN (SELECT cause FROM gap) ORDER BY cause",
+			    NULL, 0);
 
 	while (r >= 0 && (r = db_step(st)) > 0) {
 		chrome_instant_begin(&c->w, "lost", &track, c->hi);
@@ -93,7 +93,7 @@ static int put_losses(struct chrome *c)
 }
 
 /* Of causes that count events, not blocks or bytes of the file. A value for each millisecond in which it changed. */
-#define COUNT_SQL                                                                                                                \
+#define COUNT_SQL                                                                                                                   \
 	"SELECT min(max(ts_end, ?1), ?2), count FROM gap WHERE cause NOT IN ('damaged_blocks', 'missing_blocks', 'damaged_bytes') " \
 	"AND ts_end >= ?1 AND ts < ?2 ORDER BY 1"
 

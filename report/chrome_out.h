@@ -54,7 +54,7 @@ struct chrome_track chrome_track_of(u64 pid, u64 tid);
 void chrome_slice_begin(struct chrome_out *w, const struct chrome_track *track, const char *cat, const char *sub, u64 ts, u64 end,
 			u32 depth);
 void chrome_args_begin(struct chrome_out *w);
-void chrome_arg(struct chrome_out *w, const char *key, const char *inner); /* nothing when inner is NULL or "" */
+void chrome_arg(struct chrome_out *w, const char *key, const char *inner);   /* nothing when inner is NULL or "" */
 void chrome_arg_raw(struct chrome_out *w, const char *key, const char *raw); /* likewise */
 void chrome_arg_u64(struct chrome_out *w, const char *key, u64 v);
 void chrome_event_end(struct chrome_out *w);

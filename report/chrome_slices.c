@@ -155,12 +155,12 @@ static int put_poll_name(struct chrome *c, const struct track_poll *p)
 	if (p->has_task) {
 		chrome_puts(w, "task ");
 		chrome_put_u64(w, p->task.task_id);
-		if (p->task.type->name) {
+		if (p->task.type->label) {
 			chrome_puts(w, " ");
-			chrome_puts(w, p->task.type->name);
+			chrome_puts(w, p->task.type->label);
 		}
 	} else {
-		chrome_puts(w, p->exact	? "task" : p->holds && strcmp(p->holds, "localset") == 0 ? "local set" : "root future");
+		chrome_puts(w, p->exact ? "task" : p->holds && strcmp(p->holds, "localset") == 0 ? "local set" : "root future");
 	}
 	return p->class_name && p->off_cpu + p->on_cpu >= REPORT_MIN_NS ? put_why(c, p->class_name, p->stack_id) : 0;
 }
@@ -169,8 +169,8 @@ static int put_poll(struct chrome *c, const struct tl_thread *t, const struct tr
 {
 	int r;
 
-	chrome_slice_begin(&c->w, &c->tracks[chrome_thread_index(c, t)], s->poll->classified ? "poll" : "unclassified", NULL, s->ts,
-			   s->end, s->depth);
+	chrome_slice_begin(&c->w, &c->tracks[chrome_thread_index(c, t)], s->poll->classified ? "poll" : "unclassified", NULL,
+			   s->ts, s->end, s->depth);
 	r = put_poll_name(c, s->poll);
 	chrome_args_begin(&c->w);
 	if (r == 0)

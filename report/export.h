@@ -9,9 +9,11 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "report/library_table.h"
 #include "report/profile.h"
 
 #define EXPORT_MAX_EVENTS 1000000 /* --max-events: what a viewer in a browser still opens */
+#define EXPORT_MAX_BYTES  ((u64)512 << 20) /* a longer text is more than a viewer in JavaScript can hold in one string (V8: 2^29 - 24) */
 #define EXPORT_MAX_FLOWS  100000  /* --max-flows */
 
 struct export_opts {
@@ -19,18 +21,20 @@ struct export_opts {
 	u64 from_ns;	  /* window, ns since the recording began */
 	u64 to_ns;	  /* 0 = to the end */
 	u64 max_events;	  /* chrome */
-	u64 max_flows;	  /* chrome with tasks: arrows at most */
+	u64 max_flows;	  /* chrome: arrows at most */
 	bool tasks;	  /* chrome: a track for each task, and arrows */
 	bool no_args;	  /* chrome: names and times only */
 	bool no_idle;	  /* chrome: without the slices of parked workers and idle pool threads */
-	struct profile_opts profile; /* profiles: what is weighed; its window is from_ns and to_ns above (export_profile) */
+	const struct library_table *libraries; /* chrome: of which kind a function is; NULL: the built-in rules */
+	struct profile_opts profile; /* profiles: what is weighed; its window is from_ns and to_ns above (export_profile). chrome: min_ns alone */
 };
 
 struct export_result {
 	u64 events;    /* slices, or lines */
 	u64 cut_at_ns; /* chrome: --max-events was reached: nothing from this time on (ns since the recording began); 0 = whole */
 	u64 tasks, tasks_left; /* chrome --tasks: tasks with a track, and those without because there were too many */
-	u64 flows_left;	       /* likewise: arrows above --max-flows */
+	u64 flows_left;	       /* chrome: arrows above --max-flows */
+	u64 all_events, bytes; /* chrome: slices, arrows, counters and instants together; size */
 };
 
 /* The profile that was asked for, within the window of the export. As profile_load(). */

@@ -142,7 +142,7 @@ static int put_metadata(struct chrome *c)
 	json_kv_u64(j, "events", c->w.events);
 	json_kv_bool(j, "truncated", c->hi != c->f->hi);
 	json_kv_u64(j, "max_events", c->o->max_events);
-	json_kv_u64(j, "min_ns", c->o->min_ns);
+	json_kv_u64(j, "min_ns", c->o->profile.min_ns);
 	json_kv_bool(j, "no_idle", c->o->no_idle);
 	if (c->o->tasks) {
 		json_kv_u64(j, "task_tracks", c->tasks_result.tasks);
@@ -228,7 +228,8 @@ int export_chrome(sqlite3 *db, const struct export_opts *o, FILE *out, struct ex
 	r = capture_facts_load(db, &window, &f);
 	if (r < 0)
 		return r;
-	c.track = (struct track_opts){.min_ns = o->min_ns, .no_idle = o->no_idle, .calls = true, .sample_period = f.sample_period};
+	c.track = (struct track_opts){
+		.min_ns = o->profile.min_ns, .no_idle = o->no_idle, .calls = true, .sample_period = f.sample_period};
 	r = chrome_out_init(&c.w, out, f.ts_start, o->no_args);
 	if (r == 0)
 		r = open_names(&c, &own);

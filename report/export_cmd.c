@@ -94,8 +94,9 @@ static const char *check_profile(struct export_args *a, const struct export_form
 	if (!format->is_profile && (a->oncpu || a->offcpu || a->wall || a->blocking || a->by || p->all || p->wakers))
 		return "--oncpu, --offcpu, --wall, --blocking, --by, --all and --wakers belong to profiles (--folded and its like): "
 		       "a timeline shows all of it";
-	if (!format->is_profile && (p->min_ns || p->max_ns || p->pid || p->tid || p->task || p->comm || p->class_is))
-		return "--min, --max, --pid, --tid, --comm, --task and --class belong to profiles (--folded and its like)";
+	if (!format->is_profile && ((p->min_ns && !a->chrome) || p->max_ns || p->pid || p->tid || p->task || p->comm || p->class_is))
+		return "--max, --pid, --tid, --comm, --task and --class belong to profiles (--folded and its like), --min to these and "
+		       "--chrome";
 	p->kind = a->offcpu ? PROFILE_OFFCPU : a->wall ? PROFILE_WALL : a->blocking ? PROFILE_BLOCKING : PROFILE_ONCPU;
 	while (a->by && k < ARRAY_SIZE(by) && strcmp(by[k], a->by) != 0)
 		k++;
@@ -104,7 +105,7 @@ static const char *check_profile(struct export_args *a, const struct export_form
 	p->by = (enum profile_by)k;
 	if (p->all && p->kind != PROFILE_OFFCPU && p->kind != PROFILE_WALL)
 		return "--all belongs to --offcpu and --wall";
-	if (p->kind == PROFILE_ONCPU && (p->min_ns || p->max_ns || p->class_is || p->wakers))
+	if (format->is_profile && p->kind == PROFILE_ONCPU && (p->min_ns || p->max_ns || p->class_is || p->wakers))
 		return "--min, --max, --class and --wakers belong to --offcpu, --wall and --blocking: a sample has no length";
 	if (p->max_ns && p->max_ns < p->min_ns)
 		return "--max must not be less than --min";
@@ -126,8 +127,6 @@ static int check_args(struct export_args *a, int n)
 		;
 	else if (!a->chrome && (a->export.tasks || a->export.max_flows != EXPORT_MAX_FLOWS))
 		wrong = "--tasks and --max-flows belong to --chrome";
-	else if (!a->export.tasks && a->export.max_flows != EXPORT_MAX_FLOWS)
-		wrong = "--max-flows belongs to --tasks";
 	else if (!a->chrome && a->export.max_events != EXPORT_MAX_EVENTS)
 		wrong = "--max-events belongs to --chrome";
 	else if (!a->chrome && !a->perfetto && (a->export.no_args || a->export.no_idle))
@@ -165,7 +164,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "by", OPT_STRING, &a->by, "WHAT",
 		 "frames in front of stacks: thread (default), task, class (each below its process), none", NULL},
 		{0, "all", OPT_FLAG, &p->all, NULL, "with --offcpu, --wall: idle and runnable time too", NULL},
-		{0, "min", OPT_DURATION, &p->min_ns, "T", "only waits (--blocking: polls) of T or more", NULL},
+		{0, "min", OPT_DURATION, &p->min_ns, "T", "only waits (--blocking: polls; --chrome: slices) of T or more", NULL},
 		{0, "max", OPT_DURATION, &p->max_ns, "T", "only waits (--blocking: polls) of T or less", NULL},
 		{0, "class", OPT_STRING, &p->class_is, "CLASS",
 		 "only waits (--blocking: polls) of this class: lock, disk, sleep, ...", NULL},
@@ -178,7 +177,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "max-events", OPT_U64, &a->export.max_events, "N", "chrome: at most N slices (default 1000000)", NULL},
 		{0, "tasks", OPT_FLAG, &a->export.tasks, NULL,
 		 "chrome: a track for each task, arrows from spawns and wakes to polls", NULL},
-		{0, "max-flows", OPT_U64, &a->export.max_flows, "N", "chrome --tasks: at most N arrows (default 100000)", NULL},
+		{0, "max-flows", OPT_U64, &a->export.max_flows, "N", "chrome: at most N arrows (default 100000)", NULL},
 		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL, "chrome, perfetto: names and times only (chrome: for speedscope)", NULL},
 		{0, "no-idle", OPT_FLAG, &a->export.no_idle, NULL, "chrome, perfetto: leave out idle threads", NULL},
 		{0, "Names and database", OPT_HEADING, NULL, NULL, NULL, NULL},
@@ -310,16 +309,29 @@ static int export_out_finish(const struct export_args *a, struct export_out *x)
 	return r;
 }
 
-static void warn_tasks(const struct export_args *a, const struct export_result *result)
+static void warn_tasks(const struct export_result *result)
 {
 	if (!result->tasks)
 		log_warn("no task was seen in a poll: there is no track of one (ascope record --polls records every poll)");
 	if (result->tasks_left)
 		log_warn("%s tasks have no track: only those that blocked or ran longest have; --from and --to choose a part",
 			 human_count(result->tasks_left).s);
+}
+
+/* A browser that gives up says little of why. */
+static void warn_size(const struct export_args *a, const struct export_result *result)
+{
+	const char *instead = "--from and --to choose a part, --min T leaves out slices shorter than T, --perfetto writes a form for big captures";
+
+	if (result->cut_at_ns)
+		log_warn("cut at %s of the recording: --max-events %llu is reached; %s", human_ns(result->cut_at_ns).s,
+			 (unsigned long long)a->export.max_events, instead);
 	if (result->flows_left)
 		log_warn("%s arrows are left out: --max-flows %llu is reached", human_count(result->flows_left).s,
 			 (unsigned long long)a->export.max_flows);
+	if (result->bytes > EXPORT_MAX_BYTES || result->all_events > 2 * (u64)EXPORT_MAX_EVENTS)
+		log_warn("%s events, %s: more than viewers in a browser open (about %s events or %s); %s", human_count(result->all_events).s,
+			 human_bytes(result->bytes).s, human_count(2 * (u64)EXPORT_MAX_EVENTS).s, human_bytes(EXPORT_MAX_BYTES).s, instead);
 }
 
 static int write_export(sqlite3 *db, const struct export_args *a, struct export_out *x)
@@ -345,11 +357,10 @@ static int write_export(sqlite3 *db, const struct export_args *a, struct export_
 		log_error("could not write %s: %s", a->out ? a->out : "the export", strerror(-r));
 		return EXIT_FAILED;
 	}
-	if (result.cut_at_ns)
-		log_warn("cut at %s of the recording: --max-events %llu is reached; --from and --to choose another part",
-			 human_ns(result.cut_at_ns).s, (unsigned long long)a->export.max_events);
+	if (a->chrome)
+		warn_size(a, &result);
 	if (a->export.tasks)
-		warn_tasks(a, &result);
+		warn_tasks(&result);
 	if (a->out)
 		log_info("wrote %s: %s %s", a->out, human_count(result.events).s, format->events);
 	return EXIT_DONE;
@@ -359,6 +370,7 @@ int export_cmd(int argc, char **argv)
 {
 	struct export_args a = {.export = {.max_events = EXPORT_MAX_EVENTS, .max_flows = EXPORT_MAX_FLOWS}};
 	_cleanup_(export_out_release) struct export_out x = {0};
+	_cleanup_library_table_ struct library_table *libraries = NULL;
 	struct capture_db *cdb = NULL;
 	int code, r;
 
@@ -373,6 +385,9 @@ int export_cmd(int argc, char **argv)
 	r = capture_db_open(&a.capture, &cdb);
 	if (r < 0)
 		return EXIT_FAILED;
+	/* It was read for names before: mistakes were told then. */
+	if (a.chrome && library_table_load(a.capture.libraries, a.capture.n_libraries, &libraries) == 0)
+		a.export.libraries = libraries;
 	code = write_export(capture_db_handle(cdb), &a, &x);
 	if (code == EXIT_DONE && capture_db_is_partial(cdb))
 		code = EXIT_PARTIAL;

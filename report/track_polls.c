@@ -12,10 +12,10 @@
 	"library, line, dur_min, dur_max, off_cpu, on_cpu, runnable, waits, samples, stack_id, kstack_id, lifo, queued, inject "     \
 	"FROM poll WHERE thread_id = ?1 AND ts <= ?3 "                                                                               \
 	"AND ts >= coalesce((SELECT max(ts) FROM poll WHERE thread_id = ?1 AND ts < ?2), 0) ORDER BY ts, id"
-/* They nest: the outer one began first. */
+/* They nest: the outer one began first. Tokio's own main loops are closures of the blocking pool, too: what they run is shown, not they. */
 #define EXACT_SQL                                                                                                                \
 	"SELECT ts, ts + dur, task_row FROM _task_poll WHERE thread_id = ?1 AND ts <= ?3 AND (dur IS NULL OR ts + dur >= ?2) "   \
-	"ORDER BY ts, id"
+	"AND (type_id IS NULL OR type_id NOT IN (SELECT id FROM task_type WHERE kind = 'worker')) ORDER BY ts, id"
 
 int track_polls_init(struct track_walk *w, sqlite3 *db)
 {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "report/frame_kind.h"
 #include "report/sqlrow.h"
 #include "report/stack_calls.h"
 
@@ -19,6 +20,22 @@ static int dup_text(const struct track_tasks *t, sqlite3_stmt *st, int col, char
 		return json_inner(text, ret);
 	*ret = strdup(text);
 	return *ret ? 0 : -ENOMEM;
+}
+
+static int make_type(const struct track_tasks *t, sqlite3_stmt *st, struct track_type *k)
+{
+	const char *name = sql_text(st, 1);
+	char path[FRAME_NAME_LEN];
+	int r = dup_text(t, st, 1, &k->name);
+
+	if (r < 0 || !name)
+		return r;
+	if (!strstr(name, " | "))
+		name = frame_function_path(name, path, sizeof(path));
+	if (t->json)
+		return json_inner(name, &k->label);
+	k->label = strdup(name);
+	return k->label ? 0 : -ENOMEM;
 }
 
 static int load_types(struct track_tasks *t, sqlite3 *db)
@@ -37,7 +54,7 @@ static int load_types(struct track_tasks *t, sqlite3 *db)
 	while (r >= 0 && t->n_types <= n && (r = db_step(st)) > 0) {
 		r = u64map_put(&t->type_at, sql_u64(st, 0), t->n_types);
 		if (r == 0)
-			r = dup_text(t, st, 1, &t->types[t->n_types++].name);
+			r = make_type(t, st, &t->types[t->n_types++]);
 	}
 	return r < 0 ? r : 0;
 }
@@ -92,8 +109,10 @@ int track_tasks_init(struct track_tasks *t, sqlite3 *db, bool json)
 
 void track_tasks_release(struct track_tasks *t)
 {
-	for (size_t i = 0; i < t->n_types; i++)
+	for (size_t i = 0; i < t->n_types; i++) {
 		free(t->types[i].name);
+		free(t->types[i].label);
+	}
 	for (size_t i = 0; i < t->n_sites; i++) {
 		free(t->sites[i].file);
 		free(t->sites[i].function);

@@ -10,6 +10,7 @@
 /* Texts are raw, or, where the owner said `json`, escaped for the inside of a JSON string; NULL not known. */
 struct track_type {
 	char *name;
+	char *label; /* without generic arguments, for slices' names; of several candidates the name */
 };
 
 struct track_site {
