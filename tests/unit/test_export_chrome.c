@@ -175,7 +175,7 @@ static void test_args(void **state)
 	assert_int_equal(
 		fixture_s64(db,
 			    "SELECT count(*) FROM ev WHERE name = 'thread_name' AND json_extract(args, '$.name') = 'worker 2 "
-			    "(tid 4102)'",
+			    "(tid 24039)'",
 			    NULL),
 		1);
 	o.no_args = true;
@@ -300,7 +300,8 @@ static void check_flows(sqlite3 *db, const char *json, s64 flows)
 		"s AS (SELECT * FROM e WHERE ph = 's'), f AS (SELECT * FROM e WHERE ph = 'f' AND bp = 'e') "
 		"SELECT count(*) FROM s JOIN f ON f.id = s.id AND f.name = s.name AND f.ts >= s.ts "
 		"WHERE EXISTS (SELECT 1 FROM ev AS x WHERE x.ph = 'X' AND x.pid = s.pid AND x.tid = s.tid AND x.ts <= s.ts AND s.ts < x.ts + x.dur) "
-		"AND EXISTS (SELECT 1 FROM ev AS x WHERE x.ph = 'X' AND x.cat = 'task_poll' AND x.pid = f.pid AND x.tid = f.tid AND x.ts = f.ts)";
+		"AND EXISTS (SELECT 1 FROM ev AS x WHERE x.ph = 'X' AND x.pid = f.pid AND x.tid = f.tid AND "
+		"CASE f.name WHEN 'thread wake' THEN x.cat = 'cpu' AND x.ts <= f.ts AND f.ts < x.ts + x.dur ELSE x.cat = 'task_poll' AND x.ts = f.ts END)";
 
 	assert_int_equal(
 		fixture_s64(
@@ -374,7 +375,7 @@ static void test_tasks_caught(void **state)
 	o.max_flows = EXPORT_MAX_FLOWS;
 	json = run(db, &o, &result);
 	check_form(db, json);
-	check_flows(db, json, 0);
+	check_flows(db, json, fixture_s64(db, "SELECT count(*) FROM ev WHERE ph = 's' AND name = 'thread wake'", NULL));
 	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE cat = 'task_poll'", NULL),
 			 fixture_s64(db, "SELECT count(*) FROM poll WHERE task_id IS NOT NULL AND classified", NULL));
 	assert_int_equal(fixture_s64(db, "SELECT json_extract(?1, '$.metadata.task_polls_exact')", json), 0);
