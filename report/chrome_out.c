@@ -76,7 +76,8 @@ struct chrome_track chrome_track_of(u64 pid, u64 tid)
 {
 	struct chrome_track t;
 
-	(void)snprintf(t.text, sizeof(t.text), "\"pid\":%llu,\"tid\":%llu", (unsigned long long)pid, (unsigned long long)tid);
+	/* Viewers keep 32 bits; a damaged capture has more. */
+	(void)snprintf(t.text, sizeof(t.text), "\"pid\":%u,\"tid\":%u", (u32)pid, (u32)tid);
 	return t;
 }
 

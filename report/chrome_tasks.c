@@ -296,7 +296,7 @@ static void put_slice(const struct chrome_tasks *t, struct chrome_out *w, size_t
 
 	chrome_slice_begin(w, &t->tracks[task].chrome, cats[s->kind], NULL, s->ts, s->end, 0);
 	if (s->kind == SLICE_POLL)
-		chrome_puts_raw(w, type->name ? type->name : "poll");
+		chrome_puts_raw(w, type->name && *type->name ? type->name : "poll");
 	else
 		chrome_puts(w, s->kind == SLICE_READY ? "ready" : "spawned, ready");
 	chrome_args_begin(w);

@@ -106,13 +106,19 @@ static int name_call(struct stack_calls *c, const struct vstack *s, struct stack
 	r = vframe_label(place, false, &k->name);
 	if (r < 0)
 		return r;
+	if (!*k->name) { /* viewers want a name of a slice */
+		free(k->name);
+		k->name = strdup("?");
+		if (!k->name)
+			return -ENOMEM;
+	}
 	k->category = category(c, library_of(c, place, buf, sizeof(buf)), place);
 	if (!place->has_kind || place->kind != FRAME_USER)
 		return 0;
 	for (const struct vframe *f = place; f-- > s->frames;) {
 		const char *library = library_of(c, f, buf, sizeof(buf));
 
-		if (!library)
+		if (!library || !*library)
 			continue;
 		k->library = strdup(library);
 		k->library_category = category(c, library, f);
