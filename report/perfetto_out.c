@@ -85,11 +85,9 @@ enum {
 	FTRACE_EVENT = 2,
 	FTRACE_TIMESTAMP = 1,
 	FTRACE_PID = 2,
-	FTRACE_COMMON_FLAGS = 5,
 	FTRACE_WAKING = 20,
 	WAKING_COMM = 1,
 	WAKING_PID = 2,
-	COMMON_FLAG_HARDIRQ = 8,
 
 	SAMPLE_CPU = 1,
 	SAMPLE_PID = 2,
@@ -475,8 +473,6 @@ void pf_waking(struct pf_out *o, u64 ts, u64 tid, const char *name, u64 cpu, u64
 	pb_begin(&o->p, FTRACE_EVENT);
 	pb_u64(&o->p, FTRACE_TIMESTAMP, ts);
 	pb_u64(&o->p, FTRACE_PID, waker_tid);
-	if (!waker_tid)
-		pb_u64(&o->p, FTRACE_COMMON_FLAGS, COMMON_FLAG_HARDIRQ);
 	pb_begin(&o->p, FTRACE_WAKING);
 	pb_string(&o->p, WAKING_COMM, name);
 	pb_u64(&o->p, WAKING_PID, tid);

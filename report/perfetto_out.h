@@ -143,6 +143,6 @@ void pf_stack(struct pf_out *o, u64 callstack_iid); /* 0: none */
 /* ---- the kernel's view ---- */
 
 void pf_thread_state(struct pf_out *o, u64 ts, u64 tid, const char *name, u64 cpu, enum pf_state state);
-/* cpu: where the woken ran before, for the waker's is not known; waker_tid 0: an interrupt */
+/* cpu: where the woken ran before, for the waker's is not known; waker_tid 0: an interrupt, which Perfetto shows as swapper */
 void pf_waking(struct pf_out *o, u64 ts, u64 tid, const char *name, u64 cpu, u64 waker_tid);
 void pf_sample(struct pf_out *o, u64 ts, u64 pid, u64 tid, u64 cpu, bool kernel, u64 callstack_iid);

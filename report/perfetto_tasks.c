@@ -211,16 +211,14 @@ static void close_slice(struct putter *p, size_t i, u64 ts)
 }
 
 /*
- * Makes room for a slice of [*ts, end): the one before it ends by then; when its end was seen later than that (in a damaged capture), the new one begins
- * there. False when nothing of the new one is left.
+ * Makes room for a slice that begins at *ts: the one before it ends by then. A task is polled again as soon as its poll has said that it is over, which may be
+ * before the thread has left it: so the earlier of two polls ends where the later begins. False when nothing of the new one is left.
  */
 static bool next_slice(struct putter *p, size_t i, u64 *ts, u64 end)
 {
-	struct pf_task *k = &p->t->rows[i];
-
 	*ts = max_u64(*ts, p->f->lo);
-	if (k->seen_end || !k->open)
-		*ts = max_u64(*ts, k->end);
+	if (!p->t->rows[i].open)
+		*ts = max_u64(*ts, p->t->rows[i].end);
 	if (end < *ts || *ts > p->f->hi)
 		return false;
 	close_slice(p, i, *ts);
@@ -238,7 +236,11 @@ static void slice_is_open(struct putter *p, size_t i, u64 end, bool seen_end)
 
 static void put_ready(struct putter *p, size_t i, u64 ts, u64 end, const char *name)
 {
-	if (!next_slice(p, i, &ts, end) || ts == end)
+	const struct pf_task *k = &p->t->rows[i];
+
+	if (k->open && k->seen_end)
+		ts = max_u64(ts, k->end);
+	if (ts >= end || max_u64(ts, p->f->lo) >= end || !next_slice(p, i, &ts, end) || ts == end)
 		return;
 	pf_slice_begin(p->o, track_of(p, i), ts, PF_CAT_READY);
 	pf_name(p->o, name);
