@@ -18,6 +18,7 @@ import sys
 import time
 
 import echo
+import export
 import kernel
 import load
 import reading
@@ -247,6 +248,33 @@ class Bench:
                 Row(f"check, {reading.MILLIONS} million events: memory", max(r["MB"] for r in found["check"]), "MB", bar=128,
                     beside=f"{median(ms['check']) / 1000:.1f} s")]
 
+    def export(self):
+        """Each export of a capture of 10 million events, beside perf script and a fold of its text."""
+        if not self.long_capture:
+            raise Failed("long_capture was not built")
+        load_of, found, absent, counts, peer = export.measure(self.place, self.long_capture, self.rounds)
+        self.say(f"{counts['samples']:,} samples, {counts['waits']:,} waits; loading, once and in no figure below: {load_of['cpu']:.1f} s of CPU, {load_of['MB']:.0f} MB")
+        if absent:
+            self.say("not in this ascope: " + ", ".join(absent))
+        table = []
+        for name, runs in found.items():
+            self.say(f"{name}: " + ", ".join(f"{r['s']:.1f} s ({r['cpu']:.1f} of CPU) {r['MB']:.0f} MB" for r in runs))
+            cpu, n = median([r["cpu"] for r in runs]), runs[0]["n"]
+            table.append(Row(f"export --{name}, {export.MILLIONS} million events: memory", max(r["MB"] for r in runs), "MB", bar=512,
+                             beside=f"{runs[0]['bytes'] / 1e6:.0f} MB written"))
+            if name in ("chrome", "perfetto"):
+                table.append(Row(f"export --{name}: a slice, of CPU", cpu / max(n, 1) * 1e6, "us", bar=1 if name == "chrome" else None,
+                                 beside=f"{n:,} slices, {n / cpu / 1e6:.2f} million a second; {cpu:.1f} s"))
+            else:
+                million = cpu * 1e6 / counts["samples"]
+                table.append(Row(f"export --{name}: a million samples, of CPU", million, "s", bar=2 if name == "folded" else None,
+                                 beside=f"{cpu:.2f} s for {counts['samples']:,}"))
+        if peer:
+            both = peer["script"]["cpu"] + peer["fold"]["cpu"]
+            table.append(Row("perf script and a fold of its text: a million samples, of CPU", both * 1e6 / max(peer["samples"], 1), "s",
+                             beside=f"{both:.2f} s for {peer['samples']:,}; {max(peer['script']['MB'], peer['fold']['MB']):.0f} MB"))
+        return table
+
     def load(self):
         """Loading a capture of 10 million events into a database, beside bare SQLite and perf script."""
         if not self.long_capture or not self.bare_insert:
@@ -307,7 +335,7 @@ class Bench:
         return table
 
 
-NAMES = ["echo", "echo16", "tasks", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "load", "size", "symbolize"]
+NAMES = ["echo", "echo16", "tasks", "cut", "bpf", "walk", "verifier", "storm", "table", "coding", "open", "load", "export", "size", "symbolize"]
 
 
 def arguments():

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: what `make bench` runs: builds the load programs, measures what ascope costs, prints the figures beside their bars.
 #
-# usage: tests/bench/run.sh OUT [--json] [--rounds N] [NAME...]        names: echo echo16 tasks cut bpf walk verifier storm table coding open load size symbolize; default all
+# usage: tests/bench/run.sh OUT [--json] [--rounds N] [NAME...]        names: echo echo16 tasks cut bpf walk verifier storm table coding open load export size symbolize; default all
 #
 # A figure never makes it fail; a measurement that could not be made does, and is named. Needs root, BTF, cargo and, for the comparisons, perf.
 set -euo pipefail
