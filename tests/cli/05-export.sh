@@ -7,6 +7,8 @@ gunzip -c "$captures/demo.names.gz" >names
 
 expect 0 "$ASCOPE" export --chrome --target names demo.ascope
 cp out trace.json
+python3 -B "$here/../viewers/chrome_rules.py" trace.json
+python3 -B "$here/../viewers/chrome_sums.py" trace.json demo.ascope.db
 python3 - <<'PY'
 import json
 from collections import defaultdict
@@ -15,13 +17,13 @@ t = json.loads("\n".join(lines))
 assert list(t)[0] == "traceEvents"
 tracks, names = defaultdict(list), {}
 for e in t["traceEvents"]:
-    assert e["ph"] in ("X", "M", "i"), e
+    assert e["ph"] in ("X", "M", "i", "s", "f", "C"), e
     if e["ph"] == "M" and e["name"] == "thread_name":
         names[e["pid"], e["tid"]] = e["args"]["name"]
     if e["ph"] == "X":
         assert isinstance(e["args"], dict) and e["dur"] >= 0
         tracks[e["pid"], e["tid"]].append((round(e["ts"] * 1000), -round(e["dur"] * 1000), e["name"]))
-assert sum(n.startswith("worker ") and "polls" not in n for n in names.values()) == 4, names
+assert sum(n.startswith("worker ") for n in names.values()) == 4, names
 for track, slices in tracks.items():
     ends = []
     for start, minus_dur, name in sorted(slices):

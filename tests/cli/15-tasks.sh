@@ -46,7 +46,7 @@ has out 'There is no block number 9999'
 for wrong in "--tasks --wakers" "--dot" "--wakers --dot --json" "--cascade 0" "--cascade two" "--tasks 3"; do
 	expect 2 "$ASCOPE" report $wrong demo.ascope
 done
-expect 2 "$ASCOPE" export --chrome --max-flows 3 demo.ascope
+expect 2 "$ASCOPE" export --folded --max-flows 3 demo.ascope
 expect 2 "$ASCOPE" export --folded --tasks demo.ascope
 expect 0 "$ASCOPE" export --chrome --tasks demo.ascope
 python3 - <<'PY'

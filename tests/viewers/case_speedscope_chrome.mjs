@@ -11,7 +11,7 @@ await test('timeline of a worker: its time adds up to the recording', async (t) 
 	// Its list of profiles is a table, too.
 	const rows = (await speedscope_rows(page)).filter((r) => !Number.isNaN(r.self));
 	const [{ life }] = sql('SELECT ts_end - ts_start AS life FROM capture');
-	check(rows.length > 3, `speedscope shows ${rows.length} functions`);
+	check(rows.length > 0, "speedscope shows no function of the first track");
 	near(rows.reduce((sum, r) => sum + r.self, 0), life, 0.01, 'time of the first track');
 });
 
