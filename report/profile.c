@@ -564,15 +564,21 @@ int profile_load(sqlite3 *db, const struct profile_opts *o, struct profile *ret)
 {
 	_cleanup_profile_ struct profile p = {.store = calloc(1, sizeof(struct profile_store))};
 	_cleanup_(loader_release) struct loader l = {.db = db, .o = o, .s = p.store};
+	bool begun;
 	int r;
 
 	if (!p.store)
 		return -ENOMEM;
+	/* One transaction: else each statement that is run once a stack locks the file anew. */
+	begun = sqlite3_get_autocommit(db) && db_exec(db, "BEGIN") == 0;
 	r = loader_init(&l);
 	if (r == 0)
 		r = add_all(&l);
 	if (r == 0)
 		r = profile_store_finish(p.store, &p);
+	/* After a mistake it stays open until the database is closed: ending it would take the message away. */
+	if (r == 0 && begun)
+		r = db_exec(db, "COMMIT");
 	if (r < 0)
 		return r;
 	p.n_front = o->by == PROFILE_BY_NONE ? 0 : 2;

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "report/sqlrow.h"
 #include "report/stack_status.h"
+#include "report/view_stack.h"
 #include "report/view_text.h"
 
 /* Frames of one stack: as view_stack.c has it. */
@@ -306,8 +307,13 @@ static int spell_stack(struct profile_store *s, struct spelling *sp, u64 stack_i
 		return r;
 	while ((r = db_step(s->parts)) > 0 && sp->n - first < STORE_MAX_FRAMES) {
 		r = list_run(s, sql_u64(s->parts, 0), kernel, &run);
-		for (u32 i = 0; r == 0 && i < RUN_LEN(run); i++)
-			r = spell(sp, s->code[RUN_AT(run) + i]);
+		for (u32 i = 0; r == 0 && i < RUN_LEN(run); i++) {
+			u32 number = s->code[RUN_AT(run) + i];
+
+			/* What took the stack stands on top of it, under a name that changes with every build. */
+			if (!kernel || sp->n > first || !kernel_frame_is_watcher(s->frames[number - 1].name))
+				r = spell(sp, number);
+		}
 		if (r < 0)
 			return r;
 	}
@@ -456,7 +462,7 @@ static int use_frames(struct profile_store *s, const struct profile_frame *const
 /* All stacks as numbers in s->ranks, outermost first; p->stacks has offsets, since the array moves while it grows. */
 static int spell_all(struct profile_store *s, struct profile *p, size_t **ret_at)
 {
-	_cleanup_(cleanup_free_p) u32 *numbers = NULL;
+	_cleanup_free_ u32 *numbers = NULL;
 	_cleanup_free_ size_t *at = NULL;
 	u32 n = strtab_count(s->keys);
 	struct spelling sp = {0};

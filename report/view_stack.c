@@ -292,16 +292,22 @@ static bool in_list(const char *name, const char *const *list, size_t n)
 	return false;
 }
 
-/* The scheduler's own frames, and those of whoever watches it (ascope, for one). */
-static bool is_scheduler_entry(const char *name)
+bool kernel_frame_is_watcher(const char *name)
 {
-	static const char *const names[] = {"__schedule", "schedule", "preempt_schedule_common", "__cond_resched"};
 	static const char *const prefixes[] = {"bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_trampoline_"};
 
 	for (size_t i = 0; name && i < ARRAY_SIZE(prefixes); i++)
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
-	return in_list(name, names, ARRAY_SIZE(names));
+	return false;
+}
+
+/* The scheduler's own frames, and those of whoever watches it. */
+static bool is_scheduler_entry(const char *name)
+{
+	static const char *const names[] = {"__schedule", "schedule", "preempt_schedule_common", "__cond_resched"};
+
+	return kernel_frame_is_watcher(name) || in_list(name, names, ARRAY_SIZE(names));
 }
 
 static bool is_trampoline(const char *name)

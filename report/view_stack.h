@@ -61,6 +61,9 @@ int vframe_label(const struct vframe *f, bool full, char **ret) __must_check;
  */
 const struct vframe *vstack_place(const struct vstack *s);
 
+/* A kernel function of whoever watches the scheduler (ascope, for one): no part of what the thread did. */
+bool kernel_frame_is_watcher(const char *name);
+
 /* Range of kernel frames that say something: without the scheduler's own entry and the system call's trampoline. */
 void vstack_kernel_core(const struct vstack *s, u32 *ret_first, u32 *ret_end);
 
