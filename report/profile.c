@@ -330,7 +330,7 @@ static bool is_wanted_wait(const struct profile_opts *o, const char *class_name,
 static int add_segment(void *ctx, const struct tl_thread *t, const struct tl_segment *s)
 {
 	struct loader *l = ctx;
-	struct profile_key k = {.stack_id = s->stack_id, .kstack_id = s->kstack_id};
+	struct profile_key k = {.stack_id = s->stack_id, .kstack_id = s->kstack_id, .is_wait = 1};
 	struct where w = {.t = thread_of_id(l, t->id), .poll_id = s->poll_id};
 	const char *leaf = NULL;
 	int idle, r = 0;
@@ -433,7 +433,7 @@ static int add_block_part(struct block_loader *b, struct profile_key *k, const c
 
 static int add_block_wait(struct block_loader *b, sqlite3_stmt *st)
 {
-	struct profile_key k = {.stack_id = sql_u64(st, 5), .kstack_id = sql_u64(st, 6)}, ready = k;
+	struct profile_key k = {.stack_id = sql_u64(st, 5), .kstack_id = sql_u64(st, 6), .is_wait = 1}, ready = k;
 	u64 dur = sql_u64(st, 1), ts = sql_u64(st, 0), waking = sql_u64(st, 2);
 	const char *state = sql_text(st, 3), *class_name = sql_text(st, 4);
 	u64 off = state && *state == 'R' ? 0 : sql_is_null(st, 2) ? dur : min_u64(waking - min_u64(waking, ts), dur);

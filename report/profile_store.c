@@ -294,7 +294,7 @@ static int spell(struct spelling *sp, u32 number)
 	return r;
 }
 
-static int spell_stack(struct profile_store *s, struct spelling *sp, u64 stack_id, bool kernel)
+static int spell_stack(struct profile_store *s, struct spelling *sp, u64 stack_id, bool kernel, bool is_wait)
 {
 	u32 first = sp->n, cut = 0;
 	u64 run;
@@ -310,8 +310,8 @@ static int spell_stack(struct profile_store *s, struct spelling *sp, u64 stack_i
 		for (u32 i = 0; r == 0 && i < RUN_LEN(run); i++) {
 			u32 number = s->code[RUN_AT(run) + i];
 
-			/* What took the stack stands on top of it, under a name that changes with every build. */
-			if (!kernel || sp->n > first || !kernel_frame_is_watcher(s->frames[number - 1].name))
+			/* Of a sample it is what ran. */
+			if (!kernel || !is_wait || sp->n > first || !kernel_frame_is_watcher(s->frames[number - 1].name))
 				r = spell(sp, number);
 		}
 		if (r < 0)
@@ -347,9 +347,9 @@ static int spell_key(struct profile_store *s, struct spelling *sp, const struct 
 		r = spell(sp, k->leaf);
 	before = sp->n;
 	if (r == 0)
-		r = spell_stack(s, sp, k->kstack_id, true);
+		r = spell_stack(s, sp, k->kstack_id, true, k->is_wait);
 	if (r == 0)
-		r = spell_stack(s, sp, k->stack_id, false);
+		r = spell_stack(s, sp, k->stack_id, false, k->is_wait);
 	if (r == 0 && sp->n == before && !k->leaf)
 		r = profile_store_own(s, "[no stack]", &none);
 	if (r == 0)

@@ -16,6 +16,7 @@
 struct profile_key {
 	u32 front[2];
 	u64 stack_id, kstack_id; /* 0 none */
+	u64 is_wait;		 /* 1: what took the stack, at a switch, stands on top of it: no part of what is told */
 	u32 leaf;
 	u32 behind[3]; /* of whoever woke it: "--" and what follows */
 };
