@@ -199,7 +199,7 @@ $(OUT)/gen/libraries_txt.c: report/libraries.txt
 $(OUT)/gen/web_%.c: report/web/%
 	$(call msg,GEN,$@)
 	$(Q)mkdir -p $(@D) && { echo '#include "report/html.h"'; echo 'const struct web_asset web_$(subst .,_,$*) = {'; \
-	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; \
+	  sed -e 's/[\\"?]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; \
 	  echo ", \"$$(env printf "$$(sha256sum $< | cut -c1-64 | sed 's/../\\x&/g')" | base64)\"};"; } >$@
 
 # rewritten only when it changes

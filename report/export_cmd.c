@@ -25,9 +25,11 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
 struct export_args {
 	struct capture_opts capture;
 	struct export_opts export;
-	bool chrome, perfetto, folded, speedscope, pprof, html, force;
+	bool chrome, perfetto, folded, speedscope, pprof, flamegraph, html, force;
 	bool oncpu, offcpu, wall, blocking; /* what a profile weighs: one of them */
 	const char *by;			    /* --by; NULL: thread */
+	const char *diff;		    /* flamegraph: the capture to compare with */
+	struct capture_opts base;	    /* it, as it is opened */
 	const char *out;		    /* NULL or "-": stdout */
 };
 
@@ -47,6 +49,7 @@ static const struct export_format formats[] = {
 	{"folded", offsetof(struct export_args, folded), export_folded, "stacks", true, true},
 	{"speedscope", offsetof(struct export_args, speedscope), export_speedscope, "stacks", false, true},
 	{"pprof", offsetof(struct export_args, pprof), export_pprof, "stacks", false, true},
+	{"flamegraph", offsetof(struct export_args, flamegraph), export_flame, "stacks", false, true},
 	{"html", offsetof(struct export_args, html), export_html, "blocked polls", false, false},
 };
 
@@ -72,6 +75,8 @@ static const char epilog[] = "Examples:\n"
 			     "  ascope export --folded --offcpu -o waits.txt orders.ascope\n"
 			     "  ascope export --speedscope --blocking --by task -o orders.speedscope.json orders.ascope\n"
 			     "  ascope export --pprof --wall -o orders.pb.gz orders.ascope    for go tool pprof\n"
+			     "  ascope export --flamegraph -o orders.html orders.ascope    search, zoom, callers\n"
+			     "  ascope export --flamegraph --diff before.ascope -o change.html after.ascope\n"
 			     "  ascope export --html -o orders.html orders.ascope      the report, to attach to a ticket\n"
 			     "\n"
 			     "Exit codes: 0 done, 1 failed, 2 usage,\n"
@@ -122,9 +127,11 @@ static int check_args(struct export_args *a, int n)
 		wrong = n ? "export takes one capture file" : "which capture file?";
 	else if (!format)
 		wrong = n_formats ? "more than one format: ask for one"
-				  : "which format? --chrome, --perfetto, --folded, --speedscope, --pprof";
+				  : "which format? --chrome, --perfetto, --folded, --speedscope, --pprof, --flamegraph, --html";
 	else if ((wrong = check_profile(a, format)) != NULL)
 		;
+	else if (a->diff && !a->flamegraph)
+		wrong = "--diff belongs to --flamegraph";
 	else if (!a->chrome && (a->export.tasks || a->export.max_flows != EXPORT_MAX_FLOWS))
 		wrong = "--tasks and --max-flows belong to --chrome";
 	else if (!a->chrome && a->export.max_events != EXPORT_MAX_EVENTS)
@@ -151,6 +158,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "folded", OPT_FLAG, &a->folded, NULL, "collapsed stacks, \"a;b;c COUNT\", for flame graphs", NULL},
 		{0, "speedscope", OPT_FLAG, &a->speedscope, NULL, "stacks for speedscope", NULL},
 		{0, "pprof", OPT_FLAG, &a->pprof, NULL, "stacks for pprof and what reads its profiles", NULL},
+		{0, "flamegraph", OPT_FLAG, &a->flamegraph, NULL, "stacks as a flame graph: one HTML file for any browser", NULL},
 		{0, "html", OPT_FLAG, &a->html, NULL, "the report as one HTML file, to attach to a ticket", NULL},
 		{'o', "output", OPT_STRING, &a->out, "OUT", "write to this file (default: stdout)", NULL},
 		{0, "force", OPT_FLAG, &a->force, NULL, "replace OUT when it exists", NULL},
@@ -173,6 +181,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "comm", OPT_STRING, &p->comm, "NAME", "only threads of this name", NULL},
 		{0, "task", OPT_U64, &p->task, "ID", "only polls of this task", NULL},
 		{0, "wakers", OPT_FLAG, &p->wakers, NULL, "waits: who ended it, behind a frame \"--\"", NULL},
+		{0, "diff", OPT_STRING, &a->diff, "BASE", "flamegraph: compare with the capture BASE", NULL},
 		{0, "Timelines", OPT_HEADING, NULL, NULL, NULL, NULL},
 		{0, "max-events", OPT_U64, &a->export.max_events, "N", "chrome: at most N slices (default 1000000)", NULL},
 		{0, "tasks", OPT_FLAG, &a->export.tasks, NULL,
@@ -185,7 +194,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 	};
 	const struct opts o = {
 		.command = "ascope export",
-		.synopsis = "--chrome|--perfetto|--folded|--speedscope|--pprof [options] FILE",
+		.synopsis = "--chrome|--perfetto|--folded|--speedscope|--pprof|--flamegraph|--html [options] FILE",
 		.summary = "Writes a capture in a format of other people's viewers.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
@@ -205,6 +214,14 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 	a->capture.from_ns = a->export.from_ns;
 	a->capture.to_ns = a->export.to_ns;
 	a->export.file = argv[0];
+	if (a->diff) {
+		/* The database that was asked for is the capture's own. */
+		a->base = a->capture;
+		a->base.capture = a->diff;
+		a->base.db = NULL;
+		a->base.rows = CAPTURE_ROWS_ALL;
+		a->export.base = &a->base;
+	}
 	return OPTS_OK;
 }
 

@@ -18,15 +18,17 @@ struct web_asset {
 	const char *sha256; /* base64 */
 };
 
-extern const struct web_asset web_flame_js;	 /* ascopeFlame(element, data, options) */
-extern const struct web_asset web_flame_css;	 /* its look */
-extern const struct web_asset web_flame_page_js; /* the page that is nothing but a flame graph */
+extern const struct web_asset web_flame_model_js;     /* what that draws; goes before it */
+extern const struct web_asset web_flame_canvas_js;    /* how it draws; before it, too */
+extern const struct web_asset web_flame_js;	      /* ascopeFlame(element, data, options) */
+extern const struct web_asset web_flame_css;	      /* its look */
+extern const struct web_asset web_flame_page_js;      /* the page that is nothing but a flame graph */
+extern const struct web_asset web_page_css;	      /* what pages have in common: colours, type */
 extern const struct web_asset web_report_base_js;     /* the report (export_html.c): elements, numbers as people read them */
 extern const struct web_asset web_report_table_js;    /* its table of blocks */
 extern const struct web_asset web_report_timeline_js; /* its timeline */
 extern const struct web_asset web_report_js;	      /* puts it together */
 extern const struct web_asset web_report_css;	      /* its look */
-extern const struct web_asset web_page_css;	 /* what pages have in common: colours, type */
 
 struct html_page {
 	const char *title;			/* raw */
@@ -46,3 +48,6 @@ void html_end(FILE *out, const struct html_page *p);   /* the scripts, </body></
  */
 void html_data_begin(FILE *out, const char *id);
 void html_data_end(FILE *out);
+
+/* The scripts of a flame graph, in their order. */
+#define WEB_FLAME_SCRIPTS &web_flame_model_js, &web_flame_canvas_js, &web_flame_js
