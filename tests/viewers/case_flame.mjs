@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // case_flame.mjs: `export --flamegraph` in Chromium: its totals are SQL's, it is searched, zoomed and read, and hostile names are inert in it.
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { ascope, sql, test, check, equal, finish, DEMO } from './viewer.mjs';
 
@@ -28,6 +27,7 @@ await test('a search is typed, a frame clicked, and both stand in the address', 
 
 	await page.keyboard.press('/');
 	await page.keyboard.type('hash_password');
+	await page.waitForFunction("document.querySelector('.af-matches').textContent");
 	const box = await find(page, 'orders::login::hash_password');
 	const share = await flame(page, '(f, ns) => 100 * ns / f.model.all[0]', box.weight[0]);
 	check((await page.textContent('.af-matches')).startsWith(`${share.toFixed(1)}%`), 'the matched share is said');
@@ -62,28 +62,17 @@ await test('compared with itself nothing has changed', async (t) => {
 	await t.shot(page, 'flame-diff');
 });
 
-await test('hostile names are text, and nothing else', async (t) => {
-	const names = ['</script><script>alert(1)</script>', '<img src=x onerror=alert(2)>', '"\'`;--\u0000', '\u202egnp.exe\u2066', 'a\u2028b\u2029c\u001b[2J', '<!--<script>', '&lt;b&gt;'];
+await test('a hostile name of a capture is text, and nothing else', async (t) => {
+	const name = `<img src=x onerror=alert(2)><!--<script>alert(1)"'&lt;\u202e\u2028\u001b.ascope`;
 
-	copyFileSync(DEMO, t.file('hostile.ascope'));
-	copyFileSync(`${DEMO}.db`, t.file('hostile.ascope.db'));
-	execFileSync('python3', ['-c', `import json, sqlite3, sys
-db = sqlite3.connect(sys.argv[1]); names = [n.replace("\\0", "") for n in json.loads(sys.argv[2])]
-for i, (row,) in enumerate(db.execute("SELECT rowid FROM symbol").fetchall()):
-    db.execute("UPDATE symbol SET function = ? WHERE rowid = ?", (names[i % len(names)] + str(i), row))
-db.execute("UPDATE symbol SET function = CAST(x'fffe3c2f7363726970743e' AS TEXT) WHERE rowid % 50 = 7")
-db.commit()`, t.file('hostile.ascope.db'), JSON.stringify(names)]);
-	const file = make(t, 'hostile.html', t.file('hostile.ascope')), text = readFileSync(file, 'utf8');
-	equal(text.match(/<script/g).length, 5, 'scripts, the data among them');
+	copyFileSync(DEMO, t.file(name));
+	const file = make(t, 'hostile.html', '--no-cache', t.file(name)), text = readFileSync(file, 'utf8');
+	equal(text.match(/<(script|img)/g).length, 5, 'scripts, the data among them');
 	check(!/[\u0000-\u0008\u000b-\u001f\u202a-\u202e\u2066-\u2069\u2028\u2029]/.test(text), 'no control characters');
 	const page = await t.open(file);
-	check(await find(page, '</script>'), 'the name is there as text');
-	check(await find(page, '\ufffdgnp.exe\ufffd'), 'what turns the line is replaced');
-	await page.click('[data-view=functions]');
-	const row = await page.$('.af-table tbody tr');
-	await row.click();
+	check((await page.textContent('.page-file')).startsWith('<img src=x onerror=alert(2)><!--<script>alert(1)"\'&lt;\ufffd\ufffd\ufffd'), 'the name is there as text');
 	await t.shot(page, 'flame-hostile');
-	equal(await page.evaluate('document.querySelectorAll("img, script:not([type])").length'), 4, 'elements that names could have made');
+	equal(await page.evaluate('document.querySelectorAll("img, script:not([type])").length'), 4, 'elements that the name could have made');
 });
 
 await finish();

@@ -91,6 +91,8 @@ class Test {
 				this.wrong.push(`request: ${r.url()}`);
 		});
 		await page.goto(self);
+		/* What watches its own size has seen it. */
+		await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
 		return page;
 	}
 
