@@ -117,7 +117,7 @@ mode=$answer
 ask target $target
 ask drop
 for place in $places; do
-	case $place in location=*|vtable=*) ;; *) ask probe $target ${place%=*} ${place#*=} ;; esac
+	case $place in location=*|vtable=*|behind=*) ;; *) ask probe $target ${place%=*} ${place#*=} ;; esac
 done
 tell run 300 3
 ask hits
