@@ -59,7 +59,7 @@ PROBES += $(PROBES:%=%-static)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: accuracy captures format-append all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-task-names check-tokio check-san check-viewers static lint format format-check fuzz goldens man install uninstall clean bench
+.PHONY: accuracy pictures captures format-append all help deps demo check check-fast check-unit check-live check-attach check-damage-long check-kernels check-long check-mutants check-record-long check-services check-sql-tools check-task-names check-tokio check-san check-viewers static lint format format-check fuzz goldens man install uninstall clean bench
 
 all: $(OUT)/ascope ## build ascope
 
@@ -269,6 +269,10 @@ include tests/reliability/reliability.mk
 include tests/fuzz/fuzz.mk
 
 # ---- care ----
+
+pictures: all ## make the pictures of doc/viewing.md again, from the kept capture of the demo (chromium, npm)
+	@tests/viewers/run.sh $(OUT) pictures
+	@mkdir -p doc/pictures && cp $(OUT)/viewers/pictures/*.png doc/pictures/
 
 goldens: all $(OUT)/reliability/make_golden ## make golden captures that are not there yet, and what is expected of all anew; what is in fixtures/captures/FROZEN stays (RECORD_GOLDENS=1: record, too; root)
 	@tests/golden/make.sh $(OUT) $(RECORD_GOLDENS)

@@ -99,9 +99,9 @@ static const char *check_profile(struct export_args *a, const struct export_form
 	if (!format->is_profile && (a->oncpu || a->offcpu || a->wall || a->blocking || a->by || p->all || p->wakers))
 		return "--oncpu, --offcpu, --wall, --blocking, --by, --all and --wakers belong to profiles (--folded and its like): "
 		       "a timeline shows all of it";
-	if (!format->is_profile && ((p->min_ns && !a->chrome) || p->max_ns || p->pid || p->tid || p->task || p->comm || p->class_is))
-		return "--max, --pid, --tid, --comm, --task and --class belong to profiles (--folded and its like), --min to these and "
-		       "--chrome";
+	if (!format->is_profile && ((p->min_ns && !a->chrome && !a->html) || p->max_ns || p->pid || p->tid || p->task || p->comm || p->class_is))
+		return "--max, --pid, --tid, --comm, --task and --class belong to profiles (--folded and its like), --min to these, "
+		       "--chrome and --html";
 	p->kind = a->offcpu ? PROFILE_OFFCPU : a->wall ? PROFILE_WALL : a->blocking ? PROFILE_BLOCKING : PROFILE_ONCPU;
 	while (a->by && k < ARRAY_SIZE(by) && strcmp(by[k], a->by) != 0)
 		k++;

@@ -73,6 +73,8 @@ static int put_made(struct html_export *x)
 		buf_printf(&b, " --from %lluns", (unsigned long long)x->o->from_ns);
 	if (x->o->to_ns)
 		buf_printf(&b, " --to %lluns", (unsigned long long)x->o->to_ns);
+	if (x->o->profile.min_ns)
+		buf_printf(&b, " --min %lluns", (unsigned long long)x->o->profile.min_ns);
 	buf_putc(&b, ' ');
 	put_word(&b, x->o->file ? x->o->file : x->f.path);
 	command = buf_take_str(&b);
@@ -212,7 +214,7 @@ static int put_text(struct html_export *x, const char *id, view_fn *view)
 static int put_page(struct html_export *x, struct export_result *ret)
 {
 	static const struct web_asset *const styles[] = {&web_page_css, &web_flame_css, &web_report_css, NULL};
-	static const struct web_asset *const scripts[] = {&web_flame_js,	   &web_report_base_js, &web_report_table_js,
+	static const struct web_asset *const scripts[] = {WEB_FLAME_SCRIPTS,	   &web_report_base_js, &web_report_table_js,
 							  &web_report_timeline_js, &web_report_js,	NULL};
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *title = NULL;
@@ -248,7 +250,7 @@ int export_html(sqlite3 *db, const struct export_opts *o, FILE *out, struct expo
 		.o = o,
 		.out = out,
 		.view = {.file = o->file,
-			 .min_ns = REPORT_MIN_NS,
+			 .min_ns = o->profile.min_ns ? o->profile.min_ns : REPORT_MIN_NS,
 			 .top = REPORT_TOP_UNSET,
 			 .from_ns = o->from_ns,
 			 .to_ns = o->to_ns,

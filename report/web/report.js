@@ -106,29 +106,41 @@
 	function flames() {
 		const there = FLAMES.filter(([id]) => document.getElementById(id));
 		const box = el("div", {class: "flame"}), note = el("span", {class: "note"});
-		const tabs = el("span", {class: "tabs", role: "group", "aria-label": "which time"});
+		const tabs = el("span", {class: "tabs", role: "group", "aria-label": "which time"}), drawn = new Map();
 		let first = null;
 
-		if (typeof ascopeFlame !== "function" || !there.length)
-			return;
 		function show(id, text) {
-			const data = JSON.parse(document.getElementById(id).textContent), graph = el("div");
-
+			if (!drawn.has(id))
+				drawn.set(id, draw(id));
 			for (const b of tabs.children)
 				b.setAttribute("aria-pressed", b.dataset.flame === id);
-			note.textContent = text + (data.cut_stacks ? `; the lightest ${count(data.cut_stacks)} stacks have no frames in this file` : "");
-			box.replaceChildren(graph);
-			if (data.flame.total_ns)
-				ascopeFlame(graph, data.flame, {});
-			else
-				graph.append(el("p", {class: "dim"}, "nothing of this kind in this part of the recording"));
+			note.textContent = text + (drawn.get(id).cut ? `; the lightest ${count(drawn.get(id).cut)} stacks have no frames in this file` : "");
+			for (const graph of drawn.values())
+				graph.node.hidden = graph !== drawn.get(id);
+		}
+		/* Each once, when it is first looked at. */
+		function draw(id) {
+			const data = JSON.parse(document.getElementById(id).textContent), node = el("div");
+
+			box.append(node);
+			if (data.flame.total_ns) {
+				const flame = ascopeFlame(node, data.flame, {hash: false, weight: FLAMES.find(([name]) => name === id)[2]});
+
+				/* Eighty frames of executor below each function of the user's hide it: a press on the legend shows them. */
+				if (data.flame.frames.kind.includes(data.flame.kinds.indexOf("user")))
+					flame.set({folded: ["runtime", "std"]}, false);
+			} else {
+				node.append(el("p", {class: "dim"}, "nothing of this kind in this part of the recording"));
+			}
+			return {node, cut: data.cut_stacks};
 		}
 		for (const [id, label, text] of there) {
 			tabs.append(el("button", {"data-flame": id, "aria-pressed": "false", onclick: () => show(id, text)}, label));
 			first = first || [id, text];
 		}
 		section("flames", "Flame graph", null, el("div", {class: "controls"}, tabs, note), box);
-		show(...first);
+		if (first)
+			show(...first);
 	}
 
 	/* ---- latencies ---- */
@@ -289,7 +301,7 @@
 	about();
 	text();
 	document.addEventListener("keydown", (e) => {
-		if (e.key === "/" && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
+		if (e.key === "/" && !document.activeElement.closest(".af") && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
 			e.preventDefault();
 			app.table.focusFilter();
 		} else if (e.key === "Escape" && document.activeElement.id === "filter") {

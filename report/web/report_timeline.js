@@ -188,7 +188,7 @@ const ascopeTimeline = (() => {
 				}
 				g.globalAlpha = 1;
 				if (b === view.block) {
-					g.strokeStyle = color.fg;
+					g.strokeStyle = color.ink;
 					g.lineWidth = 2;
 					g.strokeRect(Math.max(a, view.label) - 1, y - 3, Math.min(w, view.width) + 2, ROW + 6);
 				}
@@ -206,7 +206,7 @@ const ascopeTimeline = (() => {
 		}
 
 		function drawLabel(g, t, y) {
-			g.fillStyle = t.blocks.length ? color.fg : color.dim;
+			g.fillStyle = t.blocks.length ? color.ink : color.dim;
 			g.textAlign = "left";
 			g.font = "12px system-ui, sans-serif";
 			g.save();
