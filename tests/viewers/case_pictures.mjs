@@ -21,7 +21,7 @@ await test('the HTML report: html, html-stack, html-timeline, html-flame', async
 	await page.waitForSelector('#about');
 	await picture(t, page, 'html');
 	await page.locator('#flames').screenshot({ path: t.file('pictures/html-flame.png') });
-	await page.click('#blocks tbody tr:nth-child(2)');
+	await page.click('#blocks tbody tr:nth-child(4)');
 	await page.locator('#blocks').screenshot({ path: t.file('pictures/html-stack.png') });
 	await page.click('tr.open dl .link');
 	await page.locator('#timeline').screenshot({ path: t.file('pictures/html-timeline.png') });
