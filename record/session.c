@@ -410,7 +410,8 @@ static int start(struct session *s)
 	err = task_probes_tick(s->tasks, clock_ns(CLOCK_MONOTONIC)); /* what runs already misses no task */
 	if (err)
 		return err;
-	s->start = clock_ns(CLOCK_MONOTONIC); /* what a thread waits for at the start, it waits for since then: no event may be missing in between */
+	s->start = clock_ns(
+		CLOCK_MONOTONIC); /* what a thread waits for at the start, it waits for since then: no event may be missing in between */
 	kernel_side_start(s->kernel);
 	s->gap_from = s->start;
 	s->next_second = s->start + NSEC_PER_SEC;

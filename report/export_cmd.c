@@ -99,7 +99,8 @@ static const char *check_profile(struct export_args *a, const struct export_form
 	if (!format->is_profile && (a->oncpu || a->offcpu || a->wall || a->blocking || a->by || p->all || p->wakers))
 		return "--oncpu, --offcpu, --wall, --blocking, --by, --all and --wakers belong to profiles (--folded and its like): "
 		       "a timeline shows all of it";
-	if (!format->is_profile && ((p->min_ns && !a->chrome && !a->html) || p->max_ns || p->pid || p->tid || p->task || p->comm || p->class_is))
+	if (!format->is_profile &&
+	    ((p->min_ns && !a->chrome && !a->html) || p->max_ns || p->pid || p->tid || p->task || p->comm || p->class_is))
 		return "--max, --pid, --tid, --comm, --task and --class belong to profiles (--folded and its like), --min to these, "
 		       "--chrome and --html";
 	p->kind = a->offcpu ? PROFILE_OFFCPU : a->wall ? PROFILE_WALL : a->blocking ? PROFILE_BLOCKING : PROFILE_ONCPU;
@@ -187,7 +188,8 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "tasks", OPT_FLAG, &a->export.tasks, NULL,
 		 "chrome: a track for each task, arrows from spawns and wakes to polls", NULL},
 		{0, "max-flows", OPT_U64, &a->export.max_flows, "N", "chrome: at most N arrows (default 100000)", NULL},
-		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL, "chrome, perfetto: names and times only (chrome: for speedscope)", NULL},
+		{0, "no-args", OPT_FLAG, &a->export.no_args, NULL,
+		 "chrome, perfetto: names and times only (chrome: for speedscope)", NULL},
 		{0, "no-idle", OPT_FLAG, &a->export.no_idle, NULL, "chrome, perfetto: leave out idle threads", NULL},
 		{0, "Names and database", OPT_HEADING, NULL, NULL, NULL, NULL},
 		CAPTURE_OPT_ROWS(&a->capture),
@@ -338,7 +340,8 @@ static void warn_tasks(const struct export_result *result)
 /* A browser that gives up says little of why. */
 static void warn_size(const struct export_args *a, const struct export_result *result)
 {
-	const char *instead = "--from and --to choose a part, --min T leaves out slices shorter than T, --perfetto writes a form for big captures";
+	const char *instead =
+		"--from and --to choose a part, --min T leaves out slices shorter than T, --perfetto writes a form for big captures";
 
 	if (result->cut_at_ns)
 		log_warn("cut at %s of the recording: --max-events %llu is reached; %s", human_ns(result->cut_at_ns).s,
@@ -347,8 +350,9 @@ static void warn_size(const struct export_args *a, const struct export_result *r
 		log_warn("%s arrows are left out: --max-flows %llu is reached", human_count(result->flows_left).s,
 			 (unsigned long long)a->export.max_flows);
 	if (result->bytes > EXPORT_MAX_BYTES || result->all_events > 2 * (u64)EXPORT_MAX_EVENTS)
-		log_warn("%s events, %s: more than viewers in a browser open (about %s events or %s); %s", human_count(result->all_events).s,
-			 human_bytes(result->bytes).s, human_count(2 * (u64)EXPORT_MAX_EVENTS).s, human_bytes(EXPORT_MAX_BYTES).s, instead);
+		log_warn("%s events, %s: more than viewers in a browser open (about %s events or %s); %s",
+			 human_count(result->all_events).s, human_bytes(result->bytes).s,
+			 human_count(2 * (u64)EXPORT_MAX_EVENTS).s, human_bytes(EXPORT_MAX_BYTES).s, instead);
 }
 
 static int write_export(sqlite3 *db, const struct export_args *a, struct export_out *x)
