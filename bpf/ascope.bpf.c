@@ -449,7 +449,7 @@ static __always_inline struct task_struct *task_hit(struct pt_regs *ctx, u32 gro
 	SEC("uprobe")                                                                                                            \
 	int name(struct pt_regs *ctx)                                                                                            \
 	{                                                                                                                        \
-		struct task_struct *cur = task_hit(ctx, group);                                                                      \
+		struct task_struct *cur = task_hit(ctx, group);                                                                  \
                                                                                                                                  \
 		return cur ? (then) : 0;                                                                                         \
 	}

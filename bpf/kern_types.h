@@ -58,7 +58,7 @@ typedef struct {
 } atomic_t;
 
 struct signal_struct {
-	atomic_t live; /* threads of the group that have not exited */
+	atomic_t live;			      /* threads of the group that have not exited */
 	unsigned long long sum_sched_runtime; /* ns on a cpu of those that are gone */
 };
 
