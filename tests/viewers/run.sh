@@ -59,7 +59,7 @@ for name in "${@:-*}"; do
 			elif [[ $line != exit:* ]]; then
 				echo "$line"
 			fi
-		done < <("${run[@]}" </dev/null 2>&1; echo "exit:$?")
+		done < <(timeout --kill-after=10 300 "${run[@]}" </dev/null 2>&1; echo "exit:$?")
 		[ $done -gt 0 ] || [ $bad = 1 ] || { n=$((n + 1)) bad=1; echo "not ok $n - $title: ran no test"; }
 		[ $bad = 0 ] || code=1
 	done
