@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // case_flame.mjs: `export --flamegraph` in Chromium: its totals are SQL's, it is searched, zoomed and read, and hostile names are inert in it.
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { ascope, sql, test, check, equal, finish, DEMO } from './viewer.mjs';
 
@@ -73,6 +74,49 @@ await test('a hostile name of a capture is text, and nothing else', async (t) =>
 	check((await page.textContent('.page-file')).startsWith('<img src=x onerror=alert(2)><!--<script>alert(1)"\'&lt;\ufffd\ufffd\ufffd'), 'the name is there as text');
 	await t.shot(page, 'flame-hostile');
 	equal(await page.evaluate('document.querySelectorAll("img, script:not([type])").length'), 4, 'elements that the name could have made');
+});
+
+// The names are changed in the database that stands beside the capture; `cp -p`, or it would be made anew.
+const SPOIL = `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+def hostile(i):
+    return b'\\xff</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&lt;\\xe2\\x80\\xae\\xe2\\x80\\xa8\\x1b[31m"\\x27 %d' % i
+for table, columns in (('symbol', ('function', 'file')), ('module', ('path',)), ('thread', ('name',)), ('process', ('name', 'exe')), ('task_type', ('name',))):
+    for column in columns:
+        n = [0]
+        def name():
+            n[0] += 1
+            return hostile(n[0])
+        db.create_function('hostile', 0, name)
+        db.execute('UPDATE %s SET %s = CAST(hostile() AS TEXT)' % (table, column))
+db.commit()
+`;
+
+await test('names of functions, files, modules, threads, processes and tasks that a stranger chose are text', async (t) => {
+	const capture = t.file('flame-spoiled.ascope');
+
+	execFileSync('cp', ['-p', DEMO, capture]);
+	execFileSync('cp', ['-p', `${DEMO}.db`, `${capture}.db`]);
+	execFileSync('python3', ['-c', SPOIL, `${capture}.db`]);
+	for (const by of ['thread', 'task']) {
+		const file = make(t, `spoiled-${by}.html`, '--wall', '--by', by, capture), text = readFileSync(file, 'utf8');
+		equal(text.match(/<(script|img)/g).length, 5, 'scripts, the data among them');
+		check(!/[\u0000-\u0008\u000b-\u001f\u202a-\u202e\u2066-\u2069\u2028\u2029]/.test(text), 'no control characters');
+		const page = await t.open(file);
+		const { frames, strings } = await page.evaluate('JSON.parse(document.getElementById("data").textContent).flame');
+		const hostile = (column) => new Set(frames[column].filter((i) => strings[i].includes('</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>'))).size;
+		for (const column of ['name', 'file', 'module'])
+			check(hostile(column) > (column === 'module' ? 1 : 10), `${hostile(column)} hostile texts of column ${column}`);
+		for (const view of ['flame', 'callers', 'functions']) {
+			await page.click(`[data-view=${view}]`);
+			await page.mouse.move(800, 500);
+			await page.mouse.click(800, 500);
+		}
+		await t.shot(page, `flame-spoiled-${by}`);
+		equal(await page.evaluate('document.querySelectorAll("img, script:not([type])").length'), 4, 'elements that names could have made');
+		check((await page.evaluate('document.body.innerText')).includes('<img src=x onerror=alert(2)>'), 'a name is to be read');
+	}
 });
 
 await finish();
