@@ -91,8 +91,9 @@ class Test {
 				this.wrong.push(`request: ${r.url()}`);
 		});
 		await page.goto(self);
-		/* What watches its own size has seen it. */
-		await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+		/* What watches its own size has seen it. Without scripts nothing does, and no frame is ever announced. */
+		if (more.javaScriptEnabled !== false)
+			await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
 		return page;
 	}
 
