@@ -167,8 +167,10 @@ await test('from the table to the timeline and back', async (t) => {
 	check((await page.innerText('tr.open')).includes('user stack'), 'n, Enter opens the first poll');
 	await page.click('#timeline .controls button:nth-child(3)');
 	// With the pointer: along the first worker's row until a mark is under it.
-	const box = await (await page.$('#timeline canvas')).boundingBox();
 	await page.click('tr.row[aria-expanded="true"]');
+	/* A click may have scrolled: where it is now counts. */
+	await page.locator('#timeline canvas').scrollIntoViewIfNeeded();
+	const box = await (await page.$('#timeline canvas')).boundingBox();
 	let hit = null;
 	for (let x = box.x + 140; x < box.x + box.width && !hit; x += 3) {
 		await page.mouse.move(x, box.y + 34);
