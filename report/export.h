@@ -55,4 +55,5 @@ int export_html(sqlite3 *db, const struct export_opts *o, FILE *out, struct expo
 int export_folded(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
 int export_speedscope(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
 int export_pprof(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
+int export_firefox(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;
 int export_flame(sqlite3 *db, const struct export_opts *o, FILE *out, struct export_result *ret) __must_check;

@@ -25,7 +25,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3 };
 struct export_args {
 	struct capture_opts capture;
 	struct export_opts export;
-	bool chrome, perfetto, folded, speedscope, pprof, flamegraph, html, force;
+	bool chrome, perfetto, folded, speedscope, pprof, firefox, flamegraph, html, force;
 	bool oncpu, offcpu, wall, blocking; /* what a profile weighs: one of them */
 	const char *by;			    /* --by; NULL: thread */
 	const char *diff;		    /* flamegraph: the capture to compare with */
@@ -49,6 +49,7 @@ static const struct export_format formats[] = {
 	{"folded", offsetof(struct export_args, folded), export_folded, "stacks", true, true},
 	{"speedscope", offsetof(struct export_args, speedscope), export_speedscope, "stacks", false, true},
 	{"pprof", offsetof(struct export_args, pprof), export_pprof, "stacks", false, true},
+	{"firefox", offsetof(struct export_args, firefox), export_firefox, "stacks", false, true},
 	{"flamegraph", offsetof(struct export_args, flamegraph), export_flame, "stacks", false, true},
 	{"html", offsetof(struct export_args, html), export_html, "blocked polls", false, false},
 };
@@ -128,7 +129,8 @@ static int check_args(struct export_args *a, int n)
 		wrong = n ? "export takes one capture file" : "which capture file?";
 	else if (!format)
 		wrong = n_formats ? "more than one format: ask for one"
-				  : "which format? --chrome, --perfetto, --folded, --speedscope, --pprof, --flamegraph, --html";
+				  : "which format? --chrome, --perfetto, --folded, --speedscope, --pprof, --firefox, "
+				    "--flamegraph, --html";
 	else if ((wrong = check_profile(a, format)) != NULL)
 		;
 	else if (a->diff && !a->flamegraph)
@@ -159,6 +161,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 		{0, "folded", OPT_FLAG, &a->folded, NULL, "collapsed stacks, \"a;b;c COUNT\", for flame graphs", NULL},
 		{0, "speedscope", OPT_FLAG, &a->speedscope, NULL, "stacks for speedscope", NULL},
 		{0, "pprof", OPT_FLAG, &a->pprof, NULL, "stacks for pprof and what reads its profiles", NULL},
+		{0, "firefox", OPT_FLAG, &a->firefox, NULL, "stacks for profiler.firefox.com", NULL},
 		{0, "flamegraph", OPT_FLAG, &a->flamegraph, NULL, "stacks as a flame graph: one HTML file for any browser", NULL},
 		{0, "html", OPT_FLAG, &a->html, NULL, "the report as one HTML file, to attach to a ticket", NULL},
 		{'o', "output", OPT_STRING, &a->out, "OUT", "write to this file (default: stdout)", NULL},
@@ -196,7 +199,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 	};
 	const struct opts o = {
 		.command = "ascope export",
-		.synopsis = "--chrome|--perfetto|--folded|--speedscope|--pprof|--flamegraph|--html [options] FILE",
+		.synopsis = "--chrome|--perfetto|--folded|--speedscope|--pprof|--firefox|--flamegraph|--html [options] FILE",
 		.summary = "Writes a capture in a format of other people's viewers.",
 		.table = table,
 		.n = ARRAY_SIZE(table),

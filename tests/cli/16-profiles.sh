@@ -21,6 +21,8 @@ for kind in oncpu offcpu wall blocking; do
 	for by in thread task class none; do
 		expect 0 "$ASCOPE" export --speedscope --$kind --by $by demo.ascope
 		equal "$kind $by $(rules speedscope out)" "$kind $by ${want[$kind]}"
+		expect 0 "$ASCOPE" export --firefox --$kind --by $by demo.ascope
+		equal "$kind $by $(rules firefox out)" "$kind $by ${want[$kind]}"
 		expect 0 "$ASCOPE" export --pprof --$kind --by $by demo.ascope
 		mv out p.pb.gz
 		total=$(rules pprof p.pb.gz)
@@ -50,7 +52,7 @@ expect 0 "$ASCOPE" export --folded --offcpu --wakers demo.ascope
 has out ';--;'
 
 # the same bytes again, whatever the locale and the time zone
-for format in folded speedscope pprof; do
+for format in folded speedscope pprof firefox; do
 	"$ASCOPE" export --$format --wall demo.ascope >a
 	LC_ALL=C.UTF-8 TZ=Asia/Tokyo "$ASCOPE" export --$format --wall --no-cache --target names demo.ascope >b
 	cmp a b
@@ -75,12 +77,12 @@ fi
 
 # names that a stranger chose: escapes, separators, markup
 cp "$captures/good/every-kind.ascope" hostile.ascope
-for format in speedscope pprof; do
+for format in speedscope pprof firefox; do
 	"$ASCOPE" export --$format --wall --all --by task hostile.ascope >hostile || [ $? = 3 ]
 	rules $format hostile >/dev/null
 done
 sqlite3 hostile.ascope.db "UPDATE thread SET name = char(27) || ']0;x' || char(7) || '<script>;\"' || char(10) || '12'"
-for format in folded speedscope pprof; do
+for format in folded speedscope pprof firefox; do
 	"$ASCOPE" export --$format --wall --all hostile.ascope >hostile || [ $? = 3 ]
 	[ $format = folded ] || rules $format hostile >/dev/null
 	if [ $format != pprof ] && grep -q $'[\x1b\x07]' hostile; then die "$format: control bytes"; fi
