@@ -180,4 +180,5 @@ def main():
     sys.exit(t.failed > 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
