@@ -56,26 +56,6 @@ static int load_map(sqlite3 *db, const char *sql, struct u64map *map)
 	return r;
 }
 
-/* Rows of _task to tasks. */
-static int load_rows(struct pf_tasks *t)
-{
-	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	int r = sql_prepare(t->db, &st, "SELECT id, runtime_id, task_id FROM _task ORDER BY id", NULL, 0);
-
-	if (r < 0)
-		return r;
-	while ((r = db_step(st)) > 0) {
-		const struct task_stat *row = task_stats_find(&t->s, sql_u64(st, 1), sql_u64(st, 2));
-
-		if (!row)
-			continue;
-		r = u64map_put(&t->by_row, sql_u64(st, 0), (u64)(row - t->s.rows));
-		if (r < 0)
-			return r;
-	}
-	return r;
-}
-
 static int by_weight(const void *a, const void *b, void *ctx)
 {
 	const struct pf_tasks *t = ctx;
@@ -86,6 +66,13 @@ static int by_weight(const void *a, const void *b, void *ctx)
 	if (x->busy != y->busy)
 		return x->busy > y->busy ? -1 : 1;
 	return x < y ? -1 : x > y;
+}
+
+static int by_position(const void *a, const void *b)
+{
+	const size_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
 }
 
 /* Those that blocked or ran longest have a track. */
@@ -102,9 +89,54 @@ static int choose(struct pf_tasks *t)
 	qsort_r(order, n, sizeof(*order), by_weight, t);
 	t->left = n > PF_TASKS_MAX ? n - PF_TASKS_MAX : 0;
 	t->shown = n - t->left;
+	qsort(order, t->shown, sizeof(*order), by_position);
+	t->rows = calloc(t->shown + 1, sizeof(*t->rows));
+	if (!t->rows)
+		return -ENOMEM;
 	for (size_t i = 0; i < t->shown; i++)
-		t->rows[order[i]].shown = true;
+		t->rows[i].at = order[i];
 	return 0;
+}
+
+static const struct task_stat *stat_of(const struct pf_tasks *t, size_t i)
+{
+	return &t->s.rows[t->rows[i].at];
+}
+
+/* The one of rows that is this task's; false when it has no track. */
+static bool find_shown(const struct pf_tasks *t, const struct task_stat *row, size_t *ret)
+{
+	size_t lo = 0, hi = t->shown, at = row ? (size_t)(row - t->s.rows) : SIZE_MAX;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (t->rows[mid].at < at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*ret = lo;
+	return lo < t->shown && t->rows[lo].at == at;
+}
+
+/* Rows of _task to tasks that have a track. */
+static int load_rows(struct pf_tasks *t)
+{
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	int r = sql_prepare(t->db, &st, "SELECT id, runtime_id, task_id FROM _task ORDER BY id", NULL, 0);
+	size_t i;
+
+	if (r < 0)
+		return r;
+	while ((r = db_step(st)) > 0) {
+		if (!find_shown(t, task_stats_find(&t->s, sql_u64(st, 1), sql_u64(st, 2)), &i))
+			continue;
+		r = u64map_put(&t->by_row, sql_u64(st, 0), i);
+		if (r < 0)
+			return r;
+	}
+	return r;
 }
 
 int pf_tasks_load(sqlite3 *db, const struct capture_facts *f, u64 uuid, struct pf_tasks *ret)
@@ -116,15 +148,13 @@ int pf_tasks_load(sqlite3 *db, const struct capture_facts *f, u64 uuid, struct p
 	r = task_stats_load(db, &o, f, &ret->s);
 	if (r < 0)
 		return r;
-	ret->rows = calloc(ret->s.n + 1, sizeof(*ret->rows));
-	if (!ret->rows)
-		return -ENOMEM;
 	r = load_labels(ret);
 	if (r == 0)
+		r = choose(ret);
+	/* Polls that were only caught name their tasks themselves. */
+	if (r == 0 && ret->s.has_polls)
 		r = load_rows(ret);
-	if (r == 0)
-		r = load_map(db, "SELECT runtime_id, process_id FROM runtime", &ret->processes);
-	return r < 0 ? r : choose(ret);
+	return r < 0 ? r : load_map(db, "SELECT runtime_id, process_id FROM runtime", &ret->processes);
 }
 
 void pf_tasks_name(const struct pf_tasks *t, u64 runtime_id, u64 task_id, const char **ret_kind, const char **ret_site)
@@ -171,7 +201,7 @@ static int group_of(struct putter *p, const struct task_stat *row, u64 *ret)
 
 static u64 track_of(const struct putter *p, size_t i)
 {
-	return p->t->uuid + i;
+	return p->t->uuid + p->t->rows[i].at;
 }
 
 static int put_tracks(struct putter *p)
@@ -179,20 +209,18 @@ static int put_tracks(struct putter *p)
 	struct pf_tasks *t = p->t;
 	int r = 0;
 
-	for (size_t i = 0; i < t->s.n && r == 0; i++) {
-		const struct task_stat *row = &t->s.rows[i];
+	for (size_t i = 0; i < t->shown && r == 0; i++) {
+		const struct task_stat *row = stat_of(t, i);
 		const char *kind = t->kinds[row->type], *site = t->sites[row->site];
 		char name[512];
 		u64 group;
 
-		if (!t->rows[i].shown)
-			continue;
 		r = group_of(p, row, &group);
 		if (r < 0)
 			break;
 		(void)snprintf(name, sizeof(name), "task %llu%s%.200s%s%.200s", (unsigned long long)row->task_id, kind ? " " : "",
 			       kind ? kind : "", site ? " at " : "", site ? site : "");
-		pf_put_track(p->o, track_of(p, i), group, name, i, true);
+		pf_put_track(p->o, track_of(p, i), group, name, t->rows[i].at, true);
 	}
 	return r;
 }
@@ -264,7 +292,7 @@ static u64 put_wake(struct putter *p, size_t i, const struct task_poll *poll)
 		return 0;
 	pf_instant_begin(p->o, p->where->thread_uuid + at, k->wake_ts, PF_CAT_WAKE);
 	pf_name(p->o, "wake");
-	pf_arg_u64(p->o, PF_KEY_TASK, p->t->s.rows[i].task_id);
+	pf_arg_u64(p->o, PF_KEY_TASK, stat_of(p->t, i)->task_id);
 	pf_flow_out(p->o, ++p->flow);
 	pf_event_end(p->o);
 	return p->flow;
@@ -272,7 +300,7 @@ static u64 put_wake(struct putter *p, size_t i, const struct task_poll *poll)
 
 static void put_poll(struct putter *p, size_t i, const struct task_poll *poll)
 {
-	const struct task_stat *row = &p->t->s.rows[i];
+	const struct task_stat *row = stat_of(p->t, i);
 	struct pf_task *k = &p->t->rows[i];
 	bool is_first = !k->polled && p->t->s.has_polls && row->ts_spawn >= p->f->lo && row->ts_spawn <= poll->ts;
 	u64 ts = poll->ts, at, wake;
@@ -305,11 +333,11 @@ static void put_poll(struct putter *p, size_t i, const struct task_poll *poll)
 
 /* ---- reading ---- */
 
-static bool find_shown(const struct pf_tasks *t, u64 task_row, size_t *ret)
+static bool find_row(const struct pf_tasks *t, u64 task_row, size_t *ret)
 {
 	u64 i;
 
-	if (!u64map_get(&t->by_row, task_row, &i) || !t->rows[i].shown)
+	if (!u64map_get(&t->by_row, task_row, &i))
 		return false;
 	*ret = (size_t)i;
 	return true;
@@ -331,7 +359,7 @@ static void take_wake(struct putter *p, sqlite3_stmt *st)
 	struct pf_task *k;
 	size_t i;
 
-	if (!find_shown(p->t, sql_u64(st, 0), &i))
+	if (!find_row(p->t, sql_u64(st, 0), &i))
 		return;
 	k = &p->t->rows[i];
 	k->wake_ts = ts;
@@ -345,7 +373,7 @@ static void take_poll(struct putter *p, sqlite3_stmt *st)
 	struct task_poll poll = {.ts = sql_u64(st, 1), .thread_id = sql_u64(st, 3), .seen_end = !sql_is_null(st, 2)};
 	size_t i;
 
-	if (!find_shown(p->t, sql_u64(st, 0), &i))
+	if (!find_row(p->t, sql_u64(st, 0), &i))
 		return;
 	poll.end = poll.seen_end ? poll.ts + sql_u64(st, 2) : p->f->hi;
 	put_poll(p, i, &poll);
@@ -387,9 +415,10 @@ static int put_caught(struct putter *p)
 	while ((r = db_step(st)) > 0) {
 		const struct task_stat *row = task_stats_find(&p->t->s, sql_u64(st, 0), sql_u64(st, 1));
 		struct task_poll poll = {sql_u64(st, 2), sql_u64(st, 2) + sql_u64(st, 3), sql_u64(st, 4), sql_u64(st, 5), true};
+		size_t i;
 
-		if (row && p->t->rows[row - p->t->s.rows].shown)
-			put_poll(p, (size_t)(row - p->t->s.rows), &poll);
+		if (find_shown(p->t, row, &i))
+			put_poll(p, i, &poll);
 	}
 	return r;
 }
@@ -399,15 +428,16 @@ static int put_spawns(struct putter *p)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < p->t->s.n && r == 0; i++) {
-		const struct task_stat *row = &p->t->s.rows[i], *by;
+	for (size_t i = 0; i < p->t->shown && r == 0; i++) {
+		const struct task_stat *row = stat_of(p->t, i), *by;
 		u64 track;
+		size_t of;
 
 		if (!p->t->rows[i].spawn_flow)
 			continue;
 		by = row->spawned_by ? task_stats_find(&p->t->s, row->runtime_id, row->spawned_by) : NULL;
-		if (by && p->t->rows[by - p->t->s.rows].shown)
-			track = track_of(p, (size_t)(by - p->t->s.rows));
+		if (find_shown(p->t, by, &of))
+			track = track_of(p, of);
 		else
 			r = group_of(p, row, &track);
 		if (r < 0)
@@ -434,7 +464,7 @@ int pf_tasks_put(struct pf_tasks *t, struct pf_out *o, const struct capture_fact
 		r = put_tracks(&p);
 	if (r == 0)
 		r = t->s.has_polls ? put_exact(&p) : put_caught(&p);
-	for (size_t i = 0; i < t->s.n && r == 0; i++)
+	for (size_t i = 0; i < t->shown && r == 0; i++)
 		close_slice(&p, i, f->hi);
 	return r == 0 ? put_spawns(&p) : r;
 }

@@ -13,7 +13,7 @@
 #define PF_TASKS_MAX 65536 /* tracks: of the tasks that blocked or ran longest */
 
 struct pf_task {
-	bool shown;				/* it has a track */
+	size_t at;				/* its position in s.rows */
 	bool polled;				/* a poll of it came by */
 	bool open;				/* a slice is: */
 	bool seen_end;				/* its end is known */
@@ -26,9 +26,9 @@ struct pf_tasks {
 	sqlite3 *db;
 	struct task_stats s;
 	char **kinds, **sites;	 /* labels of s.types and s.sites; NULL not known */
-	struct u64map by_row;	 /* _task.id -> position in s.rows */
+	struct u64map by_row;	 /* _task.id -> position in rows; where every poll is known */
 	struct u64map processes; /* runtime -> process */
-	struct pf_task *rows;	 /* as s.rows */
+	struct pf_task *rows;	 /* those that have a track, `shown` of them, as they follow in s.rows */
 	u64 uuid;		 /* of the first one's track */
 	u64 shown, left;
 };

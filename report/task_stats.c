@@ -178,7 +178,15 @@ static int load_tasks(sqlite3 *db, const struct capture_facts *f, struct task_st
 			.alive = sql_is_null(st, 10) ? -1 : sql_u64(st, 10) != 0,
 		};
 	}
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	/* Of millions, the room for more would be hundreds of MB that was never used. */
+	if (s->n) {
+		struct task_stat *rows = reallocarray(s->rows, s->n, sizeof(*rows));
+
+		s->rows = rows ? rows : s->rows;
+	}
+	return 0;
 }
 
 static int key_compare(const struct task_stat *t, u64 runtime_id, u64 task_id)
