@@ -264,7 +264,7 @@ class Bench:
                              beside=f"{runs[0]['bytes'] / 1e6:.0f} MB written"))
             if name in ("chrome", "perfetto"):
                 table.append(Row(f"export --{name}: a slice, of CPU", cpu / max(n, 1) * 1e6, "us", bar=1 if name == "chrome" else None,
-                                 beside=f"{n:,} slices, {n / cpu / 1e6:.2f} million a second; {cpu:.1f} s"))
+                                 beside=f"{n:,} slices, {n / cpu / 1e6:.2f} million a second; {cpu:.1f} s, {median([r['kernel'] for r in runs]):.1f} of them the kernel's"))
             else:
                 million = cpu * 1e6 / counts["samples"]
                 table.append(Row(f"export --{name}: a million samples, of CPU", million, "s", bar=2 if name == "folded" else None,
