@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -106,6 +107,7 @@ def own_totals(t, trace):
                 "WHERE task_id IS NOT NULL AND coalesce(p.ts + dur, ts_end) >= ts_start) AS n")[0]["n"])
 
 
+# A function without a name is module+offset there, and each has its own.
 # Of Perfetto's own tables, and the same of ours. R+ (preempted) is R there. What lasts to the end has no length there, and not all of it here.
 STATES = ("SELECT state, count(*), sum(dur) FROM thread_state WHERE dur >= 0 GROUP BY state ORDER BY state",
           "SELECT rtrim(state, '+') AS state, count(*), sum(dur) FROM thread_state WHERE dur >= 0 GROUP BY 1 ORDER BY 1")
@@ -126,7 +128,7 @@ SAMPLES = ("SELECT t.tid, s.cpu, s.cpu_mode, count(*), sum(s.callsite_id IS NOT 
            "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3")
 LEAVES = ("SELECT f.name, count(*) FROM perf_sample s JOIN stack_profile_callsite c ON c.id = s.callsite_id JOIN stack_profile_frame f ON f.id = c.frame_id "
           "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10",
-          "SELECT function, count(*) FROM sample AS s JOIN stack_text AS x ON x.stack_id = coalesce(s.kstack_id, s.stack_id) WHERE x.depth = 0 AND x.inline_depth = 0 "
+          "SELECT function, count(*) FROM sample AS s JOIN stack_text AS x ON x.stack_id = coalesce(s.kstack_id, s.stack_id) WHERE x.depth = 0 AND x.inline_depth = 0 AND function IS NOT NULL "
           "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10")
 TASK_POLLS = ("SELECT extract_arg(s.arg_set_id, 'debug.task'), count(*), sum(s.dur) FROM slice s WHERE s.category = 'poll' AND s.track_id NOT IN "
               "(SELECT id FROM thread_track) GROUP BY 1 ORDER BY 1",
@@ -164,6 +166,37 @@ def importer_tests(t, trace):
     t.check("the trace is as long as the recording", ends and ends[0][0] <= bounds["ts_start"] and ends[0][1] >= bounds["ts_end"], (ends, bounds))
 
 
+HOSTILE = b"\xff</script><!--\"'&\xe2\x80\xae\xe2\x80\xa8\x1b[31m"
+
+
+def hostile_tests(t):
+    """Names that a stranger chose: every text of the trace is UTF-8 (protoc and the importer refuse others), and no name is lost."""
+    capture = os.path.join(VIEWERS, "perfetto-spoiled.ascope")
+    for suffix in ("", ".db"):
+        shutil.copy2(DEMO + suffix, capture + suffix)  # with its time, or the database would be made anew
+    db = sqlite3.connect(capture + ".db")
+    for table, columns in (("symbol", ("function", "file")), ("module", ("path",)), ("thread", ("name",)), ("process", ("name",)), ("task_type", ("name",))):
+        for column in columns:
+            db.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {column} IS NOT NULL", (HOSTILE + f"{table}.{column}".encode(),))
+    db.commit()
+    db.close()
+    trace = os.path.join(VIEWERS, "spoiled.pftrace")
+    subprocess.run([ASCOPE, "export", "--perfetto", "--force", "-o", trace, capture], check=True, capture_output=True)
+    rules = perfetto_rules.check(trace)
+    t.check("hostile names: the rules hold", not rules.wrong and rules.begun, "\n".join(rules.wrong))
+    with open(trace, "rb") as f:
+        data = f.read()
+    lost = [name for name in ("symbol.function", "symbol.file", "module.path", "thread.name", "process.name", "task_type.name") if name.encode() not in data]
+    t.check("hostile names: all of them are there, and none with its wrong byte", not lost and HOSTILE[:10] not in data, lost)
+    folder, why = importer()
+    if not folder:
+        t.skip("hostile names: Perfetto's importer reads them", why)
+        return
+    complaints, functions = imported(folder, trace, ["SELECT name, value FROM stats WHERE severity <> 'info' AND value > 0",
+                                                     "SELECT count(*) FROM stack_profile_frame WHERE name LIKE '%</script><!--%'"])
+    t.check("hostile names: Perfetto's importer reads them", complaints == [] and functions[0][0] > 0, (complaints, functions))
+
+
 def main():
     t = Tests()
     trace = export("demo.pftrace")
@@ -176,6 +209,7 @@ def main():
     t.check("a part, without arguments: the rules hold", not rules.wrong and rules.begun and os.path.getsize(part) < os.path.getsize(trace) / 3,
             "\n".join(rules.wrong))
     importer_tests(t, trace)
+    hostile_tests(t)
     print(f"1..{t.n}")
     sys.exit(t.failed > 0)
 
