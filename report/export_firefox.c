@@ -365,6 +365,18 @@ static void put_other_tables(struct json *j, const struct firefox_thread *t)
 	json_array_end(j);
 }
 
+/* Between samples; 1 ms where the recording does not say. */
+static u64 interval_ns(const struct firefox *x)
+{
+	return x->p.period_ns ? x->p.period_ns : 1000000;
+}
+
+/* What a stack takes on the time line. */
+static u64 length_ns(const struct firefox *x, const struct profile_stack *s)
+{
+	return x->counts ? s->samples * interval_ns(x) : s->ns;
+}
+
 static void put_samples(struct firefox *x, const struct firefox_thread *t)
 {
 	const struct profile_stack *stacks = x->p.stacks;
@@ -382,7 +394,7 @@ static void put_samples(struct firefox *x, const struct firefox_thread *t)
 	}
 	json_array_end(j);
 	column_begin(j, "time");
-	for (u32 i = t->first; i < t->end; ns += stacks[i++].ns)
+	for (u32 i = t->first; i < t->end; ns += length_ns(x, &stacks[i++]))
 		put_ms(j, ns);
 	json_array_end(j);
 	column_begin(j, "weight");
@@ -529,7 +541,7 @@ static u64 longest_ns(const struct firefox *x)
 			end = thread_end(x, i);
 			ns = 0;
 		}
-		ns += x->p.stacks[i].ns;
+		ns += length_ns(x, &x->p.stacks[i]);
 		longest = max_u64(longest, ns);
 	}
 	return longest;
@@ -548,7 +560,7 @@ static void put_meta(struct firefox *x, const struct export_opts *o)
 	json_kv_string(j, "product", name);
 	json_kv_string(j, "importedFrom", "ascope " ASCOPE_VERSION);
 	json_key(j, "interval");
-	put_ms(j, x->p.period_ns ? x->p.period_ns : 1000000);
+	put_ms(j, interval_ns(x));
 	json_key(j, "startTime");
 	put_ms(j, x->p.realtime_ns ? x->p.realtime_ns + x->p.lo : 0);
 	json_kv_u64(j, "profilingStartTime", 0);
