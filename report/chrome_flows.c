@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/sqlrow.h"
 
 static int compare_tid(const void *a, const void *b, void *ctx)
@@ -142,15 +143,8 @@ static int add(struct chrome_flows *f, const struct chrome_flow *flow)
 		}
 		return 0;
 	}
-	if (f->n == f->cap) {
-		size_t want = f->cap ? f->cap * 2 : 1024;
-		struct chrome_flow *p = reallocarray(f->rows, want, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		f->rows = p;
-		f->cap = want;
-	}
+	if (ARRAY_ROOM(f->rows, f->n, &f->cap) < 0)
+		return -ENOMEM;
 	f->rows[f->n] = *flow;
 	sift_up(f->rows, f->n++);
 	return 0;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/html_limits.h"
 #include "report/view_timeline.h"
 
@@ -96,15 +97,8 @@ static int add_piece(struct timeline *t, const struct piece *p)
 {
 	if (t->n && join(&t->pieces[t->n - 1], p, t->resolution))
 		return 0;
-	if (t->n == t->cap) {
-		size_t want = t->cap ? t->cap * 2 : 1024;
-		struct piece *more = reallocarray(t->pieces, want, sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		t->pieces = more;
-		t->cap = want;
-	}
+	if (ARRAY_ROOM(t->pieces, t->n, &t->cap) < 0)
+		return -ENOMEM;
 	t->pieces[t->n++] = *p;
 	while (t->n > HTML_MAX_SEGMENTS && t->resolution < (u64)1 << 60) {
 		t->resolution = t->resolution ? t->resolution * 2 : 1000;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/strtab.h"
 #include "report/quota_spans.h"
 #include "report/sqlrow.h"
@@ -60,22 +61,6 @@ static void sum_add(struct off_sum *sum, const struct span *sp)
 	sum->open += sp->is_open;
 }
 
-/* Room for one more of n. */
-static int grow(void **rows, size_t *cap, size_t n, size_t size)
-{
-	size_t want = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (n < *cap)
-		return 0;
-	p = reallocarray(*rows, want, size);
-	if (!p)
-		return -ENOMEM;
-	*rows = p;
-	*cap = want;
-	return 0;
-}
-
 /* Kinds that read alike are one: the role does not count here. */
 static int find_kind(struct load *l, const struct span *sp, u32 *ret)
 {
@@ -94,7 +79,7 @@ static int find_kind(struct load *l, const struct span *sp, u32 *ret)
 		     sp->wait->detail ? sp->wait->detail : "", sp->wait->syscall ? sp->wait->syscall : "");
 	r = strtab_intern(l->kind_keys, text, min_u64((u64)n, sizeof(text) - 1), &idx, &is_new);
 	if (r == 0 && is_new) {
-		r = grow((void **)&s->kinds, &l->cap_kinds, s->n_kinds, sizeof(*s->kinds));
+		r = ARRAY_ROOM(s->kinds, s->n_kinds, &l->cap_kinds);
 		if (r == 0)
 			s->kinds[s->n_kinds++] = (struct off_kind){.kind = sp->wait, .state = sp->state};
 	}
@@ -118,7 +103,7 @@ static int add_stack(struct load *l, const struct tl_thread *t, const struct spa
 	int r = strtab_intern(l->keys, (const char *)&key, sizeof(key), &idx, &is_new);
 
 	if (r == 0 && is_new)
-		r = grow((void **)&s->stacks, &l->cap_stacks, s->n_stacks, sizeof(*s->stacks));
+		r = ARRAY_ROOM(s->stacks, s->n_stacks, &l->cap_stacks);
 	if (r < 0)
 		return r;
 	if (is_new)
@@ -145,7 +130,7 @@ static int add_waker(struct load *l, const struct span *sp)
 	int r = strtab_intern(l->waker_keys, (const char *)&key, sizeof(key), &idx, &is_new);
 
 	if (r == 0 && is_new)
-		r = grow((void **)&s->wakers, &l->cap_wakers, s->n_wakers, sizeof(*s->wakers));
+		r = ARRAY_ROOM(s->wakers, s->n_wakers, &l->cap_wakers);
 	if (r < 0)
 		return r;
 	if (is_new)

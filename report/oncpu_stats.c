@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/strtab.h"
 #include "report/library_table.h"
 #include "report/sqlrow.h"
@@ -43,21 +44,6 @@ static void load_release(struct load *l)
 	(void)sqlite3_finalize(l->samples);
 }
 
-static int grow(void **rows, size_t *cap, size_t n, size_t size)
-{
-	size_t want = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (n < *cap)
-		return 0;
-	p = reallocarray(*rows, want, size);
-	if (!p)
-		return -ENOMEM;
-	*rows = p;
-	*cap = want;
-	return 0;
-}
-
 /* ---- samples ---- */
 
 static int add_on_cpu(void *ctx, const struct tl_thread *t, const struct span *sp)
@@ -77,7 +63,7 @@ static int count_stack(struct load *l, const struct stack_key *key)
 	int r = strtab_intern(l->stacks, (const char *)key, sizeof(*key), &idx, &is_new);
 
 	if (r == 0 && is_new)
-		r = grow((void **)&l->counts, &l->cap_counts, idx - 1, sizeof(*l->counts));
+		r = ARRAY_ROOM(l->counts, idx - 1, &l->cap_counts);
 	if (r < 0)
 		return r;
 	if (is_new)
@@ -153,7 +139,7 @@ static int add_category(struct load *l, const char *name, struct on_category **r
 	int r = strtab_intern(l->categories, name, strlen(name), &idx, &is_new);
 
 	if (r == 0 && is_new)
-		r = grow((void **)&s->categories, &l->cap_categories, s->n_categories, sizeof(*s->categories));
+		r = ARRAY_ROOM(s->categories, s->n_categories, &l->cap_categories);
 	if (r < 0)
 		return r;
 	if (is_new)
@@ -209,7 +195,7 @@ static int find_function(struct load *l, const struct vframe *f, struct on_funct
 	n = snprintf(key, sizeof(key), "%d %s", f->has_kind ? (int)f->kind : -1, path);
 	r = strtab_intern(l->functions, key, min_u64((u64)n, sizeof(key) - 1), &idx, &is_new);
 	if (r == 0 && is_new) {
-		r = grow((void **)&s->functions, &l->cap_functions, s->n_functions, sizeof(*s->functions));
+		r = ARRAY_ROOM(s->functions, s->n_functions, &l->cap_functions);
 		if (r == 0)
 			r = name_function(l, f, path, &s->functions[s->n_functions++]);
 	}

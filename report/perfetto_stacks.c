@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/sqlrow.h"
 
 enum {
@@ -189,16 +190,9 @@ int pf_stacks_get(struct pf_stacks *s, u64 stack_id, u64 kstack_id, struct pf_st
 	if (stack_id > UINT32_MAX || kstack_id > UINT32_MAX || !key)
 		return 0;
 	if (!u64map_get(&s->index, key, &at)) {
-		if (s->n == s->cap) {
-			size_t want = s->cap ? s->cap * 2 : 256;
-			struct pf_stack_row *rows = reallocarray(s->rows, want, sizeof(*rows));
-
-			if (!rows)
-				return -ENOMEM;
-			s->rows = rows;
-			s->cap = want;
-		}
-		r = put_stack(s, stack_id, kstack_id, &row);
+		r = ARRAY_ROOM(s->rows, s->n, &s->cap);
+		if (r == 0)
+			r = put_stack(s, stack_id, kstack_id, &row);
 		if (r == 0)
 			r = u64map_put(&s->index, key, s->n);
 		if (r < 0)

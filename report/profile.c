@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "report/profile_store.h"
 #include "report/sqlrow.h"
@@ -84,16 +85,9 @@ static int load_threads(struct loader *l)
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		if (l->n_threads == cap) {
-			size_t want = cap ? cap * 2 : 64;
-			struct profile_thread *p = reallocarray(l->threads, want, sizeof(*p));
-
-			if (!p)
-				return -ENOMEM;
-			l->threads = p;
-			cap = want;
-		}
-		r = read_thread(l, st, &l->threads[l->n_threads]);
+		r = ARRAY_ROOM(l->threads, l->n_threads, &cap);
+		if (r == 0)
+			r = read_thread(l, st, &l->threads[l->n_threads]);
 		if (r < 0)
 			return r;
 		l->n_threads++;

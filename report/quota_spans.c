@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/array.h"
 #include "report/load_throttle.h"
 #include "report/sqlrow.h"
 
@@ -27,15 +28,8 @@ static int add(struct quota_spans *q, size_t *cap, u64 ts, u64 end)
 		q->rows[q->n - 1].end = max_u64(q->rows[q->n - 1].end, end);
 		return 0;
 	}
-	if (q->n == *cap) {
-		size_t want = *cap ? *cap * 2 : 64;
-		struct quota_span *p = reallocarray(q->rows, want, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		q->rows = p;
-		*cap = want;
-	}
+	if (ARRAY_ROOM(q->rows, q->n, cap) < 0)
+		return -ENOMEM;
 	q->rows[q->n++] = (struct quota_span){ts, end};
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "report/export_stacks.h"
@@ -167,15 +168,8 @@ int stack_calls_get(struct stack_calls *c, u64 stack_id, bool kernel, const stru
 		*ret = c->rows[at];
 		return 0;
 	}
-	if (c->n == c->cap) {
-		size_t want = c->cap ? c->cap * 2 : 256;
-		struct stack_call **p = reallocarray(c->rows, want, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		c->rows = p;
-		c->cap = want;
-	}
+	if (ARRAY_ROOM(c->rows, c->n, &c->cap) < 0)
+		return -ENOMEM;
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return -ENOMEM;

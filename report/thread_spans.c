@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/sqlrow.h"
 
 static const char *const state_names[WAIT_STATES] = {
@@ -118,15 +119,9 @@ static int load_kinds(struct thread_spans *s, sqlite3 *db)
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		if (s->n_kinds == cap) {
-			size_t want = cap ? cap * 2 : 64;
-			struct span_wait *p = reallocarray(s->kinds, want, sizeof(*p));
-
-			if (!p)
-				return -ENOMEM;
-			s->kinds = p;
-			cap = want;
-		}
+		r = ARRAY_ROOM(s->kinds, s->n_kinds, &cap);
+		if (r < 0)
+			return r;
 		s->n_kinds++;
 		r = read_kind(st, &s->kinds[s->n_kinds - 1]);
 		if (r == 0)
