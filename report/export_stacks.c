@@ -89,10 +89,15 @@ int stack_line(const struct vstack *s, bool kernel, struct buf *b)
 			dots = true;
 			continue;
 		}
-		r = vframe_label(&s->frames[i], false, &name);
-		if (r < 0)
-			return r;
-		buf_printf(b, "%s%s%s", shown ? " < " : "", dots && shown ? ".. < " : "", name);
+		if (!s->frames[i].label) {
+			r = vframe_label(&s->frames[i], false, &name);
+			if (r < 0)
+				return r;
+		}
+		buf_puts(b, shown ? " < " : "");
+		buf_puts(b, dots && shown ? ".. < " : "");
+		buf_puts(b, name ? name : s->frames[i].label);
+		buf_puts(b, !name && s->frames[i].guessed ? "?" : "");
 		dots = false;
 		shown++;
 	}

@@ -13,13 +13,26 @@
 
 #define CALLS_MAX_BYTES ((size_t)64 << 20)
 
+/* Text that a JSON string has as it is. */
+static bool is_plain(const char *s)
+{
+	while (*s >= ' ' && *s < 0x7f && *s != '"' && *s != '\\')
+		s++;
+	return !*s;
+}
+
 int json_inner(const char *text, char **ret)
 {
 	_cleanup_free_ char *quoted = NULL;
 	size_t n = 0;
 	struct json j;
-	FILE *out = open_memstream(&quoted, &n);
+	FILE *out;
 
+	if (is_plain(text ? text : "")) {
+		*ret = strdup(text ? text : "");
+		return *ret ? 0 : -ENOMEM;
+	}
+	out = open_memstream(&quoted, &n);
 	if (!out)
 		return -ENOMEM;
 	json_init(&j, out, false);

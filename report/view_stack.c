@@ -10,105 +10,14 @@
 #include "report/stack_status.h"
 #include "report/view_text.h"
 
-/*
- * Frames of one stack: 512 addresses at most (fmt_def.h), each with its inlined functions (64 at most). More is no stack ascope
- * wrote.
- */
-#define VSTACK_MAX_FRAMES 32768
-
 /* Recursion is shown this far unless --full. */
 #define VSTACK_MAX_SHOWN 24
 #define CALLED_SHOWN	 3 /* frames of libraries, at either end of what the user's code called */
 #define ALONE_SHOWN	 8 /* and when there is no frame of the user's */
 
-static bool kind_of_name(const char *name, enum frame_kind *ret)
-{
-	for (int k = FRAME_USER; name && k <= FRAME_KERNEL; k++) {
-		if (strcmp(name, frame_kind_name((enum frame_kind)k)) == 0) {
-			*ret = (enum frame_kind)k;
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool is_kind(const struct vframe *f, enum frame_kind k)
 {
 	return f->has_kind && f->kind == k;
-}
-
-int vstack_loader_init(struct vstack_loader *l, sqlite3 *db)
-{
-	int r;
-
-	*l = (struct vstack_loader){0};
-	r = sql_prepare(
-		db, &l->frames,
-		"SELECT function, file, line, inlined, kind, module, file_off, guessed FROM stack_text WHERE stack_id = ?1 "
-		"ORDER BY depth, inline_depth",
-		NULL, 0);
-	if (r < 0)
-		return r;
-	r = sql_prepare(db, &l->status, "SELECT status FROM stack WHERE id = ?1", NULL, 0);
-	if (r < 0)
-		vstack_loader_release(l);
-	return r;
-}
-
-void vstack_loader_release(struct vstack_loader *l)
-{
-	(void)sqlite3_finalize(l->frames);
-	(void)sqlite3_finalize(l->status);
-	*l = (struct vstack_loader){0};
-}
-
-void vstack_release(struct vstack *s)
-{
-	for (u32 i = 0; i < s->n; i++) {
-		free(s->frames[i].function);
-		free(s->frames[i].file);
-		free(s->frames[i].module);
-	}
-	free(s->frames);
-	*s = (struct vstack){0};
-}
-
-static int dup_or_null(const char *s, char **ret)
-{
-	*ret = s ? strdup(s) : NULL;
-	return s && !*ret ? -ENOMEM : 0;
-}
-
-static int add_frame(struct vstack *s, u32 *cap, sqlite3_stmt *st, bool kernel)
-{
-	struct vframe *f;
-	int r;
-
-	if (s->n == VSTACK_MAX_FRAMES)
-		return -EFBIG;
-	if (s->n == *cap) {
-		u32 want = *cap ? *cap * 2 : 32;
-
-		f = reallocarray(s->frames, want, sizeof(*f));
-		if (!f)
-			return -ENOMEM;
-		s->frames = f;
-		*cap = want;
-	}
-	f = &s->frames[s->n];
-	*f = (struct vframe){.line = sql_u64(st, 2),
-			     .inlined = sql_u64(st, 3) != 0,
-			     .file_off = sql_u64(st, 6),
-			     .guessed = sql_u64(st, 7) != 0};
-	s->n++; /* before the texts: a half-built frame is released with the stack */
-	f->kind = FRAME_KERNEL;
-	f->has_kind = kernel || kind_of_name(sql_text(st, 4), &f->kind);
-	r = dup_or_null(sql_text(st, 0), &f->function);
-	if (r == 0)
-		r = dup_or_null(sql_text(st, 1), &f->file);
-	if (r == 0)
-		r = dup_or_null(sql_text(st, 5), &f->module);
-	return r;
 }
 
 /* What a frame is to the user: other people's code that says what it does (names included that are missing), or his own. */
@@ -121,7 +30,7 @@ static bool is_called(const struct vframe *f)
 static u32 task_poll_index(const struct vstack *s)
 {
 	for (u32 i = 0; i < s->n; i++)
-		if (is_kind(&s->frames[i], FRAME_RUNTIME) && frame_is_task_poll(s->frames[i].function, s->frames[i].file))
+		if (is_kind(&s->frames[i], FRAME_RUNTIME) && s->frames[i].polls_task)
 			return i;
 	return s->n;
 }
@@ -132,11 +41,8 @@ static u32 task_poll_index(const struct vstack *s)
  */
 static u32 root_index(const struct vstack *s)
 {
-	char name[FRAME_NAME_LEN];
-
 	for (u32 i = s->n; i-- > 0;)
-		if (is_kind(&s->frames[i], FRAME_RUNTIME) && s->frames[i].function &&
-		    strcmp(frame_function_name(s->frames[i].function, name, sizeof(name)), "block_on") == 0)
+		if (is_kind(&s->frames[i], FRAME_RUNTIME) && s->frames[i].blocks_on)
 			return i;
 	return s->n;
 }
@@ -146,7 +52,7 @@ static u32 root_index(const struct vstack *s)
  * first and the last few of it). Around the user's code is what runs it: runtime, web framework, thread start, or a script.
  * Without any frame of the user's the innermost ones of libraries and without names stand in.
  */
-static void mark_shown(struct vstack *s)
+void vstack_mark_shown(struct vstack *s)
 {
 	u32 end = task_poll_index(s), user = 0, seen = 0, total = 0;
 
@@ -166,62 +72,6 @@ static void mark_shown(struct vstack *s)
 			f->shown = user == end ? seen <= ALONE_SHOWN : seen <= CALLED_SHOWN || seen + CALLED_SHOWN > total;
 		}
 	}
-}
-
-static void set_status(struct vstack *s, const char *name)
-{
-	u64 status = stack_status_of(name);
-
-	if (status == STACK_STATUSES) /* no such stack */
-		return;
-	s->status = stack_status_name(status);
-	s->cut = stack_status_is_cut(status);
-	s->why = s->cut ? stack_status_why(status) : NULL;
-	s->has_culprit = stack_status_has_culprit(status);
-}
-
-int vstack_load(struct vstack_loader *l, u64 stack_id, bool kernel, struct vstack *ret)
-{
-	_cleanup_vstack_ struct vstack s = {0};
-	u32 cap = 0;
-	const char *status;
-	int r;
-
-	if (!stack_id) {
-		*ret = s;
-		return 0;
-	}
-	r = sql_rebind(l->status, stack_id);
-	if (r < 0)
-		return r;
-	r = db_step(l->status);
-	if (r < 0)
-		return r;
-	status = r > 0 ? sql_text(l->status, 0) : NULL;
-	set_status(&s, status);
-	r = sql_rebind(l->frames, stack_id);
-	if (r < 0)
-		return r;
-	while ((r = db_step(l->frames)) > 0) {
-		r = add_frame(&s, &cap, l->frames, kernel);
-		if (r == -EFBIG) {
-			s.cut = true;
-			s.why = "more frames than a stack can have";
-			s.has_culprit = false;
-			break;
-		}
-		if (r < 0)
-			return r;
-	}
-	if (r < 0 && r != -EFBIG)
-		return r;
-	mark_shown(&s);
-	/* The view reads no more: a statement left open would hold a read lock on the database. */
-	(void)sqlite3_reset(l->frames);
-	(void)sqlite3_reset(l->status);
-	*ret = s;
-	s = (struct vstack){0};
-	return 0;
 }
 
 int vframe_name(const struct vframe *f, char **ret)

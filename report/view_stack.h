@@ -10,20 +10,24 @@
 
 #include "base/base.h"
 #include "base/json.h"
+#include "base/strtab.h"
+#include "base/u64map.h"
 #include "report/frame_kind.h"
 
-/* One function of a stack; texts are raw. */
+/* One function of a stack; texts are raw, and the loader's: borrowed until that is released. */
 struct vframe {
-	char *function; /* NULL: no name */
-	char *file;	/* NULL unknown */
-	char *module;	/* path; NULL: in no known mapping */
-	u64 line;	/* 0 unknown */
-	u64 file_off;	/* of the code address in its module */
-	bool has_kind;	/* false: no name, so nothing is known */
+	const char *function; /* NULL: no name */
+	const char *file;     /* NULL unknown */
+	const char *module;   /* path; NULL: in no known mapping */
+	const char *label;    /* as vframe_label(), short and without the mark of a guess; NULL: not made */
+	u64 line;	      /* 0 unknown */
+	u64 file_off;	      /* of the code address in its module */
+	bool has_kind;	      /* false: no name, so nothing is known */
 	enum frame_kind kind;
-	bool shown;   /* unless --full: false for std, runtime, and what runs the user's code */
-	bool inlined; /* into the next one */
-	bool guessed; /* a frame pointer led there, here or further in: it may be wrong */
+	bool shown;		    /* unless --full: false for std, runtime, and what runs the user's code */
+	bool inlined;		    /* into the next one */
+	bool polls_task, blocks_on; /* of Tokio's: it polls a task's future; it is block_on() */
+	bool guessed;		    /* a frame pointer led there, here or further in: it may be wrong */
 };
 
 struct vstack {
@@ -35,19 +39,29 @@ struct vstack {
 	bool has_culprit;   /* it ended in the module of the outermost frame, which is to be told */
 };
 
-/* Loads stacks of one database; statements are compiled once. */
+/* Loads stacks of one database; statements are compiled once, and a frame is read once, for many stacks have it. Memory goes with distinct frames. */
 struct vstack_loader {
-	sqlite3_stmt *frames, *status;
+	sqlite3_stmt *addresses, *functions, *status;
+	struct strtab *texts;
+	struct u64map by_frame; /* frame id -> position in runs */
+	struct vframe_run {
+		u32 first, n; /* in functions_of */
+	} * runs;
+	struct vframe *functions_of; /* of the frames that were read, innermost first */
+	size_t n_runs, cap_runs, n_functions, cap_functions;
 };
 
 int vstack_loader_init(struct vstack_loader *l, sqlite3 *db) __must_check;
 void vstack_loader_release(struct vstack_loader *l);
 #define _cleanup_vstack_loader_ _cleanup_(vstack_loader_release)
 
-/* stack_id 0 gives an empty stack. The caller releases *ret. */
+/* stack_id 0 gives an empty stack. The caller releases *ret, before the loader. */
 int vstack_load(struct vstack_loader *l, u64 stack_id, bool kernel, struct vstack *ret) __must_check;
 void vstack_release(struct vstack *s);
 #define _cleanup_vstack_ _cleanup_(vstack_release)
+
+/* Sets `shown` of all frames: what people read. vstack_load() does it. */
+void vstack_mark_shown(struct vstack *s);
 
 /* "orders::handle" or "orders+0x1234" or "0x7f..": raw, malloc'ed. */
 int vframe_name(const struct vframe *f, char **ret) __must_check;

@@ -5,15 +5,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/sqlrow.h"
 
-#define THREADS_SQL                                                                                                              \
-	"WITH seen AS (SELECT thread_id AS id FROM offcpu UNION SELECT thread_id FROM sample), "                                 \
-	"served AS (SELECT thread_id AS id, runtime_id, worker, row_number() OVER (PARTITION BY thread_id ORDER BY ts, "         \
-	"runtime_id, worker) AS nth FROM worker) "                                                                               \
-	"SELECT t.id, t.process_id, p.pid, t.tid, t.name, p.name, t.ts_start, t.ts_end, s.runtime_id, s.worker, "                \
-	"t.id IN (SELECT id FROM seen) FROM thread AS t JOIN process AS p ON p.id = t.process_id "                               \
-	"LEFT JOIN served AS s ON s.id = t.id AND s.nth = 1 "                                                                    \
+#define THREADS_SQL                                                                                                                     \
+	"WITH served AS (SELECT thread_id AS id, runtime_id, worker, row_number() OVER (PARTITION BY thread_id ORDER BY ts, "           \
+	"runtime_id, worker) AS nth FROM worker) "                                                                                      \
+	"SELECT t.id, t.process_id, p.pid, t.tid, t.name, p.name, t.ts_start, t.ts_end, s.runtime_id, s.worker, "                       \
+	"EXISTS (SELECT 1 FROM _offcpu AS o WHERE o.thread_id = t.id) OR EXISTS (SELECT 1 FROM _sample AS e WHERE e.thread_id = t.id) " \
+	"FROM thread AS t JOIN process AS p ON p.id = t.process_id "                                                                    \
+	"LEFT JOIN served AS s ON s.id = t.id AND s.nth = 1 "                                                                           \
 	"ORDER BY p.pid, p.id, s.runtime_id IS NULL, s.runtime_id, s.worker IS NULL, s.worker, t.tid, t.id"
 
 void tl_threads_release(struct tl_threads *t)
@@ -59,15 +60,9 @@ int tl_threads_load(sqlite3 *db, u64 lo, u64 hi, struct tl_threads *ret)
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		if (t.n == cap) {
-			size_t want = cap ? cap * 2 : 32;
-			struct tl_thread *p = reallocarray(t.rows, want, sizeof(*p));
-
-			if (!p)
-				return -ENOMEM;
-			t.rows = p;
-			cap = want;
-		}
+		r = ARRAY_ROOM(t.rows, t.n, &cap);
+		if (r < 0)
+			return r;
 		t.n++;
 		r = read_thread(st, lo, hi, &t.rows[t.n - 1]);
 		if (r < 0)
