@@ -385,7 +385,6 @@ int BPF_PROG(on_exit, struct task_struct *p)
 	if (!recording || !is_target((u32)p->tgid))
 		return 0;
 	bpf_map_delete_elem(&notes, &tid);
-	forget_copied(tid);
 	e = RESERVE(struct wire_thread_exit, WIRE_THREAD_EXIT);
 	if (!e)
 		return 0;

@@ -43,21 +43,26 @@ static __always_inline bool is_outside(struct wire_ctx *x, const struct task_str
 	return true;
 }
 
-/* x is the parent's context, of the thread that forks. */
+static __always_inline void forget_copied(u32 tid)
+{
+	if (copied_ever)
+		bpf_map_delete_elem(&copied, &tid);
+}
+
+/*
+ * x is the parent's context, of the thread that forks. A mark stays when its thread exits, which may be sampled on its way out: the next child of that tid takes it
+ * away.
+ */
 static __always_inline void note_copied(const struct wire_ctx *x, const struct task_struct *parent, u32 child)
 {
 	u8 yes = 1;
 
 	/* what could not be read may be inside: a child that is taken for its parent's task is the worse mistake */
 	if (!is_copied(parent) && (x->status == WIRE_CTX_NO_LAYOUT || (x->status == WIRE_CTX_READ && !x->sched && !x->budget &&
-								       !x->task && x->runtime == WIRE_NOT_ENTERED)))
+								       !x->task && x->runtime == WIRE_NOT_ENTERED))) {
+		forget_copied(child);
 		return;
+	}
 	copied_ever = 1;
 	bpf_map_update_elem(&copied, &child, &yes, BPF_ANY);
-}
-
-static __always_inline void forget_copied(u32 tid)
-{
-	if (copied_ever)
-		bpf_map_delete_elem(&copied, &tid);
 }

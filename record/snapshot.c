@@ -21,6 +21,7 @@ enum { NR_poll = 7, NR_ppoll = 271 };
 
 struct looked_at {
 	struct wire_task task;
+	struct wire_ctx ctx;
 	struct fmt_snapshot row;
 	u32 n_frames, fp_from;
 	enum uw_status status;
@@ -69,7 +70,6 @@ static int look_at(void *ctx, const struct wire_task *t)
 	struct snapshot *s = ctx;
 	struct cat_process *p = catalog_process(s->d->cat, t->tgid);
 	struct looked_at *l;
-	struct wire_ctx x;
 	char comm[WIRE_COMM_LEN + 1] = "";
 
 	if (!p)
@@ -87,9 +87,9 @@ static int look_at(void *ctx, const struct wire_task *t)
 	l = &s->list[s->n];
 	*l = (struct looked_at){.task = *t};
 	if (t->fsbase)
-		copies_read_ctx(p, t->fsbase, &x);
+		copies_read_ctx(p, t->fsbase, &l->ctx);
 	else /* no thread-locals, or none of its own (bpf/outside.bpf.h) */
-		x = (struct wire_ctx){.status = WIRE_CTX_READ, .runtime = WIRE_NOT_ENTERED};
+		l->ctx = (struct wire_ctx){.status = WIRE_CTX_READ, .runtime = WIRE_NOT_ENTERED};
 	l->row = (struct fmt_snapshot){
 		.ts = clock_ns(CLOCK_MONOTONIC),
 		.thread = catalog_thread(s->d->cat, t->tgid, t->tid, comm, t->start),
@@ -103,8 +103,7 @@ static int look_at(void *ctx, const struct wire_task *t)
 		l->row.syscall = (u64)t->wait.syscall + 1;
 		l->row.arg0 = t->wait.arg0;
 	}
-	convert_ctx(s->d->cat, p, (u32)l->row.thread, &x, &l->row.ctx_status);
-	if (t->state && !convert_is_idle(&x))
+	if (t->state && !convert_is_idle(&l->ctx))
 		walk(s->d->cat, p, l);
 	if (u64map_put(&s->by_tid, t->tid, s->n) < 0)
 		return -ENOMEM;
@@ -167,6 +166,11 @@ static int keep_rows(struct snapshot *s)
 
 		if (p && l->n_frames && l->row.coherent)
 			l->row.ustack = stack_of(s->d->cat, p, l);
+		/* What was read of a thread that ran meanwhile may be half of one context and half of another: a runtime that there never was. */
+		if (!l->row.coherent)
+			l->ctx = (struct wire_ctx){.status = WIRE_CTX_NO_LAYOUT}; /* says nothing */
+		if (p)
+			convert_ctx(s->d->cat, p, (u32)l->row.thread, &l->ctx, &l->row.ctx_status);
 		err = keep_row(s->d, &l->row);
 	}
 	return err;
