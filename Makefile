@@ -145,7 +145,7 @@ check-tokio: all ## record a program built with many versions of Tokio as people
 check-task-names: $(OUT)/sym_bench ## names of types of tasks, four versions of Tokio built in six ways (cargo, half an hour)
 	@tests/symbols/task_names.py $(OUT)/sym_bench --out $(OUT)/tasks --versions 1.24.2,1.36.0,1.43.4,1.54.1 --builds release,v0,debug1,debug2,lto,abort
 
-check-damage-long: all ## flip every bit of a capture, fail every call of every command (half an hour; doc/reliability.md)
+check-damage-long: all ## flip every bit of a capture, fail every call of every command (hours; doc/reliability.md)
 	@$(MAKE) --no-print-directory $(RELIABILITY)
 	@$(MAKE) --no-print-directory OUT=$(OUT)/san SAN=address,undefined $(patsubst $(OUT)/%,$(OUT)/san/%,$(RELIABILITY))
 	@tests/run.sh $(OUT) long
