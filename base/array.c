@@ -28,3 +28,20 @@ int array_room(void *rows, size_t n, size_t *cap, size_t size)
 	*cap = want;
 	return 0;
 }
+
+int array_u64_compare(const void *a, const void *b)
+{
+	return compare_u64(*(const u64 *)a, *(const u64 *)b);
+}
+
+size_t array_u64_unique(u64 *at, size_t n)
+{
+	size_t kept = 0;
+
+	if (n)
+		qsort(at, n, sizeof(*at), array_u64_compare);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || at[kept - 1] != at[i])
+			at[kept++] = at[i];
+	return kept;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* array.h: arrays that grow by doubling. */
+/* array.h: arrays that grow by doubling, and arrays of numbers in order. */
 #pragma once
 
 #include "base/base.h"
@@ -12,3 +12,8 @@ int array_room(void *rows, size_t n, size_t *cap, size_t size) __must_check;
 
 /* The same with the row's own size. */
 #define ARRAY_ROOM(rows, n, cap) array_room(&(rows), n, cap, sizeof(*(rows)))
+
+int array_u64_compare(const void *a, const void *b); /* for qsort and bsearch: two u64 */
+
+/* Sorts n numbers and keeps each once; how many that are. */
+size_t array_u64_unique(u64 *at, size_t n);

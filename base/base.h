@@ -52,6 +52,12 @@ static inline u64 max_u64(u64 a, u64 b)
 	return a > b ? a : b;
 }
 
+/* For qsort and bsearch: -1, 0, 1. */
+static inline int compare_u64(u64 a, u64 b)
+{
+	return (a > b) - (a < b);
+}
+
 /* Scope-bound ownership: a local owns with _cleanup_*, hands over with TAKE_PTR / TAKE_FD. */
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
 
