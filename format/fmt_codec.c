@@ -276,7 +276,7 @@ void fmt_section_encode(const struct fmt_rows *r, const struct fmt_rows *outs, s
 	if (r->rows && !coded && !e)
 		out->err = out->err ? out->err : -ENOMEM;
 	if (coded)
-		fmt_coded_section_encode(r, outs, &body, scratch);
+		n_cols = fmt_coded_section_encode(r, outs, &body, scratch);
 	if (e && e->has_classes) {
 		fmt_classes_encode(&e->classes, r->rows, scratch);
 		put_directory_entry(&body, FMT_CLASS_COLUMN, FMT_ENC_CLASS, scratch->len);

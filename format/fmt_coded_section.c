@@ -63,6 +63,7 @@ struct coded_work {
 	const struct fmt_rows *r;
 	struct fmt_columns section, outs;
 	struct fmt_beside beside;
+	u32 put; /* columns written */
 	u32 slots[FMT_BESIDE_SLOTS], own[FMT_BESIDE_SLOTS], next[FMT_MAX_CODED], recent[FMT_MAX_CODED];
 	u64 column[FMT_MAX_CODED], values[FMT_MAX_CODED], tmp[FMT_MAX_CODED];
 	struct fmt_class_value sorted[FMT_MAX_CODED];
@@ -120,11 +121,25 @@ static void put_symbols(struct coded_work *w, u32 c, u32 by, struct buf *out)
 	fmt_symbols_put(w->values, s, w->r->rows, given(w, by), w->probs, out);
 }
 
+/* What was appended to out from mid on in place of what is there from start on, if it is shorter; else it is taken back. */
+static bool keep_shorter(struct buf *out, size_t start, size_t mid)
+{
+	size_t n = out->len - mid;
+	bool shorter = n < mid - start;
+
+	if (buf_err(out))
+		return false;
+	if (shorter)
+		memmove(out->data + start, out->data + mid, n);
+	out->len = shorter ? start + n : mid;
+	return shorter;
+}
+
 /* With the period that the values seem to have, and without: whatever takes less. */
 static void put_steps(struct coded_work *w, u32 c, u32 by, struct buf *out)
 {
 	struct fmt_given g = given(w, by);
-	size_t start = out->len, mid, n;
+	size_t start = out->len, mid;
 	u64 period = c ? 0 : fmt_steps_period(w->column, w->r->rows, g, w->last, w->tmp);
 
 	fmt_steps_put(w->column, w->r->rows, g, 0, w->probs, w->last, out);
@@ -132,12 +147,27 @@ static void put_steps(struct coded_work *w, u32 c, u32 by, struct buf *out)
 		return;
 	mid = out->len;
 	fmt_steps_put(w->column, w->r->rows, g, period, w->probs, w->last, out);
-	n = out->len - mid;
-	if (buf_err(out))
-		return;
-	if (n < mid - start)
-		memmove(out->data + start, out->data + mid, n);
-	out->len = n < mid - start ? start + n : mid;
+	(void)keep_shorter(out, start, mid);
+}
+
+/* Columns that others are read in the light of. */
+static bool must_be_there(const struct coded_work *w, u32 c)
+{
+	return (int)c == w->beside.ts || (int)c == w->beside.thread || (int)c == w->beside.cpu;
+}
+
+/* Mostly as the switches say; or, where that is seldom so, as symbols. */
+static enum fmt_encoding put_like(struct coded_work *w, u32 c, u32 by, struct buf *out)
+{
+	size_t start = out->len, mid;
+
+	fmt_like_put(&w->section, c, &w->beside, given(w, by), w->probs, out);
+	mid = out->len;
+	put_symbols(w, c, by, out);
+	if (keep_shorter(out, start, mid))
+		return FMT_ENC_SYMBOLS;
+	w->symbols[c].n = 0;
+	return FMT_ENC_LIKE;
 }
 
 static void put_column(struct coded_work *w, const struct plan *p, struct buf *directory, struct buf *data)
@@ -146,6 +176,8 @@ static void put_column(struct coded_work *w, const struct plan *p, struct buf *d
 	size_t start = data->len;
 
 	if (!take_column(w, p->column - 1u)) {
+		if (!w->column[0] && !must_be_there(w, p->column - 1u))
+			return; /* it reads 0 where it is absent: four bytes a block less, which is much where a block has few samples */
 		enc = FMT_ENC_CONST;
 		buf_put_uvarint(data, w->column[0]);
 	} else if (enc == FMT_ENC_SYMBOLS) {
@@ -153,11 +185,12 @@ static void put_column(struct coded_work *w, const struct plan *p, struct buf *d
 	} else if (enc == FMT_ENC_STEPS) {
 		put_steps(w, p->column - 1u, p->given, data);
 	} else if (enc == FMT_ENC_LIKE) {
-		fmt_like_put(&w->section, p->column - 1u, &w->beside, given(w, p->given), w->probs, data);
+		enc = put_like(w, p->column - 1u, p->given, data);
 	} else {
 		fmt_count_put(&w->section, p->column - 1u, &w->beside, w->probs, data);
 	}
 	put_entry(directory, p->column, enc, data->len - start);
+	w->put++;
 }
 
 static void as_columns(const struct fmt_rows *r, struct fmt_columns *ret)
@@ -185,7 +218,7 @@ static void look_beside(struct coded_work *w, const struct fmt_rows *outs, u32 *
 	fmt_beside_recent(&w->beside, &w->section);
 }
 
-void fmt_coded_section_encode(const struct fmt_rows *r, const struct fmt_rows *outs, struct buf *directory, struct buf *data)
+u32 fmt_coded_section_encode(const struct fmt_rows *r, const struct fmt_rows *outs, struct buf *directory, struct buf *data)
 {
 	_cleanup_free_ struct coded_work *w = malloc(sizeof(*w) + (size_t)r->rows * r->kind->n_cols * sizeof(u16));
 	_cleanup_free_ u32 *link = malloc((outs ? outs->rows : 0) * sizeof(*link) + 1);
@@ -193,9 +226,10 @@ void fmt_coded_section_encode(const struct fmt_rows *r, const struct fmt_rows *o
 
 	if (!w || !link) {
 		data->err = data->err ? data->err : -ENOMEM;
-		return;
+		return 0;
 	}
 	w->r = r;
+	w->put = 0;
 	memset(w->symbols, 0, sizeof(w->symbols));
 	look_beside(w, outs, link);
 	for (u32 i = 0; i < ARRAY_SIZE(sample_plan); i++) {
@@ -205,6 +239,7 @@ void fmt_coded_section_encode(const struct fmt_rows *r, const struct fmt_rows *o
 	for (u32 c = 0; c < r->kind->n_cols; c++)
 		if (!(done >> c & 1))
 			put_column(w, &(struct plan){(u8)(c + 1), FMT_ENC_SYMBOLS, 0}, directory, data);
+	return w->put;
 }
 
 /* ---- get ---- */

@@ -14,8 +14,11 @@
 /* Whether the section is of a kind, and of so few rows, that it is written so. */
 bool fmt_coded_section_fits(const struct fmt_rows *r);
 
-/* outs: rows of switch_out that are written before it in the same block; NULL none. Appends all columns to data and their entries to directory, in an order of its own; both have sticky errors. */
-void fmt_coded_section_encode(const struct fmt_rows *r, const struct fmt_rows *outs, struct buf *directory, struct buf *data);
+/*
+ * outs: rows of switch_out that are written before it in the same block; NULL none. Appends the columns to data and their entries to directory, in an order of its
+ * own, and returns how many: those that are 0 in every row are left out. Both buffers have sticky errors.
+ */
+u32 fmt_coded_section_encode(const struct fmt_rows *r, const struct fmt_rows *outs, struct buf *directory, struct buf *data);
 
 /* What is known of a section while its columns are read. All zero but for the first three. */
 struct fmt_coded_reader {

@@ -273,7 +273,9 @@ enum fmt_payload {
 	X(waker_context, CLASS, "context entry of the waker; 0 none")                                                            \
 	X(waker_budget, CLASS, "coop budget of the waker, as in the context columns")                                            \
 	X(waker_task, GROUP, "task id of the waker; 0 none")                                                                     \
-	X(state, CLASS, "state bits of the woken thread just before; 0 not known")
+	X(state, CLASS, "state bits of the woken thread just before; 0 not known")                                               \
+	X(waker_ustack, CLASS, "user stack of the waker; 0 not taken")                                                           \
+	X(waker_kstack, CLASS, "kernel stack of the waker; 0 not taken")
 
 #define FMT_SAMPLE_COLS(X)                                                                                                       \
 	X(ts, SPLIT_DELTA, "when the cpu clock fired")                                                                           \
