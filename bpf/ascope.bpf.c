@@ -14,6 +14,7 @@
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 const volatile bool all_stacks = false;	    /* --stacks=all */
+const volatile bool waker_stacks = false;   /* --waker-stacks */
 const volatile bool has_prev_state = false; /* sched_switch has a fourth argument (5.18): prev's state as the scheduler saw it */
 volatile u32 recording = 0;		    /* set once everything is attached: a capture begins at one instant */
 
@@ -197,12 +198,31 @@ int on_sched_switch(u64 *ctx)
 	return 0;
 }
 
-static __always_inline int waking(struct task_struct *p, bool exact)
+struct waker_stacks {
+	u64 user, kernel;
+};
+
+/* t: the waker's target; NULL: it is none's, and its code is not known. */
+static __always_inline void take_waker_stacks(void *ctx, const struct wire_target *t, struct task_struct *waker,
+					      struct waker_stacks *s)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(waker);
+	struct user_regs r;
+
+	if (t && user_regs_of(waker, regs, &r))
+		s->user = whole_stack(SLOT_WAKING, t, &r, (u32)waker->tgid);
+	s->kernel = kernel_stack(ctx, SLOT_WAKING);
+}
+
+/* of_wait: p may wait for this; else it is new. */
+static __always_inline int waking(void *ctx, struct task_struct *p, bool exact, bool of_wait)
 {
 	struct task_struct *waker;
-	struct wire_target *t;
+	struct wire_target *t = 0;
+	struct waker_stacks s = {};
 	struct wire_waking *e;
 	struct wire_ctx x = {};
+	u64 now = 0;
 	bool irq;
 
 	if (!recording || !is_target((u32)p->tgid))
@@ -213,8 +233,12 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 		t = target_of((u32)waker->tgid);
 		if (t && waker->mm && !is_copied(waker))
 			(void)read_ctx(t, &x, waker->thread.fsbase, true);
+		if (waker_stacks && of_wait && p != waker) {
+			now = bpf_ktime_get_ns(); /* as in switch_out() */
+			take_waker_stacks(ctx, t, waker, &s);
+		}
 	}
-	e = RESERVE(struct wire_waking, WIRE_WAKING);
+	e = RESERVE_AT(struct wire_waking, WIRE_WAKING, now ? now : bpf_ktime_get_ns());
 	if (!e)
 		return 0;
 	e->h.tgid = (u32)p->tgid;
@@ -225,6 +249,8 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 		e->waker_ctx = x;
 		e->waker_tgid = (u32)waker->tgid;
 		e->waker_tid = (u32)waker->pid;
+		e->waker_ustack = s.user;
+		e->waker_kstack = s.kernel;
 	}
 	submit(e, WIRE_WAKING);
 	return 0;
@@ -234,25 +260,25 @@ static __always_inline int waking(struct task_struct *p, bool exact)
 SEC("tp_btf/sched_waking")
 int BPF_PROG(waking_exact, struct task_struct *p)
 {
-	return waking(p, true);
+	return waking(ctx, p, true, true);
 }
 
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(wakeup_new_exact, struct task_struct *p)
 {
-	return waking(p, true);
+	return waking(ctx, p, true, false);
 }
 
 SEC("tp_btf/sched_waking")
 int BPF_PROG(waking_guess, struct task_struct *p)
 {
-	return waking(p, false);
+	return waking(ctx, p, false, true);
 }
 
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(wakeup_new_guess, struct task_struct *p)
 {
-	return waking(p, false);
+	return waking(ctx, p, false, false);
 }
 
 /*
@@ -343,7 +369,10 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	e->parent_tid = (u32)parent->pid;
 	e->start = child->start_time;
 	bpf_probe_read_kernel(e->comm, sizeof(e->comm), child->comm);
-	submit(e, WIRE_THREAD_START);
+	if (child->tgid != parent->tgid && may_call(e->h.ts))
+		submit_and_call(e, WIRE_THREAD_START);
+	else
+		submit(e, WIRE_THREAD_START);
 	return 0;
 }
 
@@ -371,8 +400,7 @@ int BPF_PROG(on_exec, struct task_struct *p, int old_pid)
 	e->h.tgid = (u32)p->tgid;
 	e->h.tid = (u32)p->pid;
 	e->old_tid = (u32)old_pid;
-	stat_add(WIRE_STAT_SENT + WIRE_EXEC);
-	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP); /* contexts cannot be read until user space has looked at the new image */
+	submit_and_call(e, WIRE_EXEC); /* contexts cannot be read until user space has looked at the new image */
 	return 0;
 }
 
@@ -488,7 +516,7 @@ int list_threads(struct bpf_iter__task *ctx)
 	row.state = t->__state;
 	if ((row.state & TASK_INTERRUPTIBLE) && bpf_core_field_exists(t->frozen) && BPF_CORE_READ_BITFIELD_PROBED(t, frozen))
 		row.state |= TASK_FROZEN;
-	row.fsbase = is_copied(t) ? 0 : t->thread.fsbase;
+	row.fsbase = is_copied(t) || !t->mm ? 0 : t->thread.fsbase; /* without memory: it has ended, and is not waited for yet */
 	if (runs_user_code(t->flags, (u16)BPF_CORE_READ(regs, cs)) &&
 	    !is_new_thread(t, BPF_CORE_READ(regs, orig_ax), BPF_CORE_READ(regs, ax)))
 		row.ip = BPF_CORE_READ(regs, ip);

@@ -99,8 +99,9 @@ struct wire_waking {
 	struct wire_hdr h;	   /* the thread that is woken */
 	struct wire_ctx waker_ctx; /* without flavor, core, park and tick */
 	__u32 waker_tgid, waker_tid;
-	__u32 irq;   /* 1: an interrupt woke it, the running thread is not the cause */
-	__u32 state; /* of the woken thread, just before */
+	__u32 irq;			  /* 1: an interrupt woke it, the running thread is not the cause */
+	__u32 state;			  /* of the woken thread, just before */
+	__u64 waker_ustack, waker_kstack; /* hashes; 0 not taken */
 };
 
 struct wire_sample {
@@ -215,12 +216,14 @@ struct wire_task_wake {
 
 /*
  * The cookie of a task's probe (probe_group.h: PROBE_COOKIE): bits 0-31 module, 32-39 group, 40-47 where a Header has its vtable, 48 whether that ends with
- * scheduler_offset and id_offset, 49 whether the instruction there is one that the kernel does not emulate (record/probe_place.h).
+ * scheduler_offset and id_offset, 49 whether the instruction there is one that the kernel does not emulate (record/probe_place.h), 50-51 of SCHEDULE
+ * enum schedule_how (task_groups.h).
  */
 #define WIRE_COOKIE_MODULE(cookie) ((__u32)(cookie))
 #define WIRE_COOKIE_VTABLE(cookie) ((cookie) >> 40 & 0xff)
 #define WIRE_COOKIE_IDS(cookie)	   ((cookie) >> 48 & 1)
 #define WIRE_COOKIE_STEPPED	   (1ULL << 49)
+#define WIRE_COOKIE_HOW(cookie)	   ((cookie) >> 50 & 3)
 
 /* Ends of polls that are known: a table of sets of keys, which one process's address makes. 0 is no key. */
 #define WIRE_END_SETS		    256
@@ -314,4 +317,10 @@ enum wire_stat {
 	WIRE_STAT_PROBE_STEPPED_LAST = WIRE_STAT_PROBE_STEPPED + 7,
 	WIRE_STAT_PROBE_OTHERS, /* hits in processes that are no targets */
 	WIRE_STATS,
+	WIRE_STATS_ROOM = 128, /* whole cache lines: cpus do not share one */
+};
+
+/* Those of one cpu: an entry of the map `stats`, which user space has in its memory. */
+struct wire_stats {
+	__u64 of[WIRE_STATS_ROOM];
 };

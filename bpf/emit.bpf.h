@@ -25,11 +25,13 @@ struct {
 
 const volatile u32 ring_count = 1;
 
+/* An entry a cpu, of which user space sets the number. Not a map of the per-cpu kind: those take a system call for each counter that is read. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WIRE_STATS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, u64);
+	__type(value, struct wire_stats);
 } stats SEC(".maps");
 
 struct {
@@ -42,10 +44,24 @@ struct {
 /* Wake user space early when this many bytes wait in a ring; else it drains on a timer of its own. */
 const volatile u64 ring_wake_bytes = 4 << 20;
 
+/* This cpu's counter. NULL: never, but the verifier does not know. */
+static __always_inline u64 *stat_of(u32 idx)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct wire_stats *s = bpf_map_lookup_elem(&stats, &cpu);
+
+	if (!s)
+		return 0;
+	barrier_var(s); /* else the compiler may add to it before it looks whether there is one, which the verifier refuses */
+	if (!__builtin_constant_p(idx))
+		barrier_var(idx); /* the compiler may know that it is small, the verifier does not */
+	return &s->of[idx & (WIRE_STATS_ROOM - 1)];
+}
+
 /* Returns the new count. */
 static __always_inline u64 stat_sum(u32 idx, u64 n)
 {
-	u64 *v = bpf_map_lookup_elem(&stats, &idx);
+	u64 *v = stat_of(idx);
 
 	/* per cpu; a program that interrupts just here and adds to the same counter is lost in it, which is rare */
 	return v ? *v += n : 0;
@@ -119,6 +135,18 @@ static __always_inline u64 wake_flag_of(void *ring)
 	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= ring_wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
+/* What user space has to look at before its next turn: it is woken at once, but not again within CALL_NS, by when it would have come by itself if it has news. */
+#define CALL_NS 20000000
+u64 called_at = 0;
+
+static __always_inline bool may_call(u64 now)
+{
+	if (now - called_at < CALL_NS)
+		return false;
+	called_at = now;
+	return true;
+}
+
 static __always_inline u64 wake_flag(void)
 {
 	void *ring = ring_of(bpf_get_smp_processor_id());
@@ -126,12 +154,12 @@ static __always_inline u64 wake_flag(void)
 	return ring ? wake_flag_of(ring) : BPF_RB_NO_WAKEUP;
 }
 
-/* A record that is made elsewhere; non-zero when there was no room. */
-static __always_inline long output(void *data, u64 size)
+/* A record that is made elsewhere; call: see may_call(). Non-zero when there was no room. */
+static __always_inline long output(void *data, u64 size, bool call)
 {
 	void *ring = ring_of(bpf_get_smp_processor_id());
 
-	return ring ? bpf_ringbuf_output(ring, data, size, wake_flag_of(ring)) : -1;
+	return ring ? bpf_ringbuf_output(ring, data, size, call ? BPF_RB_FORCE_WAKEUP : wake_flag_of(ring)) : -1;
 }
 
 /* How full the ring is costs as much to ask as to submit: it is looked at now and then. */
@@ -140,4 +168,10 @@ static __always_inline void submit(void *e, u32 kind)
 	u64 sent = stat_add(WIRE_STAT_SENT + kind);
 
 	bpf_ringbuf_submit(e, sent % 32 ? BPF_RB_NO_WAKEUP : wake_flag());
+}
+
+static __always_inline void submit_and_call(void *e, u32 kind)
+{
+	stat_add(WIRE_STAT_SENT + kind);
+	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
 }

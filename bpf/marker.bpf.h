@@ -62,7 +62,7 @@ static __always_inline int marker_hit(struct pt_regs *ctx, struct wire_target *t
 		e.ustack = marker_stack(ctx, t, cur);
 		e.h.ts = bpf_ktime_get_ns();
 	}
-	if (output(&e, sizeof(e)))
+	if (output(&e, sizeof(e), false))
 		stat_add(WIRE_STAT_LOST + WIRE_MARKER);
 	else
 		stat_add(WIRE_STAT_SENT + WIRE_MARKER);

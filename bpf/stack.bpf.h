@@ -14,8 +14,10 @@ const volatile bool careful = false; /* user memory is read to the program's sta
 enum {
 	SLOT_SWITCH = 0, /* sched_switch: interrupts are off */
 	SLOT_SAMPLE = 1, /* the cpu clock: in a hard interrupt, which may interrupt any program but these two */
-	SLOT_UPROBE = 2, /* the first of those for programs that others of their kind can preempt: slot_claim() */
-	STACK_SLOTS = 6,
+	SLOT_WAKING =
+		2, /* sched_waking of another thread than the current one: interrupts are off, too (try_to_wake_up(), pi_lock) */
+	SLOT_UPROBE = 3, /* the first of those for programs that others of their kind can preempt: slot_claim() */
+	STACK_SLOTS = 7,
 };
 
 enum {
@@ -288,7 +290,7 @@ __attribute__((noinline)) u64 send_stack(struct walk *w)
 	s->h.tid = 0;
 	s->hash = h;
 	size = __builtin_offsetof(struct wire_stack, frames) + (u64)n * 8;
-	if (output(s, size)) {
+	if (output(s, size, !settled && may_call(s->h.ts))) {
 		stat_add(WIRE_STAT_LOST + WIRE_STACK);
 		return 0;
 	}
@@ -386,6 +388,19 @@ __attribute__((noinline)) u64 thread_stack(const struct wire_target *t, const st
 	if (h && tid && status == UW_WHOLE && w->note.usable)
 		keep_note(&w->note, h, tid);
 	return h;
+}
+
+/* All frames of a thread that goes on to run: no note is kept of it. */
+__attribute__((noinline)) u64 whole_stack(u32 slot, const struct wire_target *t, const struct user_regs *r, u32 tgid)
+{
+	struct walk *w = walk_of(slot);
+
+	if (!w || !t || !r)
+		return 0;
+	begin_walk(w, t, r, tgid);
+	w->stack.in_syscall = (u32)r->in_syscall;
+	w->note.usable = 0;
+	return end_walk(w, r->new_thread ? walk_new_thread(w, 0) : walk_user(w, 0));
 }
 
 /* ---- kernel stacks ---- */

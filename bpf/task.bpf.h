@@ -55,7 +55,7 @@ struct {
 } polls SEC(".maps");
 
 /* Registers of a uprobe's program, by the UAPI layout as in on_sample. */
-enum { REG_CX = 11, REG_DX = 12, REG_SI = 13, REG_DI = 14, REG_IP = 16, REG_SP = 19 };
+enum { REG_AX = 10, REG_CX = 11, REG_DX = 12, REG_SI = 13, REG_DI = 14, REG_IP = 16, REG_SP = 19 };
 
 static __always_inline u64 reg(const struct pt_regs *ctx, u32 n)
 {
@@ -72,25 +72,27 @@ static __always_inline u64 user_u64(u64 addr)
 /* A hit; exact: these programs can be preempted, and others of the same cpu count then. */
 static __always_inline void count_hit(u32 idx)
 {
-	u64 *v = bpf_map_lookup_elem(&stats, &idx);
+	u64 *v = stat_of(idx);
 
 	if (v)
 		__sync_fetch_and_add(v, 1);
 }
 
-/* Its time is that of the sending: so a poll has none of its begin's program in it, and a thread preempted before is not late. */
-static __always_inline int send_task(void *e, u64 size, u32 kind)
+/* Its time is that of the sending: so a poll has none of its begin's program in it, and a thread preempted before is not late. call: see may_call(). */
+static __always_inline int send_task(void *e, u64 size, u32 kind, bool call)
 {
 	struct wire_hdr *h = e;
 	void *ring = ring_of(h->cpu);
-	u32 idx = WIRE_STAT_SENT + kind;
-	u64 *sent = bpf_map_lookup_elem(&stats, &idx);
+	u64 *sent = stat_of(WIRE_STAT_SENT + kind), flags = BPF_RB_NO_WAKEUP;
 
 	if (!ring || !sent)
 		return 0;
 	h->ts = bpf_ktime_get_ns();
-	/* as in submit() */
-	if (bpf_ringbuf_output(ring, e, size, *sent % 32 ? BPF_RB_NO_WAKEUP : wake_flag_of(ring)))
+	if (call && may_call(h->ts))
+		flags = BPF_RB_FORCE_WAKEUP;
+	else if (!(*sent % 32)) /* as in submit() */
+		flags = wake_flag_of(ring);
+	if (bpf_ringbuf_output(ring, e, size, flags))
 		stat_add(WIRE_STAT_LOST + kind);
 	else
 		__sync_fetch_and_add(sent, 1);
@@ -246,7 +248,7 @@ static __always_inline int task_made(struct pt_regs *ctx, struct task_struct *cu
 	} else {
 		e.caller = user_u64(sp);
 	}
-	return send_task(&e, sizeof(e), WIRE_TASK_SPAWN);
+	return send_task(&e, sizeof(e), WIRE_TASK_SPAWN, false);
 }
 
 /* ---- the others: rdi is the task's Header ---- */
@@ -256,7 +258,7 @@ static __always_inline int task_ended(struct pt_regs *ctx, struct task_struct *c
 	struct wire_task_end e = {.h = TASK_HDR(WIRE_TASK_END, cur), .freed = freed};
 
 	read_task(&e.ref, reg(ctx, REG_DI), bpf_get_attach_cookie(ctx), 0);
-	return send_task(&e, sizeof(e), WIRE_TASK_END);
+	return send_task(&e, sizeof(e), WIRE_TASK_END, false);
 }
 
 static __always_inline bool is_known_end(u32 tgid, u64 addr)
@@ -351,7 +353,7 @@ static __always_inline int task_polled(struct pt_regs *ctx, struct task_struct *
 	poll_is_open(e.h.tid, reg(ctx, REG_SP));
 	if (is_known_end(e.h.tgid, e.returns_to))
 		e.returns_to = 0;
-	return send_task(&e, sizeof(e), WIRE_TASK_POLL);
+	return send_task(&e, sizeof(e), WIRE_TASK_POLL, e.returns_to != 0);
 }
 
 static __always_inline int task_poll_ended(struct pt_regs *ctx, struct task_struct *cur)
@@ -361,14 +363,19 @@ static __always_inline int task_poll_ended(struct pt_regs *ctx, struct task_stru
 	if (!poll_is_over(e.h.tid, reg(ctx, REG_SP)))
 		return 0;
 	e.ref.module = WIRE_COOKIE_MODULE(bpf_get_attach_cookie(ctx));
-	return send_task(&e, sizeof(e), WIRE_TASK_POLL);
+	return send_task(&e, sizeof(e), WIRE_TASK_POLL, false);
 }
 
 static __always_inline int task_scheduled(struct pt_regs *ctx, struct task_struct *cur)
 {
 	struct wire_task_wake e = {.h = TASK_HDR(WIRE_TASK_WAKE, cur)};
+	u64 cookie = bpf_get_attach_cookie(ctx), header = reg(ctx, REG_SI);
 
-	read_task(&e.ref, reg(ctx, REG_DI), bpf_get_attach_cookie(ctx), 0);
+	if (WIRE_COOKIE_HOW(cookie) == SCHEDULE_ENTRY)
+		header = reg(ctx, REG_DI);
+	read_task(&e.ref, header, cookie, 0);
+	if (WIRE_COOKIE_HOW(cookie) == SCHEDULE_GUARDED && (!e.ref.vtable || reg(ctx, REG_AX) != e.ref.vtable))
+		return 0;
 	read_by(&e.by, cur);
-	return send_task(&e, sizeof(e), WIRE_TASK_WAKE);
+	return send_task(&e, sizeof(e), WIRE_TASK_WAKE, false);
 }

@@ -396,12 +396,14 @@ bool catalog_scan_due(const struct cat_process *p, u64 now)
 	return !p->gone && mappings_due(p, now);
 }
 
-void catalog_mapped(struct catalog *c, u32 pid, u64 addr, u64 len, u64 ts)
+bool catalog_mapped(struct catalog *c, u32 pid, u64 addr, u64 len, u64 ts)
 {
 	struct cat_process *p = process_known(c, pid);
 
-	if (p && !p->gone)
-		mappings_note(p, addr, len, ts);
+	if (!p || p->gone)
+		return false;
+	mappings_note(p, addr, len, ts);
+	return true;
 }
 
 void catalog_mapped_unknown(struct catalog *c)

@@ -57,12 +57,13 @@ struct cat_copy {
 	u32 layout_idx;		     /* layout entry; 0 none yet */
 	bool is_probed;		     /* task_probes.h has done what it can */
 	u64 spawn_from, spawn_until; /* calls of spawn are watched (task_probes.h); spawn_from 0: not; CLOCK_MONOTONIC ns */
-	bool is_confirmed;	     /* seen on live threads, not only by symbol */
-	bool is_partial;	     /* before Tokio 1.29: a place is not known yet, looking goes on */
-	bool is_ambiguous;	     /* the last scan found several equally good places */
-	u32 candidates;		     /* readings of memory that had the most votes then */
-	u32 threads;		     /* on which it was seen */
-	u64 tls_back;		     /* as in the layout entry */
+	u32 by_shape;	   /* groups of probes whose places say no name: what is hit there is looked at (convert_task.c) */
+	bool is_confirmed; /* seen on live threads, not only by symbol */
+	bool is_partial;   /* before Tokio 1.29: a place is not known yet, looking goes on */
+	bool is_ambiguous; /* the last scan found several equally good places */
+	u32 candidates;	   /* readings of memory that had the most votes then */
+	u32 threads;	   /* on which it was seen */
+	u64 tls_back;	   /* as in the layout entry */
 	u64 layout_ts;
 	const char *row, *found_by;
 	u64 tick_from_mt, tick_from_ct;
@@ -160,8 +161,8 @@ int catalog_scan_maps(struct catalog *c, struct cat_process *p, u64 ts) __must_c
 bool catalog_scan_due(const struct cat_process *p,
 		      u64 now); /* there is something to look for, and it is time. CLOCK_MONOTONIC ns */
 
-/* A process, known or not, has mapped something executable (mmap_watch.h). */
-void catalog_mapped(struct catalog *c, u32 pid, u64 addr, u64 len, u64 ts);
+/* A process has mapped something executable (mmap_watch.h). False: it is not known, or gone. */
+bool catalog_mapped(struct catalog *c, u32 pid, u64 addr, u64 len, u64 ts);
 /* Such news were lost: all are to be looked at. */
 void catalog_mapped_unknown(struct catalog *c);
 

@@ -25,11 +25,12 @@ _Static_assert((int)UW_WHOLE == (int)FMT_STACK_WHOLE && (int)UW_TRUNCATED == (in
 
 void convert_ctx(struct catalog *cat, struct cat_process *p, u32 thread, const struct wire_ctx *x, u64 *cols)
 {
-	bool is_ours = x->status != WIRE_CTX_READ || copies_by_gen(p, x->gen);
+	bool is_ours = x->status == WIRE_CTX_NO_LAYOUT || copies_by_gen(p, x->gen);
 	u32 context = is_ours && x->status == WIRE_CTX_READ ? catalog_context(cat, p, thread, x) : 0;
 	/*
 	 * inside a scheduler context that cannot be told apart from others: say "unread" rather than "not in a runtime". Read with a layout that is none of its
-	 * process's, such as its parent's until it execs, it says nothing
+	 * process's, such as its parent's until it execs, or its old image's that user space told the kernel side of when it did not know of the exec yet, it
+	 * says nothing; nor does that there was nothing to read at that place
 	 */
 	u64 status = !is_ours ? FMT_CTX_NO_LAYOUT : x->sched && !context ? FMT_CTX_UNREAD : x->status;
 	const u64 values[CTX_COLUMNS] = {status, context, x->budget, x->runtime, x->core, x->park, x->task, x->tick};
@@ -156,7 +157,9 @@ static int put_waking(struct convert *cv, const struct wire_waking *e)
 				 .source = e->irq != 0,
 				 .waker_pid = e->waker_tgid,
 				 .waker_tid = e->waker_tid,
-				 .state = e->state};
+				 .state = e->state,
+				 .waker_ustack = stack_of(cv, e->waker_ustack),
+				 .waker_kstack = stack_of(cv, e->waker_kstack)};
 	struct cat_process *p;
 
 	row.thread = catalog_thread(cv->cat, e->h.tgid, e->h.tid, NULL, 0);

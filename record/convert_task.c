@@ -7,10 +7,13 @@
 
 #include <errno.h>
 
+#include "record/probe_group.h"
 #include "record/task_catalog.h"
 
-/* tokio/src/runtime/task/state.rs: CANCELLED */
+/* tokio/src/runtime/task/state.rs: RUNNING, CANCELLED; INITIAL_STATE (three references, JOIN_INTEREST, NOTIFIED), since 1.9 */
+#define STATE_RUNNING	1U
 #define STATE_CANCELLED 32U
+#define STATE_NEW	0xccU
 
 struct whose {
 	struct cat_process *p;
@@ -37,6 +40,25 @@ static u32 thread_of(struct convert *cv, const struct wire_hdr *h)
 static bool is_read(const struct wire_task_by *by)
 {
 	return by->status == WIRE_CTX_READ;
+}
+
+/*
+ * Whether a hit of a probe is what it should be. Where a name said so it is; where the code did (code_shape.h), the state of the task must fit, and its vtable be
+ * one.
+ */
+static bool is_believed(struct convert *cv, const struct whose *w, u32 group, const struct wire_task_ref *ref)
+{
+	if (!w->copy || !(w->copy->by_shape >> group & 1))
+		return true;
+	if (group == PROBE_BIND ? ref->state != STATE_NEW : !(ref->state & STATE_RUNNING))
+		return false;
+	return task_catalog_vtable(cv->cat, w->p, w->copy, ref->vtable) != 0;
+}
+
+static int not_a_task(struct convert *cv)
+{
+	catalog_task_counts(cv->cat)->not_tasks++;
+	return 0;
 }
 
 static u32 location_of(struct convert *cv, const struct whose *w, const struct wire_task_spawn *e)
@@ -69,6 +91,8 @@ static int put_spawn(struct convert *cv, const struct wire_task_spawn *e)
 
 	if (err)
 		return err;
+	if (!e->blocking && !is_believed(cv, &w, PROBE_BIND, &e->ref))
+		return not_a_task(cv);
 	row.layout = w.layout;
 	row.vtable = task_catalog_vtable(cv->cat, w.p, w.copy, e->ref.vtable);
 	row.location = task_catalog_learn(cv->cat, w.p, (u32)row.vtable, location_of(cv, &w, e), is_watched(w.copy, e->h.ts));
@@ -89,6 +113,8 @@ static int put_end(struct convert *cv, const struct wire_task_end *e)
 
 	if (err)
 		return err;
+	if (!e->freed && !is_believed(cv, &w, PROBE_COMPLETE, &e->ref))
+		return not_a_task(cv);
 	row.layout = w.layout;
 	row.how = e->freed ? FMT_TASK_FREED : e->ref.state & STATE_CANCELLED ? FMT_TASK_CANCELLED : FMT_TASK_DONE;
 	return fmt_writer_row(cv->w, FMT_TASK_END, &row, NULL, 0);

@@ -9,13 +9,19 @@
 #include "record/catalog.h"
 #include "record/kernel_side.h"
 
+/* A row, and the image as which its thread was looked at; the catalog keeps those that are gone. */
+struct snapshot_row {
+	struct fmt_snapshot row;
+	const struct cat_process *p;
+};
+
 struct discover {
 	struct catalog *cat;
 	struct kernel_side *kernel;
 	bool no_lists; /* tasks that are alive are not asked for */
 	bool want_snapshot; /* a runtime was found, or found elsewhere than thought, or mappings became known that stacks had missed: threads may be
 			       waiting since before */
-	struct fmt_snapshot *rows; /* of snapshots, not written yet; by time */
+	struct snapshot_row *rows; /* of snapshots, not written yet; by time */
 	u32 n_rows, first_row, cap_rows;
 };
 
@@ -38,5 +44,8 @@ int discover_core(struct discover *d, const struct wire_core *e) __must_check;
  * rows wait until discover_put_snapshot(): records of what was before them are still to come.
  */
 int discover_snapshot(struct discover *d) __must_check;
-/* Writes the rows that are older than `until`, ns. To be called before an event of that time is written, and when all up to then are. */
+/*
+ * Writes the rows that are older than `until`, ns. To be called before an event of that time is written, and when all up to then are. Rows of an image that has
+ * ended by then are left out: the thread had run another program already, or was a zombie, and was looked at by what was known of the old image.
+ */
 int discover_put_snapshot(struct discover *d, struct fmt_writer *w, u64 until) __must_check;

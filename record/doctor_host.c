@@ -172,6 +172,7 @@ static void check_programs(struct doctor_host *h)
 		.markers = &none,
 		.helper = &h->helper,
 		.unwind = unwind_size_for(NULL, 0, false),
+		.waker_stacks = true,
 		.careful = kernel_bugs_here(),
 		.probe_groups = (1U << PROBE_GROUPS) - 1,
 	};

@@ -31,6 +31,22 @@ static u64 cost_of(const struct governor *g, const struct governor_window *w, en
 	return ns + (g->step_ns > g->trap_ns ? w->stepped[group] * (g->step_ns - g->trap_ns) : 0);
 }
 
+/* ---- what the target uses ---- */
+
+void governor_cpu_add(struct governor_cpu *c, u64 *seen, u64 now)
+{
+	c->ns += now - min_u64(now, *seen);
+	*seen = now;
+}
+
+u64 governor_cpu_take(struct governor_cpu *c)
+{
+	u64 ns = c->ns;
+
+	c->ns = 0;
+	return ns;
+}
+
 /* ---- what it costs ---- */
 
 /* a * b / c without overflow where the result is small: times of hours, shares of ten thousandths. */

@@ -31,6 +31,11 @@ struct governor_window {
 	bool has_learned;			       /* the places of all spawns are known by their types (task_catalog.h) */
 };
 
+/* Cpu time that the processes used in a window, of those, too, that end in it: short-lived ones may be all that there are. */
+struct governor_cpu {
+	u64 ns; /* so far */
+};
+
 struct governor {
 	u32 share;   /* what is allowed, hundredths of a percent; GOVERNOR_ALL: no limit */
 	u64 trap_ns; /* of one hit, without the program */
@@ -50,6 +55,12 @@ struct governor_verdict {
 	enum governor_why why[PROBE_GROUPS]; /* of those */
 	u64 cost_ns, cpu_ns, ns;	     /* over the time looked at: of all probes; of the target; the time itself */
 };
+
+/* Of one process: what it has used by now, in all, ns; *seen is that of the last time. Less than that (0: not known, of one that has ended) adds nothing. */
+void governor_cpu_add(struct governor_cpu *c, u64 *seen, u64 now);
+
+/* The sum, for governor_window.cpu_ns; the next window begins at 0. */
+u64 governor_cpu_take(struct governor_cpu *c);
 
 struct governor_verdict governor_window(struct governor *g, const struct governor_window *w);
 

@@ -25,6 +25,7 @@
 #include "record/probe_side.h"
 #include "record/refusals.h"
 #include "record/ring_maps.h"
+#include "record/stat_map.h"
 #include "record/uprobe_link.h"
 
 enum {
@@ -45,6 +46,7 @@ struct kernel_side {
 	struct bpf_link *markers[MARKER_MAX_PLACES];
 	u32 n_markers;
 	struct unwind_arrays unwind;
+	struct stat_map stats;
 	struct probe_side probes;
 	struct bpf_link *threads; /* the task iterator; opened for each pass, which needs no privilege */
 	bool started, stopped;
@@ -130,6 +132,7 @@ static void choose_programs(struct kernel_side *k)
 static void configure(struct kernel_side *k, const struct btf *btf)
 {
 	k->skel->rodata->all_stacks = k->opts.all_stacks;
+	k->skel->rodata->waker_stacks = k->opts.waker_stacks;
 	k->skel->rodata->careful = k->opts.careful;
 	k->skel->rodata->has_prev_state = sched_switch_has_state(btf);
 	k->skel->rodata->ring_count = k->plan.n;
@@ -142,6 +145,8 @@ static int load_programs(struct kernel_side *k, const char *verifier_log)
 {
 	int err = bpf_map__set_max_entries(k->skel->maps.rings, k->plan.n);
 
+	if (!err)
+		err = bpf_map__set_max_entries(k->skel->maps.stats, (u32)k->cpus);
 	if (!err)
 		err = bpf_map__set_max_entries(k->skel->maps.uw_rows, k->opts.unwind.rows);
 	if (!err)
@@ -271,6 +276,8 @@ int kernel_side_load(const struct kernel_side_opts *o, rings_fn fn, void *ctx, s
 		err = k->samplers && k->threads ? map_unwind_arrays(k) : -ENOMEM;
 	}
 	if (!err)
+		err = stat_map_open(bpf_map__fd(k->skel->maps.stats), (u32)k->cpus, &k->stats);
+	if (!err)
 		try_probes(k);
 	if (err) {
 		kernel_side_free(k);
@@ -298,6 +305,7 @@ struct kernel_side *kernel_side_free(struct kernel_side *k)
 	(void)bpf_link__destroy(k->threads);
 	ring_maps_free(k->rings);
 	unmap_unwind_arrays(k);
+	stat_map_close(&k->stats);
 	ascope_bpf__destroy(k->skel);
 	free(k);
 	return NULL;
@@ -514,7 +522,7 @@ static int seal_targets(struct kernel_side *k)
 
 bool kernel_side_can_drop(const struct kernel_side *k)
 {
-	return privileges_bpf_works_without(bpf_map__fd(k->skel->maps.stats), (size_t)k->cpus * sizeof(u64));
+	return privileges_bpf_works_without(bpf_map__fd(k->skel->maps.stats), sizeof(struct wire_stats));
 }
 
 int kernel_side_drop_privileges(struct kernel_side *k)
@@ -532,29 +540,10 @@ int kernel_side_drop_privileges(struct kernel_side *k)
 	return err ? err : privileges_drop();
 }
 
-static int sum_stat(const struct kernel_side *k, u32 i, u64 *per_cpu, u64 *ret)
+void kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS])
 {
-	int err = bpf_map__lookup_elem(k->skel->maps.stats, &i, sizeof(i), per_cpu, (size_t)k->cpus * sizeof(u64), 0);
-
-	*ret = 0;
-	for (int cpu = 0; !err && cpu < k->cpus; cpu++)
-		*ret += per_cpu[cpu];
-	return err;
-}
-
-int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS])
-{
-	_cleanup_free_ u64 *per_cpu = calloc((size_t)k->cpus, sizeof(u64));
-
-	if (!per_cpu)
-		return -ENOMEM;
-	for (u32 i = 0; i < WIRE_STATS; i++) {
-		int err = sum_stat(k, i, per_cpu, &ret[i]);
-
-		if (err)
-			return err;
-	}
-	return 0;
+	for (u32 i = 0; i < WIRE_STATS; i++)
+		ret[i] = stat_map_sum(&k->stats, i);
 }
 
 struct kernel_side_cost kernel_side_cost(const struct kernel_side *k)
@@ -639,20 +628,25 @@ int kernel_side_probe_cost(const struct kernel_side *k, struct kernel_probe_cost
 	return 0;
 }
 
-int kernel_side_probe_hits(const struct kernel_side *k, struct kernel_probe_hits ret[PROBE_GROUPS])
+/* What a program took is asked for only if it ran: that is a system call. */
+static u64 program_ns(const struct kernel_side *k, enum probe_group group, u64 hits, const struct kernel_probe_hits *before)
 {
-	_cleanup_free_ u64 *per_cpu = calloc((size_t)k->cpus, sizeof(u64));
-	int err = per_cpu ? 0 : -ENOMEM;
+	int fd = bpf_program__fd(group_program(k->skel, group));
+	struct bpf_prog_info info = {0};
+	u32 len = sizeof(info);
 
-	for (u32 g = 0; !err && g < PROBE_GROUPS; g++) {
-		int fd = bpf_program__fd(group_program(k->skel, (enum probe_group)g));
-		struct bpf_prog_info info = {0};
-		u32 len = sizeof(info);
+	if (hits == before->hits)
+		return before->ns;
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.run_time_ns : 0;
+}
 
-		ret[g].ns = fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.run_time_ns : 0;
-		err = sum_stat(k, WIRE_STAT_PROBE_HITS + g, per_cpu, &ret[g].hits);
-		if (!err)
-			err = sum_stat(k, WIRE_STAT_PROBE_STEPPED + g, per_cpu, &ret[g].stepped);
+void kernel_side_probe_hits(const struct kernel_side *k, struct kernel_probe_hits hits[PROBE_GROUPS])
+{
+	for (u32 g = 0; g < PROBE_GROUPS; g++) {
+		u64 n = stat_map_sum(&k->stats, WIRE_STAT_PROBE_HITS + g);
+
+		hits[g].ns = program_ns(k, (enum probe_group)g, n, &hits[g]);
+		hits[g].hits = n;
+		hits[g].stepped = stat_map_sum(&k->stats, WIRE_STAT_PROBE_STEPPED + g);
 	}
-	return err;
 }

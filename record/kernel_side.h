@@ -19,6 +19,7 @@ struct kernel_side;
 struct kernel_side_opts {
 	u64 sample_freq; /* Hz; 0 = no samples */
 	bool all_stacks;
+	bool waker_stacks;		     /* of whoever wakes a target's thread */
 	u64 ring_bytes;			     /* of all rings together, about: ring_plan_for() */
 	bool careful;			     /* read user memory to the stack only: kernel_bugs.h */
 	const struct marker_places *markers; /* borrowed; may have none */
@@ -72,7 +73,7 @@ int kernel_side_set_target(struct kernel_side *k, u32 tgid, const struct wire_ta
 void kernel_side_remove_target(struct kernel_side *k, u32 tgid);
 
 /* Sums of the per-cpu counters, index = enum wire_stat. */
-int kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS]) __must_check;
+void kernel_side_stats(const struct kernel_side *k, u64 ret[WIRE_STATS]);
 
 struct kernel_side_cost {
 	u64 ns, runs;	    /* time the programs ran and how often, where kernel.bpf_stats_enabled allows; zeros else */
@@ -151,4 +152,6 @@ struct kernel_probe_hits {
 	u64 stepped; /* those of them at dearer places */
 	u64 ns;	     /* that the group's program ran, where kernel.bpf_stats_enabled allows; 0 else */
 };
-int kernel_side_probe_hits(const struct kernel_side *k, struct kernel_probe_hits ret[PROBE_GROUPS]) __must_check;
+
+/* hits: what it said last, at first zeros; each goes on from there. */
+void kernel_side_probe_hits(const struct kernel_side *k, struct kernel_probe_hits hits[PROBE_GROUPS]);

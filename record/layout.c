@@ -46,6 +46,33 @@ static bool is_split(const struct layout_row *row)
 	return !row->size;
 }
 
+/* What of a Context is read: where, how many bytes. */
+struct field {
+	u16 off, n;
+};
+
+static bool overlap(struct field a, struct field b)
+{
+	return a.off < b.off + b.n && b.off < a.off + a.n;
+}
+
+bool layout_row_is_sound(const struct layout_row *row)
+{
+	const struct field f[] = {{row->sched, 8},   {row->id, 8},     {row->id_tag, 8}, {row->budget, 2},
+				  {row->runtime, 1}, {row->handle, 8}, {row->rng, 8}};
+
+	for (u32 i = 0; i < ARRAY_SIZE(f) && !is_split(row); i++) {
+		if (f[i].off == WIRE_NO_FIELD)
+			continue;
+		if (f[i].off + f[i].n > row->size)
+			return false;
+		for (u32 k = 0; k < i; k++)
+			if (f[k].off != WIRE_NO_FIELD && overlap(f[i], f[k]))
+				return false;
+	}
+	return true;
+}
+
 /*
  * The rows of the file's version. One that no row holds but that lies between others (a release that was taken back, and never built) is like one of its neighbours.
  * All rows when it is newer than the table, or not known.
@@ -78,7 +105,7 @@ static void choose_rows(struct layout_scan *s)
 		if (s->use[i] && rows[i].rustc_last <= s->e->rustc)
 			like = (u32)max_u64(like, rows[i].rustc_last);
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
-		s->use[i] &= rows[i].rustc_last >= like;
+		s->use[i] &= rows[i].rustc_last >= like && layout_row_is_sound(&rows[i]);
 }
 
 /* Whether two rows at the same places are read alike; with `mt` also on a multi-thread worker with its core. Ticks are only first guesses. */

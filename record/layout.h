@@ -45,6 +45,12 @@ struct layout_row {
 
 const struct layout_row *layout_rows(u32 *ret_n);
 
+/*
+ * Whether the fields of a Context lie within it and apart. One that does not is not used: live threads prove where the scheduler's context and the id are, but a
+ * budget or a runtime's byte that is read elsewhere can look like that of a thread that is always idle.
+ */
+bool layout_row_is_sound(const struct layout_row *row);
+
 /* "1.54.1" as LAYOUT_VERSION; 0 when it is none. */
 u32 layout_version_number(const char *text);
 

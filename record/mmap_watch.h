@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * mmap_watch.h: news of executable mappings that any process makes (dlopen, exec, JIT compilers), from the kernel's perf events. The kernel writes them to a
- * ring per cpu and wakes nobody: session.c drains them with its timer. So a library is known some 20 ms after it is mapped, and exactly since when.
+ * ring per cpu and wakes nobody: session.c drains them in its turns. So a library is known 100 ms after it is mapped, or when its code is met first, and exactly since when.
  *
  * Needs CAP_PERFMON or root to open; nothing to drain. Without it recording works, but finds out from the first stack that it cannot finish.
  */

@@ -178,6 +178,7 @@ int record_cmd(int argc, char **argv)
 		 "cpu-clock samples per second of running target threads (default 499; 0 none)", NULL},
 		{0, "stacks", OPT_CALLBACK, &o.all_stacks, "WHICH",
 		 "auto: stacks of waits inside tasks (default); all: of every switch", opt_stacks},
+		{0, "waker-stacks", OPT_FLAG, &o.waker_stacks, NULL, "take the stack of whoever wakes a thread, too", NULL},
 		{0, "tasks", OPT_CALLBACK, &o.tasks.off, "WHICH",
 		 "auto: probe where tasks are spawned and where they end (default); off: no probe in its code, no look at tasks alive",
 		 opt_tasks},

@@ -3,7 +3,7 @@
  * session.c: see session.h.
  *
  *	open output -> load programs -> targets known, runtimes looked for -> attach -> start -> snapshot of all threads
- *	  -> run: drain every DRAIN_MS, for TURN_MAX at most; flush every FLUSH_EVERY; every second clocks, losses
+ *	  -> run: drain every REST_MS or sooner, for TURN_MAX at most; flush every FLUSH_EVERY; every second clocks, losses
  *	  -> stop: no more records -> drain the rest -> kernel symbols -> totals -> footer
  *
  * Invariants:
@@ -23,7 +23,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 
 #include "base/clock.h"
 #include "base/human.h"
@@ -48,10 +47,16 @@
 #include "record/task_probes.h"
 #include "record/throttle.h"
 
-enum { DRAIN_MS = 20, SYNC_EVERY_S = 5, PRIORITY = -10 /* nice(2) */ };
-/* After an exec: its files are mapped within milliseconds, and before they are known stacks cannot be walked. */
-enum { DRAIN_FAST_MS = 2 };
+enum { SYNC_EVERY_S = 5, PRIORITY = -10 /* nice(2) */ };
+/*
+ * Between two turns. Each costs some 40 us, whatever it finds: twenty a second less are a tenth of a percent of a cpu. What cannot wait so long - a ring that fills, an
+ * exec, code in no known mapping, an end of polls that has no probe - the kernel side wakes for; NEWS_MS while there is news of processes and their files: of what ends
+ * soon nothing can be read later; FAST_MS after an exec, for its files are mapped within milliseconds, and before they are known stacks cannot be walked, and after the
+ * kernel side's call, for the record that it is about is due RINGS_SLACK later.
+ */
+enum { REST_MS = 100, NEWS_MS = 20, FAST_MS = 2 };
 #define FAST_FOR      (100 * NSEC_PER_MSEC)
+#define NEWS_FOR      (2 * NSEC_PER_SEC)
 #define SNAPSHOT_REST (20 * NSEC_PER_MSEC) /* between two; each looks at every thread */
 
 /* A busy target must not keep a turn from ending: blocks are flushed between turns. Checked every CHECK_RECORDS, and at every one when room is short. */
@@ -86,7 +91,7 @@ struct session {
 	struct target_child child;
 	struct embedder embedder;
 	struct marker_places markers;
-	int timer_fd, epoll_fd;
+	int epoll_fd;
 	struct stop stop;
 	int err;		     /* why it failed; 0 */
 	u64 start, end;		     /* CLOCK_MONOTONIC ns; 0 not yet */
@@ -96,9 +101,8 @@ struct session {
 	u64 left_out[WIRE_KINDS];    /* records taken from the ring for which the file had no room */
 	u64 next_second;	     /* when the once-a-second work is due */
 	u64 next_flush, flush_every; /* when, ns to the one after it */
-	u64 fast_until;		     /* until then the timer ticks every DRAIN_FAST_MS */
-	bool is_fast;
-	u64 next_snapshot; /* not before */
+	u64 fast_until, news_until;  /* until then a turn every FAST_MS, NEWS_MS */
+	u64 next_snapshot;	     /* not before */
 	u32 seconds;
 	u64 lost_seen; /* lost events already told as a gap */
 	u64 gap_from;
@@ -112,6 +116,7 @@ static void put_options(struct session *s)
 	facts_meta_u64(&s->facts, "option.freq", s->o->sample_freq);
 	facts_meta_u64(&s->facts, "sample.period_ns", s->sample_freq ? NSEC_PER_SEC / s->sample_freq : 0);
 	facts_meta(&s->facts, "option.stacks", s->o->all_stacks ? "all" : "auto");
+	facts_meta(&s->facts, "option.waker_stacks", s->o->waker_stacks ? "yes" : "no");
 	for (u32 i = 0; i < s->o->markers.n; i++) {
 		(void)snprintf(key, sizeof(key), "option.marker.%u", i + 1);
 		facts_meta(&s->facts, key, s->o->markers.pairs[i].text);
@@ -177,6 +182,14 @@ static int between_records(struct session *s)
 	return s->more ? -EAGAIN : 0;
 }
 
+static void note_news(struct session *s, const struct wire_hdr *h)
+{
+	if (h->kind == WIRE_EXEC)
+		s->fast_until = h->ts + FAST_FOR;
+	if (h->kind == WIRE_EXEC || (h->kind == WIRE_THREAD_START && h->tid == h->tgid))
+		s->news_until = h->ts + NEWS_FOR;
+}
+
 static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 {
 	struct session *s = ctx;
@@ -196,8 +209,7 @@ static int on_record(void *ctx, const struct wire_hdr *h, size_t size)
 	/* the pid may soon be another program's, which nobody asked to record */
 	if (h->kind == WIRE_THREAD_EXIT && ((const struct wire_thread_exit *)(const void *)h)->group_dead)
 		kernel_side_remove_target(s->kernel, h->tgid);
-	if (h->kind == WIRE_EXEC)
-		s->fast_until = h->ts + FAST_FOR;
+	note_news(s, h);
 	/* new processes and images are looked at when all is drained: then it is known whether a child has execed already (discover_tick) */
 	return h->kind == WIRE_STACK ? 0 : between_records(s); /* the event that names it comes next */
 }
@@ -226,7 +238,8 @@ static void on_mapped(void *ctx, u32 pid, u64 addr, u64 len, u64 ts)
 {
 	struct session *s = ctx;
 
-	catalog_mapped(s->cat, pid, addr, len, ts);
+	if (catalog_mapped(s->cat, pid, addr, len, ts))
+		s->news_until = ts + NEWS_FOR;
 }
 
 static bool find_stack(void *ctx, u64 hash)
@@ -338,6 +351,7 @@ static int prepare(struct session *s)
 	s->fs = (struct procfs){.open = helper_open, .ctx = &s->helper};
 	look_for_kernel_bugs(s);
 	ko.sample_freq = s->sample_freq;
+	ko.waker_stacks = s->o->waker_stacks;
 	ko.careful = s->careful;
 	ko.probe_groups = task_probes_groups(&s->o->tasks);
 	ko.unwind = unwind_size_for(s->o->targets.pids, s->o->targets.n, s->o->command != NULL);
@@ -415,6 +429,7 @@ static int start(struct session *s)
 	kernel_side_start(s->kernel);
 	s->gap_from = s->start;
 	s->next_second = s->start + NSEC_PER_SEC;
+	s->news_until = s->start + NEWS_FOR;
 	if (!s->o->quiet)
 		log_status("recording");
 	facts_meta_u64(&s->facts, "recording.start_ns", s->start);
@@ -437,24 +452,14 @@ static int watch(struct session *s, int fd)
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-static int set_timer(struct session *s, long ms)
-{
-	struct itimerspec every = {.it_interval.tv_nsec = ms * 1000000L, .it_value.tv_nsec = ms * 1000000L};
-
-	return timerfd_settime(s->timer_fd, 0, &every, NULL) < 0 ? -errno : 0;
-}
-
 static int open_events(struct session *s)
 {
 	int err = stop_watch_signals(&s->stop);
 
 	if (err)
 		return err;
-	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (s->timer_fd < 0 || s->epoll_fd < 0)
-		return -errno;
-	return set_timer(s, DRAIN_MS);
+	return s->epoll_fd < 0 ? -errno : 0;
 }
 
 /* ---- run ---- */
@@ -507,10 +512,9 @@ static void show_status(struct session *s, const u64 *stats, u64 now)
 static int each_second(struct session *s, u64 now)
 {
 	u64 stats[WIRE_STATS];
-	int err = kernel_side_stats(s->kernel, stats);
+	int err;
 
-	if (err)
-		return err;
+	kernel_side_stats(s->kernel, stats);
 	while (s->next_second <= now) /* after a SIGSTOP not one for every second that was missed */
 		s->next_second += NSEC_PER_SEC;
 	s->seconds++;
@@ -554,10 +558,6 @@ static int turn(struct session *s)
 		err = discover_snapshot(&s->discover);
 		s->next_snapshot = now + SNAPSHOT_REST;
 	}
-	if (!err && (now < s->fast_until) != s->is_fast) {
-		s->is_fast = !s->is_fast;
-		err = set_timer(s, s->is_fast ? DRAIN_FAST_MS : DRAIN_MS);
-	}
 	if (!err && now >= s->next_throttle)
 		err = watch_throttling(s, now);
 	if (!err && now >= s->next_flush)
@@ -573,23 +573,43 @@ static int turn(struct session *s)
 	return err ? err : keep_room(s);
 }
 
+/* For epoll_wait(), until the next turn. is_woken: what the kernel side called for is to be taken yet. */
+static int pause_ms(const struct session *s, bool is_woken)
+{
+	u64 now = clock_ns(CLOCK_MONOTONIC), ms = REST_MS;
+
+	if (s->more)
+		return 0;
+	if (now < s->fast_until || is_woken)
+		ms = FAST_MS;
+	else if (now < s->news_until)
+		ms = NEWS_MS;
+	if (s->o->duration_ns) {
+		u64 end = s->start + s->o->duration_ns;
+
+		ms = min_u64(ms, end > now ? (end - now) / NSEC_PER_MSEC + 1 : 0);
+	}
+	return (int)ms;
+}
+
 static void run(struct session *s)
 {
-	struct epoll_event ev[8];
+	struct epoll_event ev[4];
+	bool is_woken = false;
 	int err = watch(s, s->stop.signal_fd);
 
 	if (!err)
-		err = watch(s, s->timer_fd);
-	if (!err)
 		err = watch(s, kernel_side_epoll_fd(s->kernel));
 	while (!err && s->stop.reason == STOP_NO) {
-		int n = epoll_wait(s->epoll_fd, ev, ARRAY_SIZE(ev), s->more ? 0 : -1);
-		u64 ticks;
+		int n = epoll_wait(s->epoll_fd, ev, ARRAY_SIZE(ev), pause_ms(s, is_woken));
 
 		if (n < 0 && errno != EINTR)
 			err = -errno;
-		(void)!read(s->timer_fd, &ticks, sizeof(ticks));
-		stop_take_signals(&s->stop, clock_ns(CLOCK_MONOTONIC));
+		is_woken = false;
+		for (int i = 0; i < n; i++)
+			is_woken |= ev[i].data.fd != s->stop.signal_fd;
+		if (n)
+			stop_take_signals(&s->stop, clock_ns(CLOCK_MONOTONIC));
 		if (!err)
 			err = turn(s);
 	}
@@ -626,10 +646,9 @@ static int drain_rest(struct session *s, u64 *stats)
 
 	task_probes_end(s->tasks, s->end);
 	kernel_side_detach(s->kernel);
-	err = kernel_side_stats(s->kernel, stats);
+	kernel_side_stats(s->kernel, stats);
 	s->turn_ends = UINT64_MAX;
-	if (!err)
-		err = drain(s);
+	err = drain(s);
 	if (!err && stop_is_full(&s->stop))
 		s->end = max_u64(s->convert.last_ts, s->start);
 	else if (!err)
@@ -717,8 +736,6 @@ static void release(struct session *s)
 	target_child_release(&s->child);
 	embed_stop(&s->embedder);
 	stop_release(&s->stop);
-	if (s->timer_fd >= 0)
-		(void)close(s->timer_fd);
 	if (s->epoll_fd >= 0)
 		(void)close(s->epoll_fd);
 }
@@ -737,7 +754,6 @@ int session_run(const struct session_opts *o)
 			    .helper = HELPER_INIT,
 			    .embedder = EMBEDDER_INIT,
 			    .stop = STOP_INIT,
-			    .timer_fd = -1,
 			    .epoll_fd = -1,
 			    .child = {.go_fd = -1, .err_fd = -1}};
 	u64 stats[WIRE_STATS] = {0};

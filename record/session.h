@@ -19,6 +19,7 @@ struct session_opts {
 	u64 duration_ns; /* 0 = until stopped */
 	u64 sample_freq; /* Hz; 0 = no samples */
 	bool all_stacks;
+	bool waker_stacks;
 	bool store_cmdline;
 	bool quiet;
 	struct task_probes_opts tasks;

@@ -88,7 +88,7 @@ static int look_at(void *ctx, const struct wire_task *t)
 	*l = (struct looked_at){.task = *t};
 	if (t->fsbase)
 		copies_read_ctx(p, t->fsbase, &l->ctx);
-	else /* no thread-locals, or none of its own (bpf/outside.bpf.h) */
+	else /* no thread-locals, none of its own (bpf/outside.bpf.h), or no memory any more */
 		l->ctx = (struct wire_ctx){.status = WIRE_CTX_READ, .runtime = WIRE_NOT_ENTERED};
 	l->row = (struct fmt_snapshot){
 		.ts = clock_ns(CLOCK_MONOTONIC),
@@ -141,18 +141,18 @@ static u32 stack_of(struct catalog *cat, struct cat_process *p, const struct loo
 	return catalog_stack(cat, hash_stack(p, l), p, &s, l->row.ts);
 }
 
-static int keep_row(struct discover *d, const struct fmt_snapshot *row)
+static int keep_row(struct discover *d, const struct cat_process *p, const struct fmt_snapshot *row)
 {
 	if (d->n_rows == d->cap_rows) {
 		u32 cap = d->cap_rows ? d->cap_rows * 2 : 64;
-		struct fmt_snapshot *rows = reallocarray(d->rows, cap, sizeof(*rows));
+		struct snapshot_row *rows = reallocarray(d->rows, cap, sizeof(*rows));
 
 		if (!rows)
 			return -ENOMEM;
 		d->rows = rows;
 		d->cap_rows = cap;
 	}
-	d->rows[d->n_rows++] = *row;
+	d->rows[d->n_rows++] = (struct snapshot_row){.row = *row, .p = p};
 	return 0;
 }
 
@@ -164,14 +164,15 @@ static int keep_rows(struct snapshot *s)
 		struct looked_at *l = &s->list[i];
 		struct cat_process *p = catalog_process(s->d->cat, l->task.tgid);
 
-		if (p && l->n_frames && l->row.coherent)
+		if (!p)
+			return -ENOMEM;
+		if (l->n_frames && l->row.coherent)
 			l->row.ustack = stack_of(s->d->cat, p, l);
 		/* What was read of a thread that ran meanwhile may be half of one context and half of another: a runtime that there never was. */
 		if (!l->row.coherent)
 			l->ctx = (struct wire_ctx){.status = WIRE_CTX_NO_LAYOUT}; /* says nothing */
-		if (p)
-			convert_ctx(s->d->cat, p, (u32)l->row.thread, &l->ctx, &l->row.ctx_status);
-		err = keep_row(s->d, &l->row);
+		convert_ctx(s->d->cat, p, (u32)l->row.thread, &l->ctx, &l->row.ctx_status);
+		err = keep_row(s->d, p, &l->row);
 	}
 	return err;
 }
@@ -197,8 +198,13 @@ int discover_put_snapshot(struct discover *d, struct fmt_writer *w, u64 until)
 {
 	int err = 0;
 
-	while (!err && d->first_row < d->n_rows && d->rows[d->first_row].ts < until)
-		err = fmt_writer_row(w, FMT_SNAPSHOT, &d->rows[d->first_row++], NULL, 0);
+	while (!err && d->first_row < d->n_rows && d->rows[d->first_row].row.ts < until) {
+		const struct snapshot_row *r = &d->rows[d->first_row++];
+
+		/* the exec or exit was before, but its record still in the ring: what memory there was to read is not the thread's any more */
+		if (!r->p->gone)
+			err = fmt_writer_row(w, FMT_SNAPSHOT, &r->row, NULL, 0);
+	}
 	if (d->first_row == d->n_rows)
 		discover_release(d);
 	return err;

@@ -19,10 +19,11 @@ enum { TASK_CATALOG_MAX = 1 << 16 };
 
 struct task_catalog_counts {
 	u32 vtables, locations; /* rows */
-	u64 bad_vtables;	/* addresses of a vtable at which there was none; each counted once per process */
-	u64 bad_locations;	/* likewise; what lies in the register is not always a Location */
-	u64 no_room;		/* references that got index 0 because there were too many */
-	u64 learned;		/* tasks whose location is that of their type, the call itself being watched no more */
+	u64 not_tasks;	   /* hits of probes whose places were found by their code, at which there was no such task: no rows */
+	u64 bad_vtables;   /* addresses of a vtable at which there was none; each counted once per process */
+	u64 bad_locations; /* likewise; what lies in the register is not always a Location */
+	u64 no_room;	   /* references that got index 0 because there were too many */
+	u64 learned;	   /* tasks whose location is that of their type, the call itself being watched no more */
 };
 
 /* The copy of Tokio that is in a module, or NULL. Of one that is mapped twice the first. */

@@ -20,6 +20,7 @@
 #include "record/probe_place.h"
 #include "record/probe_points.h"
 #include "record/procfs.h"
+#include "record/schedule_split.h"
 #include "record/task_catalog.h"
 #include "record/task_probes_impl.h"
 
@@ -32,6 +33,7 @@ struct probe {
 	struct cat_process *p;
 	u32 module;
 	enum probe_group group;
+	enum schedule_how how; /* of PROBE_SCHEDULE; else SCHEDULE_ENTRY */
 	struct kernel_probe_links links;
 	u64 ticket; /* link_closer.h: it is being taken away; 0: it is there */
 };
@@ -105,6 +107,7 @@ struct attach {
 	u32 module;
 	const struct probe_file *file;
 	enum probe_group group;
+	enum schedule_how how;
 	const u64 *offsets;
 	u32 n;
 };
@@ -116,7 +119,8 @@ struct attach {
 static const struct probe *shared(const struct task_probes *tp, const struct attach *a)
 {
 	for (u32 i = 0; i < tp->n && !kernel_side_probe_is_by_process(tp->kernel); i++)
-		if (tp->probes[i].module == a->module && a->module && tp->probes[i].group == a->group && !tp->probes[i].ticket)
+		if (tp->probes[i].module == a->module && a->module && tp->probes[i].group == a->group &&
+		    tp->probes[i].how == a->how && !tp->probes[i].ticket)
 			return &tp->probes[i];
 	return NULL;
 }
@@ -142,10 +146,11 @@ static int attach(struct task_probes *tp, const struct attach *a)
 				  .task = a->file->task,
 				  .offsets = a->offsets,
 				  .n = a->n};
-	struct probe b = {.p = a->p, .module = a->module, .group = a->group};
+	struct probe b = {.p = a->p, .module = a->module, .group = a->group, .how = a->how};
 	const struct probe *there = shared(tp, a);
 	int err;
 
+	kp.task.how = (u8)a->how;
 	if (tp->governor.taken & BIT(a->group))
 		return 0;
 	if (there) {
@@ -182,12 +187,28 @@ static bool is_wanted(const struct task_probes *tp, const struct probe_file *f, 
 	return group != PROBE_DEALLOC || !f->points.group[PROBE_COMPLETE].n;
 }
 
+static int attach_schedule(struct task_probes *tp, const struct attach *a)
+{
+	_cleanup_(schedule_split_release) struct schedule_split split = {0};
+	struct attach part = *a;
+	int err = schedule_split(a->p, a->module, a->offsets, a->n, &split);
+
+	for (u32 how = 0; how < SCHEDULE_HOWS && !err; how++) {
+		part.how = (enum schedule_how)how;
+		part.offsets = split.part[how].offsets;
+		part.n = split.part[how].n;
+		err = part.n ? attach(tp, &part) : 0;
+	}
+	return err;
+}
+
 /* In the order of the groups: calls of spawn before what makes the task, so that no task seems to have been made without a call. */
 static int attach_groups(struct task_probes *tp, struct cat_process *p, struct cat_copy *copy, const struct probe_file *f)
 {
 	u64 before = clock_ns(CLOCK_MONOTONIC);
 	int err = 0;
 
+	copy->by_shape = f->points.by_shape;
 	for (u32 g = 0; g < PROBE_GROUPS && !err; g++) {
 		const struct tokio_group *at = &f->points.group[g];
 		const struct attach a = {
@@ -196,7 +217,7 @@ static int attach_groups(struct task_probes *tp, struct cat_process *p, struct c
 		if (!is_wanted(tp, f, g))
 			continue;
 		if (at->n)
-			err = attach(tp, &a);
+			err = g == PROBE_SCHEDULE ? attach_schedule(tp, &a) : attach(tp, &a);
 		else
 			probe_event_impossible(tp, p, copy->module, g, at->missing ? at->missing : "there is no such place");
 	}
@@ -382,7 +403,7 @@ static void retire(struct task_probes *tp)
 		if (tp->probed[i].p->gone) {
 			kernel_side_forget_ends(tp->kernel, tp->probed[i].p->pid);
 			poll_ends_forget(&tp->ends, tp->probed[i].p->pid);
-			tp->ended_cpu_ns += tp->probed[i].p->cpu_ns - min_u64(tp->probed[i].p->cpu_ns, tp->probed[i].cpu_ns);
+			governor_cpu_add(&tp->cpu, &tp->probed[i].cpu_ns, tp->probed[i].p->cpu_ns);
 		} else {
 			tp->probed[n++] = tp->probed[i];
 		}
@@ -434,49 +455,38 @@ static bool has_learned(const struct task_probes *tp)
 
 static u64 cpu_since(struct task_probes *tp)
 {
-	u64 sum = tp->ended_cpu_ns, cpu;
+	u64 cpu;
 
-	tp->ended_cpu_ns = 0;
-	for (u32 i = 0; i < tp->n_probed; i++) {
-		if (tp->probed[i].p->gone || !process_cpu(tp->probed[i].p->pid, &cpu))
-			continue;
-		sum += cpu - min_u64(cpu, tp->probed[i].cpu_ns);
-		tp->probed[i].cpu_ns = cpu;
-	}
-	return sum;
+	for (u32 i = 0; i < tp->n_probed; i++)
+		if (!tp->probed[i].p->gone && process_cpu(tp->probed[i].p->pid, &cpu))
+			governor_cpu_add(&tp->cpu, &tp->probed[i].cpu_ns, cpu);
+	return governor_cpu_take(&tp->cpu);
 }
 
-/* 0 or an error of the map of counters. */
-static int measure(struct task_probes *tp, u64 now, struct governor_window *ret)
+static struct governor_window measure(struct task_probes *tp, u64 now)
 {
 	struct kernel_probe_hits hits[PROBE_GROUPS];
-	int err = kernel_side_probe_hits(tp->kernel, hits);
+	struct governor_window w = {.ns = now - tp->window_from, .cpu_ns = cpu_since(tp), .has_learned = has_learned(tp)};
 
-	if (err)
-		return err;
-	*ret = (struct governor_window){.ns = now - tp->window_from, .cpu_ns = cpu_since(tp), .has_learned = has_learned(tp)};
+	memcpy(hits, tp->seen, sizeof(hits));
+	kernel_side_probe_hits(tp->kernel, hits);
 	for (u32 g = 0; g < PROBE_GROUPS; g++) {
-		ret->hits[g] = hits[g].hits - tp->seen[g].hits;
-		ret->stepped[g] = hits[g].stepped - tp->seen[g].stepped;
-		ret->program_ns[g] = hits[g].ns - tp->seen[g].ns;
+		w.hits[g] = hits[g].hits - tp->seen[g].hits;
+		w.stepped[g] = hits[g].stepped - tp->seen[g].stepped;
+		w.program_ns[g] = hits[g].ns - tp->seen[g].ns;
 		tp->seen[g] = hits[g];
 	}
 	tp->window_from = now;
-	return 0;
+	return w;
 }
 
-static int govern(struct task_probes *tp, u64 now)
+static void govern(struct task_probes *tp, u64 now)
 {
-	struct governor_window w;
-	struct governor_verdict v;
-	int err = measure(tp, now, &w);
+	struct governor_window w = measure(tp, now);
+	struct governor_verdict v = governor_window(&tp->governor, &w);
 
-	if (err)
-		return err;
-	v = governor_window(&tp->governor, &w);
 	if (v.take)
 		take_away(tp, &v, now);
-	return 0;
 }
 
 int task_probes_tick(struct task_probes *tp, u64 now)
@@ -492,7 +502,7 @@ int task_probes_tick(struct task_probes *tp, u64 now)
 		catalog_each_process(tp->cat, tick_ends, &t);
 	}
 	if (!t.err && tp->first && now >= tp->window_from + GOVERNOR_WINDOW)
-		t.err = govern(tp, now);
+		govern(tp, now);
 	return t.err;
 }
 
@@ -540,10 +550,12 @@ struct task_probes *task_probes_free(struct task_probes *tp)
 void task_probes_end(struct task_probes *tp, u64 ts)
 {
 	const u32 taken = tp->governor.taken;
-	struct governor_window w;
 
-	if (tp->first && measure(tp, ts, &w) == 0)
+	if (tp->first) {
+		struct governor_window w = measure(tp, ts);
+
 		(void)governor_window(&tp->governor, &w); /* for the sums: it is too late to take anything, whatever it says */
+	}
 	for (u32 g = 0; g < PROBE_GROUPS; g++) {
 		struct probe_event what = {.group = g, .action = FMT_PROBE_KEPT, .ts = ts};
 

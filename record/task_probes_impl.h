@@ -23,7 +23,7 @@ struct task_probes {
 	u32 n, cap;
 	struct probed *probed;
 	u32 n_probed, cap_probed;
-	u64 ended_cpu_ns; /* of processes that ended since the last window */
+	struct governor_cpu cpu; /* of processes that ended since the last window */
 	struct poll_ends ends;
 	u64 ends_refused;
 	struct governor governor;

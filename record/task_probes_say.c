@@ -157,6 +157,7 @@ void task_probes_facts(struct task_probes *tp, struct facts *f, u64 start)
 	facts_total(f, "tasks.locations", n.locations);
 	facts_total(f, "tasks.learned", n.learned);
 	facts_total(f, "tasks.bad_vtables", n.bad_vtables);
+	facts_total(f, "tasks.not_tasks", n.not_tasks);
 	facts_total(f, "tasks.bad_locations", n.bad_locations);
 	facts_total(f, "tasks.no_room", n.no_room);
 	facts_total(f, "tasks.poll_ends_refused", tp->ends_refused + tp->ends.no_room);

@@ -7,8 +7,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+#include "record/code_shape.h"
 #include "record/elf_symbol.h"
 #include "record/usdt.h"
+
+enum { CODE_PIECE = 1 << 18 /* bytes of code that are read at once */ };
 
 /*
  * Legacy: the path up to "17h" and the hash, which a ".llvm.N" may follow. v0: the path within the crate that holds the function, then for a method the type and
@@ -148,25 +152,6 @@ static int put(const struct elf_view *v, struct tokio_group *g, u64 addr)
 	return 0;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const u64 *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static size_t sort_unique(u64 *at, size_t n)
-{
-	size_t kept = 0;
-
-	if (n)
-		qsort(at, n, sizeof(*at), by_value);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || at[kept - 1] != at[i])
-			at[kept++] = at[i];
-	return kept;
-}
-
 static int put_symbols(const struct elf_view *v, const struct elf_functions *f, struct tokio_points *ret)
 {
 	int err = 0;
@@ -193,6 +178,53 @@ static int put_shapes(const struct elf_view *v, struct tokio_points *ret)
 		if (!err)
 			err = put(v, &ret->group[PROBE_DEALLOC], t->dealloc);
 	}
+	return err;
+}
+
+/* What of the code's bytes at p, which begin at the start of a function, belongs to it. */
+static size_t function_size(const struct function_starts *starts, size_t i, size_t n)
+{
+	if (i + 1 < starts->n)
+		n = (size_t)min_u64(n, starts->at[i + 1] - starts->at[i]);
+	return (size_t)min_u64(n, CODE_SHAPE_BYTES);
+}
+
+/* A function begins at code. */
+static int put_code_shape(const struct elf_view *v, struct tokio_points *ret, u64 addr, const u8 *code, size_t n)
+{
+	int err = 0;
+
+	if (code_shape_is_complete(code, n))
+		err = put(v, &ret->group[PROBE_COMPLETE], addr);
+	else if (code_shape_is_bind(code, n))
+		err = put(v, &ret->group[PROBE_BIND], addr);
+	return err;
+}
+
+/* Every function of the file, once: starts are sorted, and so are read ahead by the piece. */
+static int put_code_shapes(const struct elf_view *v, const struct function_starts *starts, struct tokio_points *ret)
+{
+	_cleanup_free_ u8 *piece = NULL;
+	u64 begin = 0;
+	size_t have = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < starts->n && !err; i++) {
+		u64 addr = starts->at[i], want = function_size(starts, i, CODE_SHAPE_BYTES);
+
+		if (!piece || addr - begin > have || have - (addr - begin) < want) {
+			free(TAKE_PTR(piece));
+			begin = addr;
+			err = elf_view_copy(v, addr, CODE_PIECE, &piece, &have);
+			if (err || !piece)
+				continue;
+		}
+		err = put_code_shape(v, ret, addr, piece + (addr - begin),
+				     function_size(starts, i, have - (size_t)(addr - begin)));
+	}
+	if (!err)
+		ret->by_shape = (ret->group[PROBE_BIND].n ? 1U << PROBE_BIND : 0) |
+				(ret->group[PROBE_COMPLETE].n ? 1U << PROBE_COMPLETE : 0);
 	return err;
 }
 
@@ -256,8 +288,12 @@ static const char *why_none(enum probe_group g, const struct tokio_elf *e, const
 		return "before Tokio 1.23 there is no such function";
 	if (stripped && minor && minor < 23)
 		return "the file is stripped, and before Tokio 1.23 its tables of functions have nothing to be known by";
-	if (stripped && (g == PROBE_SPAWN || g == PROBE_BIND || g == PROBE_BLOCKING || g == PROBE_COMPLETE))
+	if (stripped && (g == PROBE_SPAWN || g == PROBE_BLOCKING))
 		return "the file is stripped, and only symbols tell where this function is";
+	if (stripped && g == PROBE_BIND && minor && minor < 35)
+		return "the file is stripped, and before Tokio 1.35 only symbols tell where this function is";
+	if (stripped && (g == PROBE_BIND || g == PROBE_COMPLETE) && p->vtables.n)
+		return "the file is stripped, and no function in it looks like this one";
 	if (stripped)
 		return "the file is stripped, and nothing in it looks like a task's table of functions";
 	if (g == PROBE_SPAWN)
@@ -296,7 +332,7 @@ static int starts_of(const struct elf_functions *f, struct function_starts *ret)
 		ret->at[ret->n++] = f->rows[i].addr;
 	for (size_t i = 0; i < f->n_fdes; i++)
 		ret->at[ret->n++] = f->fdes[i];
-	ret->n = sort_unique(ret->at, ret->n);
+	ret->n = array_u64_unique(ret->at, ret->n);
 	return 0;
 }
 
@@ -317,13 +353,15 @@ static int read_places(const struct elf_view *v, const struct tokio_elf *e, cons
 	} else if (ret->vtables.n) {
 		ret->from = TOKIO_POINTS_SHAPES;
 		err = put_shapes(v, ret);
+		if (!err)
+			err = put_code_shapes(v, starts, ret);
 	}
 	if (!err)
 		err = usdt_each(v, put_usdt, &(struct usdt_put){.v = v, .points = ret});
 	if (ret->group[PROBE_POLL_END].n)
 		ret->from_usdt |= 1U << PROBE_POLL_END;
 	for (u32 g = 0; g < PROBE_GROUPS; g++)
-		ret->group[g].n = (u32)sort_unique(ret->group[g].offsets, ret->group[g].n);
+		ret->group[g].n = (u32)array_u64_unique(ret->group[g].offsets, ret->group[g].n);
 	ret->task = task_of(e, ret);
 	give_reasons(e, ret);
 	return err;

@@ -36,6 +36,7 @@ struct tokio_points {
 	struct probe_task task; /* how a task looks to this file's Tokio */
 	bool has_usdt;		/* there is a provider "tokio" in .note.stapsdt; from_usdt: groups whose places are its */
 	u32 from_usdt;		/* bit 1 << enum probe_group */
+	u32 by_shape;		/* the same: groups whose places were found by their code (code_shape.h) */
 	/* all tables that look like a task's vtable, with symbols or without; none before Tokio 1.23 */
 	struct tokio_vtables vtables;
 };
