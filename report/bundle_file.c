@@ -53,6 +53,9 @@ static int open_out(const struct bundle_file_opts *o, struct place *p)
 	struct stat a, b;
 	int err = 0;
 
+	p->final = strdup(o->out); /* first: nothing may fail between the file's making and its writing */
+	if (!p->final)
+		return refuse_out(o, -ENOMEM);
 	p->fd = open(o->out, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | (o->force ? 0 : O_EXCL), 0600);
 	if (p->fd < 0)
 		return refuse_out(o, -errno);
@@ -64,10 +67,7 @@ static int open_out(const struct bundle_file_opts *o, struct place *p)
 		err = -ESPIPE;
 	if (!err && o->force && ftruncate(p->fd, 0) < 0)
 		err = -errno;
-	if (err)
-		return refuse_out(o, err);
-	p->final = strdup(o->out);
-	return p->final ? 0 : refuse_out(o, -ENOMEM);
+	return err ? refuse_out(o, err) : 0;
 }
 
 /* The new file has the old one's mode and, where that is permitted, its owner. */

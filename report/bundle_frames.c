@@ -186,6 +186,7 @@ static int on_row(struct frame_set *f, const struct fmt_section *s, u32 i)
 		struct fmt_switch_out out;
 		struct fmt_sample sample;
 		struct fmt_snapshot snapshot;
+		struct fmt_waking waking;
 		struct fmt_marker marker;
 		struct fmt_task_spawn spawn;
 	} e;
@@ -196,6 +197,8 @@ static int on_row(struct frame_set *f, const struct fmt_section *s, u32 i)
 		return use_stack(f, e.out.ustack, e.out.syscall ? TOP_RETURN : TOP_EXACT);
 	case FMT_SNAPSHOT:
 		return use_stack(f, e.snapshot.ustack, e.snapshot.syscall ? TOP_RETURN : TOP_EXACT);
+	case FMT_WAKING: /* whether in a system call tells its kernel stack */
+		return e.waking.waker_ustack ? use_stack(f, e.waking.waker_ustack, TOP_RETURN | TOP_EXACT) : 0;
 	case FMT_MARKER:
 		return use_stack(f, e.marker.ustack, TOP_RETURN);
 	case FMT_TASK_SPAWN:
@@ -213,7 +216,7 @@ int frame_set_block(struct frame_set *f, const struct fmt_block *b)
 		const struct fmt_section *s = &b->sections[n];
 
 		if (s->kind_id != FMT_SWITCH_OUT && s->kind_id != FMT_SAMPLE && s->kind_id != FMT_SNAPSHOT &&
-		    s->kind_id != FMT_MARKER && s->kind_id != FMT_TASK_SPAWN)
+		    s->kind_id != FMT_MARKER && s->kind_id != FMT_TASK_SPAWN && s->kind_id != FMT_WAKING)
 			continue;
 		for (u32 i = 0; i < s->rows && !err; i++)
 			err = on_row(f, s, i);

@@ -229,8 +229,8 @@ static int add_woken(struct loader *l, size_t at)
 
 /* ---- whom the block delayed ---- */
 
-#define VICTIMS_SQL                                                                                                                \
-	"SELECT v.task_row, v.ts, v.delayed, w.waker, coalesce(w.waker_task, 0), coalesce(w.thread_id, 0) FROM block_victim AS v " \
+#define VICTIMS_SQL                                                                                                              \
+	"SELECT v.task_row, v.ts, v.delayed, w.waker, coalesce(w.waker_task, 0), v.thread_id FROM block_victim AS v "            \
 	"LEFT JOIN _task_wake AS w ON w.id = v.wake_id WHERE v.poll_id = ?1 ORDER BY v.ts, v.task_row"
 /* Where not every wake is known: tasks that the block's own thread had woken, and that ran behind it. */
 #define PART_SQL                                                                                                                           \
@@ -240,7 +240,7 @@ static int add_woken(struct loader *l, size_t at)
 
 struct victim {
 	struct cascade_step step;
-	u64 wake_thread;
+	u64 ready_thread; /* what woke or spawned it */
 };
 
 static int by_run(const void *a, const void *b)
@@ -253,23 +253,56 @@ static int by_run(const void *a, const void *b)
 	return x->step.ready < y->step.ready ? -1 : x->step.ready > y->step.ready;
 }
 
+/* The block's thread took it from its own queue or slot. */
+static bool is_own(const struct loader *l, const struct victim *v)
+{
+	return v->step.ran && v->step.thread_id == l->k->thread_id && v->ready_thread == l->k->thread_id;
+}
+
+/* What the thread polled first behind the block was this. */
+static bool ran_first(const struct loader *l, const struct cascade_step *s)
+{
+	for (size_t i = first_poll(l, l->end); i < l->n_polls; i++)
+		if (l->polls[i].thread_id == l->k->thread_id)
+			return l->polls[i].ts == s->ran && l->polls[i].task_row == s->task_row;
+	return false;
+}
+
+/* What the slot was read to hold says of the only task that can have been in it. */
+static enum cascade_place place_as_read(const struct block *k, const struct cascade_step *s)
+{
+	if (k->has_lifo && s->ready < k->ts)
+		return k->lifo ? PLACE_LIFO : PLACE_LOCAL;
+	return k->has_end && k->lifo_end ? PLACE_LIFO : PLACE_UNKNOWN;
+}
+
 /*
- * Where each stood. A task that is woken on a worker goes into its LIFO slot, and who was there into the local queue: so the one woken last is
- * in the slot. Where another thread polled it, it was taken from the queue.
+ * Where each stood. A task that is made ready on a worker goes into its LIFO slot, and who was there to the end of the local queue; behind a poll the slot is served
+ * first, then the queue from its head (Tokio 1.20 - 1.54, worker.rs run_task). So of several that waited, the one made ready last stood in the slot when it ran
+ * first; of a single one the order says nothing, but what was read of the slot may. Where another thread polled a task, it was taken from the queue.
  */
 static void give_places(const struct loader *l, struct victim *v, size_t n)
 {
+	bool knows_all = l->c.source == CASCADE_EXACT && l->k->victims == n;
 	struct victim *last = NULL;
+	size_t own = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		if (v[i].ready_thread == l->k->thread_id && (!last || v[i].step.ready >= last->step.ready))
+			last = &v[i];
 		if (v[i].step.ran && v[i].step.thread_id != l->k->thread_id)
 			v[i].step.place = PLACE_TAKEN;
-		else if (v[i].step.ran && v[i].wake_thread == l->k->thread_id)
+		else if (is_own(l, &v[i]))
 			v[i].step.place = PLACE_LOCAL;
-		if (v[i].step.place == PLACE_LOCAL && (!last || v[i].step.ready >= last->step.ready))
-			last = &v[i];
+		own += v[i].step.place == PLACE_LOCAL;
 	}
-	if (last && l->k->has_worker && (l->k->has_end ? l->k->lifo_end != 0 : l->k->has_lifo))
+	if (!l->k->has_worker || !last || last->step.place != PLACE_LOCAL)
+		return;
+	if (!knows_all)
+		last->step.place = PLACE_UNKNOWN;
+	else if (own == 1)
+		last->step.place = place_as_read(l->k, &last->step);
+	else if (ran_first(l, &last->step))
 		last->step.place = PLACE_LIFO;
 }
 
@@ -283,7 +316,7 @@ static int read_victims(struct loader *l, sqlite3_stmt *st, struct victim **ret,
 		r = ARRAY_ROOM(v, n, &cap);
 		if (r < 0)
 			return r;
-		v[n] = (struct victim){.wake_thread = sql_u64(st, 5)};
+		v[n] = (struct victim){.ready_thread = sql_u64(st, 5)};
 		v[n].step.task_row = sql_u64(st, 0);
 		v[n].step.ready = sql_u64(st, 1);
 		v[n].step.delayed = sql_u64(st, 2);

@@ -25,13 +25,13 @@ struct cascade_step {
 	u64 runtime_id, task_id;
 	char *name, *function, *file; /* its type, and where it was spawned; raw, NULL when not known */
 	u64 line;
-	char *waker;   /* as task_wake.waker; NULL: ready since it was spawned */
-	u64 by_task;   /* task that woke it; 0 none */
-	u64 ready;     /* from then on; 0 not known */
-	u64 delayed;   /* level 0: how long of the block it waited, ns */
-	u64 ran, dur;  /* its next poll, and how long that took; 0 not seen */
-	u64 thread_id; /* on this thread; 0 not seen */
-	enum cascade_place place;
+	char *waker;		  /* as task_wake.waker; NULL: ready since it was spawned */
+	u64 by_task;		  /* task that woke it; 0 none */
+	u64 ready;		  /* from then on; 0 not known */
+	u64 delayed;		  /* level 0: how long of the block it waited, ns */
+	u64 ran, dur;		  /* its next poll, and how long that took; 0 not seen */
+	u64 thread_id;		  /* on this thread; 0 not seen */
+	enum cascade_place place; /* level 0 */
 };
 
 struct cascade {

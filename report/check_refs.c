@@ -35,11 +35,12 @@ enum check_dict check_dict_of(const struct fmt_kind *k, u32 column)
 		const char *name;
 		enum check_dict dict;
 	} names[] = {
-		{"thread", CHECK_THREAD},   {"waker", CHECK_THREAD},	      {"parent", CHECK_THREAD},
-		{"process", CHECK_PROCESS}, {"module", CHECK_MODULE},	      {"layout", CHECK_LAYOUT},
-		{"context", CHECK_CONTEXT}, {"waker_context", CHECK_CONTEXT}, {"ustack", CHECK_STACK},
-		{"kstack", CHECK_STACK},    {"symbol", CHECK_SYMBOL},	      {"caller", CHECK_SYMBOL},
-		{"vtable", CHECK_VTABLE},   {"location", CHECK_LOCATION},
+		{"thread", CHECK_THREAD},      {"waker", CHECK_THREAD},		 {"parent", CHECK_THREAD},
+		{"process", CHECK_PROCESS},    {"module", CHECK_MODULE},	 {"layout", CHECK_LAYOUT},
+		{"context", CHECK_CONTEXT},    {"waker_context", CHECK_CONTEXT}, {"ustack", CHECK_STACK},
+		{"kstack", CHECK_STACK},       {"symbol", CHECK_SYMBOL},	 {"caller", CHECK_SYMBOL},
+		{"vtable", CHECK_VTABLE},      {"location", CHECK_LOCATION},	 {"waker_ustack", CHECK_STACK},
+		{"waker_kstack", CHECK_STACK},
 	};
 	const struct fmt_column *c = &k->cols[column];
 

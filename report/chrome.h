@@ -23,6 +23,15 @@ struct chrome_lost {
 	u64 events;	  /* the last value of the counter */
 };
 
+/* One entry for each remainder of an id of _wait; the last that was asked for. */
+#define CHROME_WAITS 256
+
+struct chrome_wait {
+	u64 wait_id;
+	char *args; /* NULL: none yet */
+	size_t n;
+};
+
 struct chrome {
 	sqlite3 *db;
 	const struct export_opts *o;
@@ -32,6 +41,7 @@ struct chrome {
 	struct tl_threads threads;
 	struct chrome_track *tracks; /* of each thread */
 	struct stack_calls calls;
+	struct chrome_wait waits[CHROME_WAITS];
 	struct track_tasks tasks;
 	struct timeline_counts counts;
 	struct chrome_flows flows;

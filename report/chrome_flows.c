@@ -133,7 +133,7 @@ static void sift_down(struct chrome_flow *h, size_t n)
 	}
 }
 
-static int add(struct chrome_flows *f, const struct chrome_flow *flow)
+int chrome_flows_add(struct chrome_flows *f, const struct chrome_flow *flow)
 {
 	if (f->n >= f->max) {
 		f->left++;
@@ -157,7 +157,7 @@ int chrome_flows_add_thread(struct chrome_flows *f, u64 waker_tid, u64 ts, const
 	/* A waker that is no target's thread has no track. */
 	if (!find_tid(f, waker_tid, ts, &flow.from_thread) || flow.from_thread == flow.to_thread)
 		return 0;
-	return add(f, &flow);
+	return chrome_flows_add(f, &flow);
 }
 
 #define WAKES_SQL                                                                                                                \
@@ -189,7 +189,7 @@ static int add_rows(struct chrome_flows *f, sqlite3 *db, const char *sql, int th
 			f->unplaced++;
 			continue;
 		}
-		r = add(f, &flow);
+		r = chrome_flows_add(f, &flow);
 	}
 	return r < 0 ? r : 0;
 }
@@ -236,9 +236,9 @@ int chrome_flows_expect(struct chrome_flows *f)
 	return 0;
 }
 
-void chrome_flows_cover(struct chrome_flows *f, const struct tl_thread *t, u64 ts, u64 end)
+void chrome_flows_cover(struct chrome_flows *f, u32 thread, u64 ts, u64 end, bool begins)
 {
-	const struct flow_end first = {.ts = ts, .thread = (u32)(t - f->threads->rows)};
+	const struct flow_end first = {.ts = ts, .thread = thread};
 	size_t lo = 0, hi = 2 * f->n;
 
 	while (lo < hi) {
@@ -250,7 +250,8 @@ void chrome_flows_cover(struct chrome_flows *f, const struct tl_thread *t, u64 t
 			hi = mid;
 	}
 	for (; lo < 2 * f->n && f->ends[lo].thread == first.thread && f->ends[lo].ts < end; lo++)
-		f->rows[f->ends[lo].flow].covered |= f->ends[lo].bit;
+		if (!begins || f->ends[lo].bit != 2 || f->ends[lo].ts == ts)
+			f->rows[f->ends[lo].flow].covered |= f->ends[lo].bit;
 }
 
 void chrome_flows_drop(struct chrome_flows *f)
@@ -264,14 +265,19 @@ void chrome_flows_drop(struct chrome_flows *f)
 	f->n = n;
 }
 
-void chrome_flows_put(const struct chrome_flows *f, struct chrome_out *w, const struct chrome_track *tracks, u64 first_id)
+const char *chrome_flow_name(enum chrome_flow_kind kind)
 {
 	static const char *const names[] = {"thread wake", "wake", "spawn"};
 
+	return names[kind];
+}
+
+void chrome_flows_put(const struct chrome_flows *f, struct chrome_out *w, const struct chrome_track *tracks, u64 first_id)
+{
 	for (size_t i = 0; i < f->n; i++) {
 		const struct chrome_flow *k = &f->rows[i];
 
-		chrome_put_flow(w, true, names[k->kind], first_id + i, &tracks[k->from_thread], k->from);
-		chrome_put_flow(w, false, names[k->kind], first_id + i, &tracks[k->to_thread], k->to);
+		chrome_put_flow(w, true, chrome_flow_name(k->kind), first_id + i, &tracks[k->from_thread], k->from);
+		chrome_put_flow(w, false, chrome_flow_name(k->kind), first_id + i, &tracks[k->to_thread], k->to);
 	}
 }

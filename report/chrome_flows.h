@@ -15,7 +15,8 @@ enum chrome_flow_kind { FLOW_THREAD, FLOW_WAKE, FLOW_SPAWN };
 
 struct chrome_flow {
 	u64 from, to;		    /* times */
-	u32 from_thread, to_thread; /* positions in the threads */
+	u64 thread_id;		    /* chrome_tasks.c: the thread that it comes from where from_thread has no slice; 0 none */
+	u32 from_thread, to_thread; /* positions in the threads; chrome_tasks.c: in its tracks, NO_TRACK */
 	enum chrome_flow_kind kind;
 	u32 covered; /* bits 1 and 2: the ends that lie in a slice */
 };
@@ -37,6 +38,9 @@ struct chrome_flows {
 int chrome_flows_init(struct chrome_flows *f, const struct tl_threads *threads, u64 max) __must_check;
 void chrome_flows_release(struct chrome_flows *f);
 
+/* With max set and all else 0 it may be filled by this alone. The earliest are kept. */
+int chrome_flows_add(struct chrome_flows *f, const struct chrome_flow *flow) __must_check;
+
 /* A thread that was woken at `ts` by thread `waker_tid` ran again at `in`. */
 int chrome_flows_add_thread(struct chrome_flows *f, u64 waker_tid, u64 ts, const struct tl_thread *woken, u64 in) __must_check;
 
@@ -48,8 +52,10 @@ void chrome_flows_sort(struct chrome_flows *f, u64 max);
 
 /* Where not all time has slices: chrome_flows_expect(), then each slice that is drawn, then those without are dropped. */
 int chrome_flows_expect(struct chrome_flows *f) __must_check;
-void chrome_flows_cover(struct chrome_flows *f, const struct tl_thread *t, u64 ts, u64 end);
+void chrome_flows_cover(struct chrome_flows *f, u32 thread, u64 ts, u64 end, bool begins); /* begins: only there may one end */
 void chrome_flows_drop(struct chrome_flows *f);
+
+const char *chrome_flow_name(enum chrome_flow_kind kind);
 
 /* Ids from first_id on. */
 void chrome_flows_put(const struct chrome_flows *f, struct chrome_out *w, const struct chrome_track *tracks, u64 first_id);

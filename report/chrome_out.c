@@ -23,61 +23,100 @@ void chrome_out_release(struct chrome_out *w)
 void chrome_flush(struct chrome_out *w)
 {
 	(void)fwrite(w->buf, 1, w->n, w->out);
+	w->flushed += w->n;
 	w->n = 0;
 }
 
-void chrome_put(struct chrome_out *w, const char *text, size_t n)
+u64 chrome_bytes(const struct chrome_out *w)
 {
-	w->bytes += n;
-	if (n > CHROME_BUF - w->n)
-		chrome_flush(w);
+	return w->flushed + w->n;
+}
+
+void chrome_put_far(struct chrome_out *w, const char *text, size_t n)
+{
+	chrome_flush(w);
 	if (n > CHROME_BUF) {
 		(void)fwrite(text, 1, n, w->out);
+		w->flushed += n;
 		return;
 	}
-	memcpy(w->buf + w->n, text, n);
-	w->n += n;
+	memcpy(w->buf, text, n);
+	w->n = n;
 }
 
 #define PUT(w, literal) chrome_put(w, literal, sizeof(literal) - 1)
 
-static char *digits(char *end, u64 v)
+/* Where up to n bytes may be written; the writer then moves w->n. */
+static char *room(struct chrome_out *w, size_t n)
 {
-	do {
-		*--end = (char)('0' + v % 10);
-		v /= 10;
-	} while (v);
+	if (n > CHROME_BUF - w->n)
+		chrome_flush(w);
+	return w->buf + w->n;
+}
+
+/* ---- numbers ---- */
+
+#define MAX_DIGITS 20
+
+static const char pairs[] =
+	"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+	"5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+static u32 count_digits(u64 v)
+{
+	u32 n = 1;
+
+	for (; v >= 10000; v /= 10000)
+		n += 4;
+	return n + (v >= 10) + (v >= 100) + (v >= 1000);
+}
+
+/* Returns the end of what it wrote at p. */
+static char *digits(char *p, u64 v)
+{
+	char *end = p + count_digits(v), *at = end;
+
+	for (; v >= 100; v /= 100) {
+		at -= 2;
+		memcpy(at, &pairs[v % 100 * 2], 2);
+	}
+	if (v >= 10)
+		memcpy(p, &pairs[v * 2], 2);
+	else
+		*p = (char)('0' + v);
 	return end;
 }
 
 void chrome_put_u64(struct chrome_out *w, u64 v)
 {
-	char text[24], *end = text + sizeof(text), *at = digits(end, v);
-
-	chrome_put(w, at, (size_t)(end - at));
+	w->n = (size_t)(digits(room(w, MAX_DIGITS), v) - w->buf);
 }
 
-/* Thousandths of us, then `tail`. */
-static void put_us(struct chrome_out *w, u64 ns, const char *tail)
+/* us with three digits behind the point: MAX_DIGITS + 1 bytes at most. */
+static char *micros(char *p, u64 ns)
 {
-	char text[32], *end = text + sizeof(text), *at;
 	u64 part = ns % NSEC_PER_USEC;
 
-	end[-1] = (char)('0' + part % 10);
-	end[-2] = (char)('0' + part / 10 % 10);
-	end[-3] = (char)('0' + part / 100);
-	end[-4] = '.';
-	at = digits(end - 4, ns / NSEC_PER_USEC);
-	chrome_put(w, at, (size_t)(end - at));
-	chrome_puts(w, tail);
+	p = digits(p, ns / NSEC_PER_USEC);
+	*p++ = '.';
+	memcpy(p, &pairs[part / 10 * 2], 2);
+	p[2] = (char)('0' + part % 10);
+	return p + 3;
 }
+
+static void put_us(struct chrome_out *w, u64 ns)
+{
+	w->n = (size_t)(micros(room(w, MAX_DIGITS + 1), ns) - w->buf);
+}
+
+/* ---- events ---- */
 
 struct chrome_track chrome_track_of(u64 pid, u64 tid)
 {
 	struct chrome_track t;
 
 	/* Viewers keep 32 bits; a damaged capture has more. */
-	(void)snprintf(t.text, sizeof(t.text), "\"pid\":%u,\"tid\":%u", (u32)pid, (u32)tid);
+	t.n = (u32)snprintf(t.text, sizeof(t.text), "\"pid\":%u,\"tid\":%u,\"cat\":\"", (u32)pid, (u32)tid);
 	return t;
 }
 
@@ -90,8 +129,7 @@ static void event_begin(struct chrome_out *w, char ph, const struct chrome_track
 	w->any = true;
 	chrome_put(w, &ph, 1);
 	PUT(w, "\",");
-	chrome_puts(w, track->text);
-	PUT(w, ",\"cat\":\"");
+	chrome_put(w, track->text, track->n);
 	chrome_puts(w, cat);
 }
 
@@ -100,58 +138,38 @@ static void event_begin(struct chrome_out *w, char ph, const struct chrome_track
  * sum may lie behind the ts of the slice that follows, or behind the end of the one around it: speedscope then takes the former for a child which never ends,
  * and the track becomes a staircase. Those that read whole ns (Perfetto) round it back.
  */
-static void put_dur(struct chrome_out *w, u64 ns, u32 depth)
+static char *put_dur(char *p, u64 ns, u32 depth)
 {
-	static const char *const tails[] = {"9", "8", "7", "65", "6", "59", "58", "57", "56", "55", "54", "53"};
+	static const char tails[][3] = {"9", "8", "7", "65", "6", "59", "58", "57", "56", "55", "54", "53"};
+	const char *tail = tails[depth < ARRAY_SIZE(tails) ? depth : ARRAY_SIZE(tails) - 1];
 
-	PUT(w, ",\"dur\":");
-	put_us(w, ns ? ns - 1 : 0, ns ? tails[depth < ARRAY_SIZE(tails) ? depth : ARRAY_SIZE(tails) - 1] : "");
+	if (!ns)
+		return micros(p, 0);
+	p = micros(p, ns - 1);
+	*p++ = tail[0];
+	if (tail[1])
+		*p++ = tail[1];
+	return p;
 }
 
 void chrome_slice_begin(struct chrome_out *w, const struct chrome_track *track, const char *cat, const char *sub, u64 ts, u64 end,
 			u32 depth)
 {
+	char *p;
+
 	event_begin(w, 'X', track, cat);
 	w->events++;
 	if (sub) {
 		PUT(w, ".");
 		chrome_puts_raw(w, sub);
 	}
-	PUT(w, "\",\"ts\":");
-	put_us(w, ts - w->ts_start, "");
-	put_dur(w, end - ts, depth);
-	PUT(w, ",\"name\":\"");
-}
-
-void chrome_args_begin(struct chrome_out *w)
-{
-	/* speedscope shows even an empty one behind the name */
-	if (w->no_args)
-		PUT(w, "\"");
-	else
-		PUT(w, "\",\"args\":{");
-	w->has_arg = false;
-}
-
-static void put_key(struct chrome_out *w, const char *key)
-{
-	if (w->has_arg)
-		PUT(w, ",\"");
-	else
-		PUT(w, "\"");
-	w->has_arg = true;
-	chrome_puts(w, key);
-	PUT(w, "\":");
-}
-
-void chrome_arg(struct chrome_out *w, const char *key, const char *inner)
-{
-	if (w->no_args || !inner || !*inner)
-		return;
-	put_key(w, key);
-	PUT(w, "\"");
-	chrome_puts(w, inner);
-	PUT(w, "\"");
+	p = room(w, 2 * MAX_DIGITS + 40);
+	memcpy(p, "\",\"ts\":", 7);
+	p = micros(p + 7, ts - w->ts_start);
+	memcpy(p, ",\"dur\":", 7);
+	p = put_dur(p + 7, end - ts, depth);
+	memcpy(p, ",\"name\":\"", 9);
+	w->n = (size_t)(p + 9 - w->buf);
 }
 
 void chrome_puts_raw(struct chrome_out *w, const char *raw)
@@ -163,34 +181,18 @@ void chrome_puts_raw(struct chrome_out *w, const char *raw)
 		n++;
 	if (!raw[n])
 		chrome_put(w, raw, n);
-	else if (json_inner(raw, &inner) == 0) /* a text that memory does not suffice for is left out */
+	else if (json_inner(raw, &inner) == 0)
 		chrome_puts(w, inner);
-}
-
-void chrome_arg_raw(struct chrome_out *w, const char *key, const char *raw)
-{
-	if (w->no_args || !raw || !*raw)
-		return;
-	put_key(w, key);
-	PUT(w, "\"");
-	chrome_puts_raw(w, raw);
-	PUT(w, "\"");
-}
-
-void chrome_arg_u64(struct chrome_out *w, const char *key, u64 v)
-{
-	if (w->no_args)
-		return;
-	put_key(w, key);
-	chrome_put_u64(w, v);
+	else
+		w->err = -ENOMEM;
 }
 
 void chrome_event_end(struct chrome_out *w)
 {
-	if (w->no_args)
-		PUT(w, "}");
-	else
+	if (w->has_arg)
 		PUT(w, "}}");
+	else
+		PUT(w, "}");
 }
 
 void chrome_put_meta(struct chrome_out *w, const char *what, u64 pid, u64 tid, const char *name, u64 index)
@@ -222,7 +224,7 @@ void chrome_put_flow(struct chrome_out *w, bool begins, const char *name, u64 id
 	PUT(w, "\",\"name\":\"");
 	chrome_puts(w, name);
 	PUT(w, "\",\"ts\":");
-	put_us(w, ts - w->ts_start, "");
+	put_us(w, ts - w->ts_start);
 	(void)snprintf(text, sizeof(text), ",\"id\":\"0x%llx\"%s}", (unsigned long long)id, begins ? "" : ",\"bp\":\"e\"");
 	chrome_puts(w, text);
 	w->others++;
@@ -236,7 +238,7 @@ void chrome_put_counter(struct chrome_out *w, const char *name, const char *seri
 	w->no_args = false;
 	event_begin(w, 'C', &track, "counter");
 	PUT(w, "\",\"ts\":");
-	put_us(w, ts - w->ts_start, "");
+	put_us(w, ts - w->ts_start);
 	PUT(w, ",\"name\":\"");
 	chrome_puts(w, name);
 	chrome_args_begin(w);
@@ -250,7 +252,7 @@ void chrome_instant_begin(struct chrome_out *w, const char *cat, const struct ch
 {
 	event_begin(w, 'i', track, cat);
 	PUT(w, "\",\"s\":\"g\",\"ts\":");
-	put_us(w, ts - w->ts_start, "");
+	put_us(w, ts - w->ts_start);
 	PUT(w, ",\"name\":\"");
 	w->others++;
 }

@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* chrome_slices.c: slices of threads' tracks as events: names, categories, arguments. */
+#include <errno.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "report/chrome.h"
+
+static void put_stack_args(struct chrome *c, const struct stack_call *user, const struct stack_call *kernel)
+{
+	if (user)
+		chrome_arg_n(&c->w, "stack", user->text, user->text_n);
+	if (kernel)
+		chrome_arg_n(&c->w, "kernel", kernel->text, kernel->text_n);
+}
 
 static int put_stacks(struct chrome *c, u64 stack_id, u64 kstack_id)
 {
 	const struct stack_call *user = NULL, *kernel = NULL;
 	int r;
 
-	if (c->o->no_args)
+	if (c->o->no_args || !(stack_id | kstack_id))
 		return 0;
 	r = stack_calls_get(&c->calls, stack_id, false, &user);
 	if (r == 0)
 		r = stack_calls_get(&c->calls, kstack_id, true, &kernel);
-	if (user)
-		chrome_arg(&c->w, "stack", user->text);
-	if (kernel)
-		chrome_arg(&c->w, "kernel", kernel->text);
+	if (r == 0)
+		put_stack_args(c, user, kernel);
 	return r;
 }
 
@@ -38,29 +46,66 @@ static int put_why(struct chrome *c, const char *class_name, u64 stack_id)
 
 /* ---- states ---- */
 
-static void put_waker(struct chrome *c, const struct tl_segment *s)
+static int put_waker(struct chrome *c, const struct tl_segment *s)
 {
+	const struct stack_call *from = NULL;
+	int r = stack_calls_get(&c->calls, s->waker_stack_id, false, &from);
+
 	if (!s->has_waker)
-		return;
+		return r;
 	if (s->waker_tid)
 		chrome_arg_u64(&c->w, "waker", s->waker_tid);
 	else
 		chrome_arg(&c->w, "waker", "irq");
 	if (s->waker_task)
 		chrome_arg_u64(&c->w, "waker_task", s->waker_task);
+	if (from && from->name)
+		chrome_arg(&c->w, "waker_function", from->name);
+	return r;
+}
+
+/* What all segments of one _wait say, as a trace has it: "state":"S","role":"in_poll","class":"lock","syscall":"futex". Escaped once, written often. */
+static int wait_args(struct chrome *c, const struct tl_segment *s, const struct chrome_wait **ret)
+{
+	struct chrome_wait *k = &c->waits[s->wait_id % CHROME_WAITS];
+	const char state[2] = {s->state, '\0'};
+	const char *const args[][2] = {{"state", state}, {"role", s->role}, {"class", s->class_name}, {"syscall", s->syscall}};
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	*ret = k;
+	if (k->args && k->wait_id == s->wait_id)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(args); i++) {
+		_cleanup_free_ char *inner = NULL;
+		int r = json_inner(args[i][1], &inner);
+
+		if (r < 0)
+			return r;
+		if (*inner)
+			buf_printf(&b, "%s\"%s\":\"%s\"", b.len ? "," : "", args[i][0], inner);
+	}
+	free(k->args);
+	k->wait_id = s->wait_id;
+	k->n = b.len;
+	k->args = buf_take_str(&b);
+	return k->args ? 0 : -ENOMEM;
 }
 
 static int put_state_args(struct chrome *c, const struct tl_thread *t, const struct track_slice *slice)
 {
 	const struct tl_segment *s = slice->segment;
-	char state[2] = {s->state, '\0'};
+	const struct chrome_wait *k;
+	int r;
 
 	if (c->o->no_args || s->kind == TL_ONCPU || s->kind == TL_UNSEEN)
 		return 0;
-	chrome_arg_raw(&c->w, "state", state);
-	chrome_arg_raw(&c->w, "role", s->role);
-	chrome_arg_raw(&c->w, "class", s->class_name);
-	chrome_arg_raw(&c->w, "syscall", s->syscall);
+	r = wait_args(c, s, &k);
+	if (r < 0)
+		return r;
+	if (k->n) {
+		chrome_arg_next(&c->w);
+		chrome_put(&c->w, k->args, k->n);
+	}
 	if (s->has_task)
 		chrome_arg_u64(&c->w, "task", s->task_id);
 	else if (slice->poll && slice->poll->has_task)
@@ -69,8 +114,8 @@ static int put_state_args(struct chrome *c, const struct tl_thread *t, const str
 		chrome_arg_u64(&c->w, "worker", t->worker);
 	if (s->poll_id)
 		chrome_arg_u64(&c->w, "poll_id", s->poll_id);
-	put_waker(c, s);
-	return put_stacks(c, s->stack_id, s->kstack_id);
+	r = put_waker(c, s);
+	return r < 0 ? r : put_stacks(c, s->stack_id, s->kstack_id);
 }
 
 static int put_state(struct chrome *c, const struct tl_thread *t, const struct track_slice *s)
@@ -184,6 +229,7 @@ static int put_poll(struct chrome *c, const struct tl_thread *t, const struct tr
 static int put_call(struct chrome *c, const struct tl_thread *t, const struct track_slice *s)
 {
 	bool library = s->kind == TRACK_LIBRARY;
+	const struct stack_call *kernel = NULL;
 	int r = 0;
 
 	chrome_slice_begin(&c->w, &c->tracks[chrome_thread_index(c, t)], library ? s->call->library_category : s->call->category,
@@ -194,7 +240,8 @@ static int put_call(struct chrome *c, const struct tl_thread *t, const struct tr
 		chrome_arg_u64(&c->w, "samples", s->samples);
 		if (s->has_task)
 			chrome_arg_u64(&c->w, "task", s->task_id);
-		r = put_stacks(c, s->stack_id, s->kstack_id);
+		r = stack_calls_get(&c->calls, s->kstack_id, true, &kernel);
+		put_stack_args(c, s->call, kernel);
 	}
 	chrome_event_end(&c->w);
 	return r;

@@ -36,6 +36,9 @@ int chrome_tasks_count(sqlite3 *db, u64 lo, u64 hi, void (*fn)(void *ctx, u64 ts
 /* Metadata of the tracks, which comes before all slices. */
 int chrome_tasks_names(struct chrome_tasks *t, struct chrome_out *w) __must_check;
 
-/* Threads and their tracks, for arrows that begin outside of tasks. Ids of arrows are 1 to ret->flows. */
+/*
+ * Slices and arrows, read and written in bounded memory. Threads and their tracks, for arrows that begin outside of tasks; NULL tracks: not all of their slices
+ * are drawn, and such arrows have nowhere to begin. Ids of arrows are 1 to ret->flows; of those that may be the earliest max_flows are looked at.
+ */
 int chrome_tasks_put(struct chrome_tasks *t, struct chrome_out *w, const struct tl_threads *threads,
 		     const struct chrome_track *tracks, u64 max_flows, struct chrome_tasks_result *ret) __must_check;

@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-#define SCHEMA_VERSION	      5		 /* PRAGMA user_version; a database of another version is made anew */
+#define SCHEMA_VERSION	      6		 /* PRAGMA user_version; a database of another version is made anew */
 #define SCHEMA_APPLICATION_ID 0x4153434f /* PRAGMA application_id, "ASCO" */
 
 /*

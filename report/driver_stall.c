@@ -146,7 +146,19 @@ static u64 stalled_before(const struct stalled *s, size_t n, u64 ts)
 	return lo ? s[lo - 1].sum + min_u64(ts, s[lo - 1].to) - s[lo - 1].from : 0;
 }
 
-static int write_runtime(const struct driver_stall *ds, sqlite3_stmt *upd, const struct stall_span *s, size_t n)
+static int write_spans(sqlite3_stmt *ins, u64 runtime_id, const struct stalled *s, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		if (s[i].to > s[i].from)
+			err = db_run(ins, (struct db_val[]){DB_INT(runtime_id), DB_INT(s[i].from), DB_INT(s[i].to - s[i].from)},
+				     3);
+	return err;
+}
+
+static int write_runtime(const struct driver_stall *ds, sqlite3_stmt *upd, sqlite3_stmt *ins, const struct stall_span *s,
+			 size_t n)
 {
 	_cleanup_free_ struct stall_edge *edges = calloc(2 * n, sizeof(*edges));
 	_cleanup_free_ struct stalled *stalled = calloc(n + 1, sizeof(*stalled));
@@ -165,6 +177,21 @@ static int write_runtime(const struct driver_stall *ds, sqlite3_stmt *upd, const
 		if (ns)
 			err = db_run(upd, (struct db_val[]){DB_INT(s[i].poll_id), DB_INT(min_u64(ns, s[i].dur))}, 2);
 	}
+	return err ? err : write_spans(ins, s->runtime_id, stalled, n_stalled);
+}
+
+/* One thread serves it, or it blocks. */
+static int write_current_thread(const struct driver_stall *ds, sqlite3 *db)
+{
+	_cleanup_stmt_ sqlite3_stmt *ins = NULL;
+	int err = db_prepare(db,
+			     "INSERT INTO driver_stall SELECT runtime_id, ts, dur + stopped FROM poll WHERE runtime_id = ?1 AND "
+			     "driver_stalled >= ?2 ORDER BY ts",
+			     &ins);
+
+	for (u32 i = 0; i < ds->runtimes->n_runtimes && !err; i++)
+		if (ds->runtimes->runtimes[i].flavor == FMT_FLAVOR_CURRENT_THREAD)
+			err = db_run(ins, (struct db_val[]){DB_INT(ds->runtimes->runtimes[i].id), DB_INT(STALL_MIN)}, 2);
 	return err;
 }
 
@@ -172,7 +199,11 @@ static int write_runtime(const struct driver_stall *ds, sqlite3_stmt *upd, const
 static int clear_without_driver(const struct driver_stall *ds, sqlite3 *db)
 {
 	_cleanup_stmt_ sqlite3_stmt *upd = NULL;
+	_cleanup_stmt_ sqlite3_stmt *del = NULL;
 	int err = db_prepare(db, "UPDATE poll SET driver_stalled = NULL WHERE runtime_id = ?1", &upd);
+
+	if (!err)
+		err = db_prepare(db, "DELETE FROM driver_stall WHERE runtime_id = ?1", &del);
 
 	for (u32 i = 0; i < ds->runtimes->n_runtimes && !err; i++) {
 		const struct runtime_info *r = &ds->runtimes->runtimes[i];
@@ -182,21 +213,27 @@ static int clear_without_driver(const struct driver_stall *ds, sqlite3 *db)
 		if (seen & SEEN_IN_DRIVER || (!seen && r->flavor == FMT_FLAVOR_CURRENT_THREAD))
 			continue;
 		err = db_run(upd, (struct db_val[]){DB_INT(r->id)}, 1);
+		if (!err)
+			err = db_run(del, (struct db_val[]){DB_INT(r->id)}, 1);
 	}
 	return err;
 }
 
 int driver_stall_write(struct driver_stall *ds, sqlite3 *db)
 {
-	_cleanup_stmt_ sqlite3_stmt *upd = NULL;
+	_cleanup_stmt_ sqlite3_stmt *upd = NULL, *ins = NULL;
 	int err = db_prepare(db, "UPDATE poll SET driver_stalled = ?2 WHERE id = ?1", &upd);
 
+	if (!err)
+		err = db_prepare(db, "INSERT INTO driver_stall VALUES (?, ?, ?)", &ins);
 	if (ds->n)
 		qsort(ds->spans, ds->n, sizeof(*ds->spans), by_worker);
 	for (size_t i = 0, k; i < ds->n && !err; i = k) {
 		for (k = i + 1; k < ds->n && ds->spans[k].runtime_id == ds->spans[i].runtime_id; k++)
 			;
-		err = write_runtime(ds, upd, ds->spans + i, k - i);
+		err = write_runtime(ds, upd, ins, ds->spans + i, k - i);
 	}
+	if (!err)
+		err = write_current_thread(ds, db);
 	return err ? err : clear_without_driver(ds, db);
 }

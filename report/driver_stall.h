@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * driver_stall.h: poll.driver_stalled: how long of a block nobody served its runtime's timers and I/O. Fed by load_events.c with what each worker did for long,
+ * driver_stall.h: table driver_stall and poll.driver_stalled: when, and how long of a block, nobody served its runtime's timers and I/O. Fed by load_events.c with what each worker did for long,
  * in any order; written at the end.
  *
  * A multi-thread runtime has one driver, which the worker that parks in it serves (epoll_wait); the others park on a condition variable and are woken for tasks
@@ -39,5 +39,5 @@ int driver_stall_park(struct driver_stall *ds, const struct context_info *ci, bo
 /* A poll with a row. *ret_now: what the row gets at once; false in *ret_is_known: null. */
 int driver_stall_poll(struct driver_stall *ds, const struct poll_row *p, u64 *ret_now, bool *ret_is_known) __must_check;
 
-/* After all rows of table poll: what was known only now. */
+/* After all rows of table poll: what was known only now, and table driver_stall. */
 int driver_stall_write(struct driver_stall *ds, sqlite3 *db) __must_check;

@@ -70,7 +70,7 @@ static int cover_slice(void *ctx, const struct tl_thread *t, const struct track_
 	struct chrome *c = ctx;
 
 	if (s->shown)
-		chrome_flows_cover(&c->flows, t, s->ts, s->end);
+		chrome_flows_cover(&c->flows, (u32)chrome_thread_index(c, t), s->ts, s->end, false);
 	return 0;
 }
 
@@ -189,7 +189,8 @@ static int put_file(struct chrome *c)
 	if (r == 0)
 		r = track_walk(c->db, &c->threads, &c->track, &c->calls, &c->tasks, walk_slice, &walk);
 	if (r == 0 && c->task_tracks)
-		r = chrome_tasks_put(c->task_tracks, &c->w, &c->threads, c->tracks, c->o->max_flows, &c->tasks_result);
+		r = chrome_tasks_put(c->task_tracks, &c->w, &c->threads, c->track.min_ns ? NULL : c->tracks, c->o->max_flows,
+				     &c->tasks_result);
 	if (r == 0)
 		r = put_counts(c);
 	if (r == 0)
@@ -200,7 +201,7 @@ static int put_file(struct chrome *c)
 	r = put_metadata(c);
 	chrome_puts(&c->w, "}\n");
 	chrome_flush(&c->w);
-	return r;
+	return r < 0 ? r : c->w.err;
 }
 
 static int open_names(struct chrome *c, struct library_table **own)
@@ -246,7 +247,9 @@ int export_chrome(sqlite3 *db, const struct export_opts *o, FILE *out, struct ex
 					      .tasks_left = c.tasks_result.tasks_left,
 					      .flows_left = c.tasks_result.flows_left + c.flows.left,
 					      .all_events = c.w.events + c.w.others,
-					      .bytes = c.w.bytes};
+					      .bytes = chrome_bytes(&c.w)};
+	for (size_t i = 0; i < CHROME_WAITS; i++)
+		free(c.waits[i].args);
 	free(c.tracks);
 	(void)chrome_tasks_free(c.task_tracks);
 	chrome_flows_release(&c.flows);

@@ -33,6 +33,9 @@ struct export_args {
 	const char *out;		    /* NULL or "-": stdout */
 };
 
+/* What one may ask for: the options of formats[] below, in its order. */
+#define FORMATS "--chrome|--perfetto|--folded|--speedscope|--pprof|--firefox|--flamegraph|--html"
+
 /* The formats: the option that asks for each, and what writes it. */
 struct export_format {
 	const char *name;
@@ -128,9 +131,7 @@ static int check_args(struct export_args *a, int n)
 	if (n != 1)
 		wrong = n ? "export takes one capture file" : "which capture file?";
 	else if (!format)
-		wrong = n_formats ? "more than one format: ask for one"
-				  : "which format? --chrome, --perfetto, --folded, --speedscope, --pprof, --firefox, "
-				    "--flamegraph, --html";
+		wrong = n_formats ? "more than one format: ask for one" : "which format? " FORMATS;
 	else if ((wrong = check_profile(a, format)) != NULL)
 		;
 	else if (a->diff && !a->flamegraph)
@@ -199,7 +200,7 @@ static int parse_args(int argc, char **argv, struct export_args *a)
 	};
 	const struct opts o = {
 		.command = "ascope export",
-		.synopsis = "--chrome|--perfetto|--folded|--speedscope|--pprof|--firefox|--flamegraph|--html [options] FILE",
+		.synopsis = FORMATS " [options] FILE",
 		.summary = "Writes a capture in a format of other people's viewers.",
 		.table = table,
 		.n = ARRAY_SIZE(table),
@@ -373,7 +374,8 @@ static int write_export(sqlite3 *db, const struct export_args *a, struct export_
 		return EXIT_USAGE;
 	}
 	if (r < 0) {
-		log_error("the export of %s failed: %s (%s)", a->export.file, strerror(-r), sqlite3_errmsg(db));
+		log_error("the export of %s failed: %s%s%s", a->export.file, strerror(-r), sqlite3_errcode(db) ? ": " : "",
+			  sqlite3_errcode(db) ? sqlite3_errmsg(db) : "");
 		return EXIT_FAILED;
 	}
 	r = export_out_finish(a, x);

@@ -52,7 +52,12 @@ static int make_texts(struct folded *f)
 		return -ENOMEM;
 	for (u32 i = 0; i < f->p.n_frames; i++) {
 		const struct profile_frame *p = &f->p.frames[i];
-		int r = folded_name(p->name, p->kernel ? "_[k]" : p->inlined ? "_[i]" : "", &f->frames[i].text);
+		int r = folded_name(p->name,
+				    p->waker	 ? "_[w]"
+				    : p->kernel	 ? "_[k]"
+				    : p->inlined ? "_[i]"
+						 : "",
+				    &f->frames[i].text);
 
 		if (r < 0)
 			return r;

@@ -231,7 +231,7 @@ enum {
 	"off_cpu, on_cpu, runnable, waits, samples, function, file, line, stack_id, kstack_id, id, runtime_id FROM poll "        \
 	"WHERE ts < ?2 AND ts + dur + stopped >= ?1 ORDER BY thread_id, ts, id"
 
-static void put_poll_args(struct perfetto *p, sqlite3_stmt *st)
+static int put_poll_args(struct perfetto *p, sqlite3_stmt *st)
 {
 	static const struct {
 		enum pf_key key;
@@ -248,9 +248,10 @@ static void put_poll_args(struct perfetto *p, sqlite3_stmt *st)
 		{PF_KEY_WAITS, POLL_WAITS, false},     {PF_KEY_SAMPLES, POLL_SAMPLES, false},
 	};
 	const char *kind = NULL, *site = NULL;
+	int r = 0;
 
 	if (p->o->no_args)
-		return;
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(args); i++) {
 		if (sql_is_null(st, args[i].col))
 			continue;
@@ -260,9 +261,10 @@ static void put_poll_args(struct perfetto *p, sqlite3_stmt *st)
 			pf_arg_u64(&p->w, args[i].key, sql_u64(st, args[i].col));
 	}
 	if (!sql_is_null(st, POLL_TASK))
-		pf_tasks_name(&p->tasks, sql_u64(st, POLL_RUNTIME), sql_u64(st, POLL_TASK), &kind, &site);
+		r = pf_tasks_name(&p->tasks, sql_u64(st, POLL_RUNTIME), p->t->process_id, sql_u64(st, POLL_TASK), &kind, &site);
 	pf_arg_text(&p->w, PF_KEY_KIND, kind);
 	pf_arg_text(&p->w, PF_KEY_SPAWN, site);
+	return r;
 }
 
 /* "task 30", "root future"; of a poll that blocked also what and where: "task 30: cpu hash_password". As --chrome names it. */
@@ -303,10 +305,10 @@ static int put_poll(struct perfetto *p)
 	if (r < 0 || end < ts || !open_slice(p, ts, end, sql_u64(st, POLL_CLASSIFIED) ? PF_CAT_POLL : PF_CAT_UNCLASSIFIED))
 		return r;
 	put_poll_name(p, st, stack.place);
-	put_poll_args(p, st);
+	r = put_poll_args(p, st);
 	pf_stack(&p->w, stack.iid);
 	pf_event_end(&p->w);
-	return 0;
+	return r;
 }
 
 /* The polls of the thread that begin by ts. */
@@ -725,6 +727,6 @@ int export_perfetto(sqlite3 *db, const struct export_opts *o, FILE *out, struct 
 		r = put_all(&p);
 	if (r < 0)
 		return r;
-	*ret = (struct export_result){.events = p.w.slices, .tasks = p.tasks.shown, .tasks_left = p.tasks.left};
+	*ret = (struct export_result){.events = p.w.slices, .tasks = p.tasks.s.n, .tasks_left = p.tasks.left};
 	return 0;
 }

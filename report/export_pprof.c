@@ -44,7 +44,6 @@ struct pprof {
 	u32 *function_of;	  /* by frame: id */
 	u32 *module_of;		  /* by frame: id, 0 none */
 	u64 *limit_of;		  /* by module id: one above the highest offset */
-	u32 *has_names;		  /* by module id: 1 no frame without a function's name was met */
 };
 
 static void pprof_release(struct pprof *x)
@@ -57,7 +56,6 @@ static void pprof_release(struct pprof *x)
 	free(x->function_of);
 	free(x->module_of);
 	free(x->limit_of);
-	free(x->has_names);
 	profile_release(&x->p);
 }
 
@@ -105,11 +103,8 @@ static int number_frames(struct pprof *x)
 	x->function_of = calloc(n, sizeof(*x->function_of));
 	x->module_of = calloc(n, sizeof(*x->module_of));
 	x->limit_of = calloc(n, sizeof(*x->limit_of));
-	x->has_names = calloc(n, sizeof(*x->has_names));
-	if (!x->function_of || !x->module_of || !x->limit_of || !x->has_names)
+	if (!x->function_of || !x->module_of || !x->limit_of)
 		return -ENOMEM;
-	for (u32 i = 0; i < n; i++)
-		x->has_names[i] = 1;
 	for (u32 i = 0; i < x->p.n_frames; i++) {
 		const struct profile_frame *f = &x->p.frames[i];
 		u32 module;
@@ -122,8 +117,6 @@ static int number_frames(struct pprof *x)
 		module = x->module_of[i];
 		/* An offset of 2^40 is no file's. */
 		x->limit_of[module] = max_u64(x->limit_of[module], min_u64(f->file_off, ((u64)1 << MODULE_SHIFT) - 1) + 1);
-		if (!f->has_kind)
-			x->has_names[module] = 0;
 	}
 	return 0;
 }
@@ -206,6 +199,10 @@ static u64 module_start(u32 id)
 	return (u64)id << MODULE_SHIFT;
 }
 
+/*
+ * All are said to have their functions, files, lines and inlined ones, also where a frame has no name: else Go's pprof (1.26) takes names for all of a mapping's frames
+ * from whatever file lies at its path now, and does not look at the build-id.
+ */
 static void put_mappings(struct pprof *x)
 {
 	for (u32 id = 1; id <= strtab_count(x->modules); id++) {
@@ -218,7 +215,7 @@ static void put_mappings(struct pprof *x)
 		pb_u64(&x->pb, 3, module_start(id) + x->limit_of[id]);
 		pb_u64(&x->pb, 5, key[0]);
 		pb_u64(&x->pb, 6, key[1]);
-		for (u32 has = 7; x->has_names[id] && has <= 10; has++) /* functions, files, lines, inlined ones */
+		for (u32 has = 7; has <= 10; has++)
 			pb_u64(&x->pb, has, 1);
 		pb_end(&x->pb);
 	}

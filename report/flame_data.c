@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/strtab.h"
 #include "base/u64map.h"
@@ -48,23 +49,6 @@ static void flame_tree_release(struct flame_tree *t)
 	u64map_release(&t->children);
 	free(t->frames);
 	free(t->nodes);
-}
-
-static int grow(void **p, size_t *cap, size_t n, size_t each)
-{
-	size_t more = *cap ? *cap * 2 : 256;
-	void *bigger;
-
-	if (n < *cap)
-		return 0;
-	if (more > NONE)
-		return -ENOMEM;
-	bigger = reallocarray(*p, more, each);
-	if (!bigger)
-		return -ENOMEM;
-	*p = bigger;
-	*cap = more;
-	return 0;
 }
 
 static u8 kind_of(const struct profile_frame *f)
@@ -117,7 +101,7 @@ static int frame_find(struct flame_tree *t, const struct profile_frame *f, struc
 	if (r < 0)
 		return r;
 	if (is_new) {
-		r = grow((void **)&t->frames, &t->cap_frames, t->n_frames, sizeof(*t->frames));
+		r = ARRAY_ROOM(t->frames, t->n_frames, &t->cap_frames);
 		if (r == 0)
 			r = frame_fill(t, f, &t->frames[t->n_frames]);
 		if (r < 0)
@@ -134,7 +118,7 @@ static int frame_find(struct flame_tree *t, const struct profile_frame *f, struc
 
 static int node_new(struct flame_tree *t, u32 frame, u32 *ret)
 {
-	int r = grow((void **)&t->nodes, &t->cap_nodes, t->n_nodes, sizeof(*t->nodes));
+	int r = t->n_nodes >= NONE ? -ENOMEM : ARRAY_ROOM(t->nodes, t->n_nodes, &t->cap_nodes);
 
 	if (r < 0)
 		return r;
@@ -218,7 +202,7 @@ static int tree_build(struct flame_tree *t, const struct profile *p, const struc
 	if (!t->strings || !t->frame_keys)
 		return -ENOMEM;
 	/* frame_find() counts from 1, as strtab does: position 0 is the root's alone. */
-	r = grow((void **)&t->frames, &t->cap_frames, 0, sizeof(*t->frames));
+	r = ARRAY_ROOM(t->frames, 0, &t->cap_frames);
 	if (r == 0)
 		r = frame_fill(t, &all, &t->frames[0]);
 	if (r < 0)

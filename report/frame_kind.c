@@ -38,15 +38,26 @@ static const char runtime_crates[] =
 	" tokio tokio_macros mio futures futures_core futures_util futures_task futures_executor pin_project "
 	"pin_project_lite ";
 
+static const char *const kind_names[] = {
+	[FRAME_USER] = "user",	   [FRAME_LIBRARY] = "library", [FRAME_STD] = "std",	   [FRAME_RUNTIME] = "runtime",
+	[FRAME_NATIVE] = "native", [FRAME_JIT] = "jit",		[FRAME_KERNEL] = "kernel",
+};
+
 const char *frame_kind_name(enum frame_kind kind)
 {
-	static const char *const names[] = {
-		[FRAME_USER] = "user",	   [FRAME_LIBRARY] = "library", [FRAME_STD] = "std",	   [FRAME_RUNTIME] = "runtime",
-		[FRAME_NATIVE] = "native", [FRAME_JIT] = "jit",		[FRAME_KERNEL] = "kernel",
-	};
+	BUG_ON((size_t)kind >= ARRAY_SIZE(kind_names));
+	return kind_names[kind];
+}
 
-	BUG_ON((size_t)kind >= ARRAY_SIZE(names));
-	return names[kind];
+bool frame_kind_of_name(const char *name, enum frame_kind *ret)
+{
+	for (size_t k = 0; name && k < ARRAY_SIZE(kind_names); k++) {
+		if (strcmp(name, kind_names[k]) == 0) {
+			*ret = (enum frame_kind)k;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* ---- by path ---- */

@@ -21,6 +21,7 @@ enum frame_kind {
 };
 
 const char *frame_kind_name(enum frame_kind kind); /* "user", "library", "std", "runtime", "native", "jit", "kernel" */
+bool frame_kind_of_name(const char *name, enum frame_kind *ret); /* false, and *ret as it was: none of these, or NULL */
 
 /*
  * Decides by, in this order: module (kernel), source file when it is known, crate of the implementing item. Any argument may be

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "report/html_limits.h"
 #include "report/sqlrow.h"
@@ -274,13 +275,6 @@ static int put_block(const struct block *k, u64 place, const struct capture_fact
 	return 0;
 }
 
-static int compare_u64(const void *a, const void *b)
-{
-	const u64 *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 /* The longest of each place, and then the others. `first` is the position of the group's first place. */
 static int put_group(const struct html_blocks *b, int group, u64 first, const struct capture_facts *f, struct html_stacks *s,
 		     struct json *j, u64 *ret_n)
@@ -296,11 +290,11 @@ static int put_group(const struct html_blocks *b, int group, u64 first, const st
 	if (r < 0)
 		return r;
 	*ret_n += heads->n;
-	qsort(ids, heads->n, sizeof(*ids), compare_u64);
+	qsort(ids, heads->n, sizeof(*ids), array_u64_compare);
 	for (size_t i = 0; i < longest->n && r == 0; i++) {
 		const u32 place = b->place_of[group][i];
 
-		if (bsearch(&longest->rows[i].poll_id, ids, heads->n, sizeof(*ids), compare_u64))
+		if (bsearch(&longest->rows[i].poll_id, ids, heads->n, sizeof(*ids), array_u64_compare))
 			continue;
 		r = put_block(&longest->rows[i], place ? first + place : 0, f, s, j);
 		(*ret_n)++;

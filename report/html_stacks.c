@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "report/html_limits.h"
 #include "report/view_text.h"
@@ -30,7 +31,7 @@ int html_stacks_init(struct html_stacks *s, sqlite3 *db)
 
 void html_stacks_release(struct html_stacks *s)
 {
-	for (u32 i = 0; s->stacks && i < strtab_count(s->stacks) && i < s->cap; i++)
+	for (u32 i = 0; s->stacks && i < strtab_count(s->stacks) && i < s->cap_lists; i++)
 		buf_release(&s->lists[i]);
 	free(s->lists);
 	free(s->whys);
@@ -73,30 +74,6 @@ static int add_function(struct html_stacks *s, const struct vframe *f, u32 *ret)
 	return strtab_intern(s->functions, (const char *)&key, sizeof(key), ret, NULL);
 }
 
-static int grow(struct html_stacks *s, u32 n)
-{
-	u32 want = s->cap ? s->cap * 2 : 64;
-	struct buf *lists;
-	const char **whys;
-
-	if (n < s->cap)
-		return 0;
-	lists = reallocarray(s->lists, want, sizeof(*lists));
-	if (!lists)
-		return -ENOMEM;
-	s->lists = lists;
-	whys = reallocarray(s->whys, want, sizeof(*whys));
-	if (!whys)
-		return -ENOMEM;
-	s->whys = whys;
-	for (u32 i = s->cap; i < want; i++) {
-		s->lists[i] = BUF_INIT;
-		s->whys[i] = NULL;
-	}
-	s->cap = want;
-	return 0;
-}
-
 static int fill(struct html_stacks *s, u32 at, u64 stack_id, bool kernel)
 {
 	_cleanup_vstack_ struct vstack v = {0};
@@ -127,7 +104,9 @@ int html_stack_add(struct html_stacks *s, u64 stack_id, bool kernel, u32 *ret)
 	*ret = 0;
 	if (!stack_id)
 		return 0;
-	r = grow(s, strtab_count(s->stacks));
+	r = ARRAY_ROOM(s->lists, strtab_count(s->stacks), &s->cap_lists);
+	if (r == 0)
+		r = ARRAY_ROOM(s->whys, strtab_count(s->stacks), &s->cap_whys);
 	if (r == 0)
 		r = strtab_intern(s->stacks, (const char *)&key, sizeof(key), ret, &is_new);
 	if (r < 0 || !is_new)

@@ -21,7 +21,7 @@ struct html_stacks {
 	struct strtab *stacks;	  /* keys: struct html_stack_key */
 	struct buf *lists;	  /* by position - 1: the functions of each stack, u32, innermost first */
 	const char **whys;	  /* likewise: why a walk ended early; NULL: it did not */
-	u32 cap;
+	size_t cap_lists, cap_whys;
 	u64 left; /* stacks that had no room */
 };
 

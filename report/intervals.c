@@ -323,6 +323,8 @@ int intervals_waking(struct intervals *iv, struct thread_run *t, const struct fm
 	t->out.waker_tid = e->source ? 0 : e->waker_tid;
 	/* outside a poll the id is the worker's own (launch) task */
 	t->out.waker_task = !e->source && e->waker_context && e->waker_budget ? e->waker_task : 0;
+	t->out.waker_ustack = e->waker_ustack;
+	t->out.waker_kstack = e->waker_kstack;
 	return 0;
 }
 

@@ -36,7 +36,8 @@ struct offcpu_row {
 	struct wait_verdict verdict;
 	u64 syscall, ustack, kstack;
 	bool has_waker;
-	u64 waker_tid, waker_task; /* tid 0 an interrupt; task 0 none */
+	u64 waker_tid, waker_task;	/* tid 0 an interrupt; task 0 none */
+	u64 waker_ustack, waker_kstack; /* 0 none */
 	bool has_ran;
 	u64 ran; /* how long it had been on its cpu before, ns */
 };

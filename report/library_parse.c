@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/utf8.h"
 #include "report/classify.h"
 #include "report/library_rules.h"
@@ -30,26 +31,9 @@ static int refuse(struct line_reader *l, const char *what)
 	return -EINVAL;
 }
 
-/* Room for one more of n elements of `size` bytes. */
-static int grow(void *rows, u32 n, u32 *cap, size_t size)
-{
-	void **slot = rows;
-	u32 want = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (n < *cap)
-		return 0;
-	p = reallocarray(*slot, want, size);
-	if (!p)
-		return -ENOMEM;
-	*slot = p;
-	*cap = want;
-	return 0;
-}
-
 int library_rules_insert(struct library_table *t, u32 at, const struct library_rule *r)
 {
-	int err = grow(&t->libraries, t->n_libraries, &t->cap_libraries, sizeof(*t->libraries));
+	int err = ARRAY_ROOM(t->libraries, t->n_libraries, &t->cap_libraries);
 
 	if (err)
 		return err;
@@ -167,7 +151,7 @@ static int parse_code(struct line_reader *l)
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (strcmp(kinds[i].word, word) != 0)
 			continue;
-		err = grow(&t->codes, t->n_codes, &t->cap_codes, sizeof(*t->codes));
+		err = ARRAY_ROOM(t->codes, t->n_codes, &t->cap_codes);
 		if (!err)
 			t->codes[t->n_codes++] = (struct code_rule){prefix, kinds[i].kind};
 		return err;
@@ -208,7 +192,7 @@ static int parse_try(struct line_reader *l)
 		return refuse(l, "there is nothing to try: the rest of the line is the text, '-' for none");
 	r.target = target;
 	r.text = l->p;
-	err = grow(&t->tries, t->n_tries, &t->cap_tries, sizeof(*t->tries));
+	err = ARRAY_ROOM(t->tries, t->n_tries, &t->cap_tries);
 	if (!err)
 		t->tries[t->n_tries++] = r;
 	return err;
@@ -255,7 +239,7 @@ static int parse_line(struct line_reader *l, size_t n)
 
 static int keep_text(struct library_table *t, const char *text, size_t n, char **ret)
 {
-	int err = grow(&t->texts, t->n_texts, &t->cap_texts, sizeof(*t->texts));
+	int err = ARRAY_ROOM(t->texts, t->n_texts, &t->cap_texts);
 	char *copy = err ? NULL : malloc(n + 1);
 
 	if (!copy)

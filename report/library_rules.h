@@ -32,7 +32,7 @@ struct library_table {
 	u32 *by_crate; /* indices of libraries, by crate, then by index */
 	char **texts;
 	u32 n_libraries, n_codes, n_tries, n_texts;
-	u32 cap_libraries, cap_codes, cap_tries, cap_texts;
+	size_t cap_libraries, cap_codes, cap_tries, cap_texts;
 	u64 hash;
 	bool adds_builtin; /* what is added from now on is not the user's */
 };

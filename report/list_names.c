@@ -67,14 +67,6 @@ static int kind_rank(enum frame_kind kind)
 	return (int)ARRAY_SIZE(ranked);
 }
 
-static enum frame_kind kind_of_name(const char *name)
-{
-	for (int k = FRAME_USER; k <= FRAME_KERNEL; k++)
-		if (strcmp(frame_kind_name((enum frame_kind)k), name) == 0)
-			return (enum frame_kind)k;
-	return FRAME_NATIVE;
-}
-
 static const char *column_text(const struct reader *r, int col)
 {
 	return (const char *)sqlite3_column_text(r->rows, col);
@@ -90,7 +82,8 @@ static int learn_symbol(struct reader *r, struct symbol_fact *ret)
 
 	if (!function || !kind)
 		return -ENOMEM;
-	*ret = (struct symbol_fact){.kind = kind_of_name(kind), .has_file = file && *file};
+	*ret = (struct symbol_fact){.kind = FRAME_NATIVE, .has_file = file && *file};
+	(void)frame_kind_of_name(kind, &ret->kind);
 	if (ret->kind == FRAME_KERNEL) {
 		ret->kernel = kernel_hint_of(function);
 		return 0;

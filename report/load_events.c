@@ -70,6 +70,8 @@ static int write_offcpu(void *ctx, const struct offcpu_row *o)
 		el->at->poll_with_rows = o->poll_id;
 	stack_store_keep(el->stacks, o->ustack, o->poll_id != 0);
 	stack_store_keep(el->stacks, o->kstack, o->poll_id != 0);
+	stack_store_keep(el->stacks, o->waker_ustack, 0);
+	stack_store_keep(el->stacks, o->waker_kstack, 0);
 	return row_writer_offcpu(&el->rows, id, o);
 }
 
@@ -328,6 +330,27 @@ static int on_switch_out(struct event_loader *el, struct thread_run *t, struct f
 }
 
 /*
+ * The waker was in a system call unless its kernel stack says otherwise (FORMAT.md). That also shows the interrupts that a recorder had to guess at (waker.interrupts)
+ * and took for their victim's doing.
+ */
+static int on_waking(struct event_loader *el, struct thread_run *t, struct fmt_waking *e)
+{
+	u32 marks = e->waker_kstack ? stack_store_kernel_marks(el->stacks, e->waker_kstack) : KERNEL_IN_SYSCALL;
+	struct user_stack_ref u = {.ustack = e->waker_ustack, .ts = e->ts, .behind_call = marks & KERNEL_IN_SYSCALL};
+	int err = 0;
+
+	if (marks & KERNEL_INTERRUPTED) {
+		e->source = 1;
+		e->waker_ustack = e->waker_kstack = 0;
+	}
+	if (e->waker_kstack)
+		err = stack_store_use_kernel(el->stacks, e->waker_kstack, &e->waker_kstack);
+	if (!err && e->waker_ustack)
+		err = stack_store_use_user(el->stacks, &u, &e->waker_ustack);
+	return err ? err : intervals_waking(&el->iv, t, e);
+}
+
+/*
  * User code that was interrupted stands at pc exactly. In the kernel it is behind a system call, or at an instruction that
  * faulted, which is exact again; where no kernel stack tells, the address itself is right for both but at the end of a function.
  */
@@ -438,7 +461,7 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 	case FMT_SWITCH_IN:
 		return intervals_switch_in(&el->iv, t, &e->in);
 	case FMT_WAKING:
-		return intervals_waking(&el->iv, t, &e->waking);
+		return on_waking(el, t, &e->waking);
 	case FMT_SAMPLE:
 		return on_sample(el, t, &e->sample);
 	case FMT_SNAPSHOT:

@@ -21,7 +21,7 @@ int row_writer_init(struct row_writer *w, sqlite3 *db)
 	int err;
 
 	*w = (struct row_writer){.db = db};
-	err = db_prepare(db, "INSERT INTO _offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &w->ins_offcpu);
+	err = db_prepare(db, "INSERT INTO _offcpu VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &w->ins_offcpu);
 	if (!err)
 		err = db_prepare(db, "INSERT INTO _sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &w->ins_sample);
 	if (!err)
@@ -122,6 +122,8 @@ int row_writer_offcpu(struct row_writer *w, u64 id, const struct offcpu_row *o)
 	bind_or_null(s, 11, o->waker_tid, o->has_waker);
 	bind_or_null(s, 12, o->waker_task, o->waker_task != 0);
 	bind_or_null(s, 13, o->ran, o->has_ran);
+	bind_or_null(s, 14, o->waker_ustack, o->waker_ustack != 0);
+	bind_or_null(s, 15, o->waker_kstack, o->waker_kstack != 0);
 	return run(s);
 }
 

@@ -606,10 +606,13 @@ static u32 marks_of_function(const char *name)
 	static const char *const deaths[] = {"do_exit", "do_group_exit", "do_coredump", "vfs_coredump", "coredump_task_exit"};
 	static const char *const calls[] = {"do_syscall_64", "x64_sys_call", "entry_SYSCALL",  "__x64_sys_",  "__do_sys_",
 					    "el0_svc",	     "do_el0_svc",   "invoke_syscall", "__arm64_sys_"};
+	/* arch/x86/include/asm/idtentry.h */
+	static const char *const interrupts[] = {"asm_sysvec_", "asm_common_interrupt"};
 
 	return (begins_with_one_of(name, stops, ARRAY_SIZE(stops)) ? KERNEL_STOPPED : 0) |
 	       (begins_with_one_of(name, deaths, ARRAY_SIZE(deaths)) ? KERNEL_DYING : 0) |
-	       (begins_with_one_of(name, calls, ARRAY_SIZE(calls)) ? KERNEL_IN_SYSCALL : 0);
+	       (begins_with_one_of(name, calls, ARRAY_SIZE(calls)) ? KERNEL_IN_SYSCALL : 0) |
+	       (begins_with_one_of(name, interrupts, ARRAY_SIZE(interrupts)) ? KERNEL_INTERRUPTED : 0);
 }
 
 u32 stack_store_kernel_marks(struct stack_store *st, u64 idx)

@@ -64,9 +64,10 @@ int stack_store_frame(struct stack_store *st, u64 process, u64 addr, u64 ts, boo
 
 /* What the functions of a kernel stack say of the thread. */
 enum kernel_mark {
-	KERNEL_STOPPED = 1,    /* by a signal, a debugger or the cgroup freezer */
-	KERNEL_DYING = 4,      /* exits, or writes its core dump or waits for that */
-	KERNEL_IN_SYSCALL = 2, /* user code called the kernel; without it, a fault or an interrupt of user code did */
+	KERNEL_STOPPED = 1,	/* by a signal, a debugger or the cgroup freezer */
+	KERNEL_DYING = 4,	/* exits, or writes its core dump or waits for that */
+	KERNEL_IN_SYSCALL = 2,	/* user code called the kernel; without it, a fault or an interrupt of user code did */
+	KERNEL_INTERRUPTED = 8, /* by a device or a timer: what is further in is not the thread's doing */
 };
 
 /* Set of enum kernel_mark; 0 for a stack index that is none, or no kernel stack's. */

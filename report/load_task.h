@@ -64,6 +64,7 @@ struct task_thread {
 	u64 base_task;		       /* its current task id while no poll runs on it */
 	bool has_base;
 	bool has_local_set; /* it polled one outside any runtime's threads */
+	u64 ts_stranger;    /* when it polled last what had waited, and nobody knew whose it is; 0 never */
 	u32 queue;	    /* 1 + position in wake_store.queues: tasks that this thread alone can poll; 0 none */
 	u32 n_open;
 	struct open_poll open[OPEN_POLLS];
@@ -76,9 +77,10 @@ struct ready {
 	u64 wake_id;	 /* 0: since it was spawned */
 	u64 task_row, type, thread, waker_task;
 	u64 epoch;
-	u32 entry;	/* 1 + position; 0 none any more */
-	u32 queue;	/* 1 + position; 0 in one that is every worker's */
-	u32 prev, next; /* 1 + position, in the queue's list or, next alone, in the list of those that are gone or free */
+	bool is_nowhere; /* nobody knows yet what polls it */
+	u32 entry;	 /* 1 + position; 0 none any more */
+	u32 queue;	 /* 1 + position; 0 in one that is every worker's */
+	u32 prev, next;	 /* 1 + position, in the queue's list or, next alone, in the list of those that are gone or free */
 	enum task_from waker;
 };
 
@@ -98,9 +100,10 @@ struct wake_store {
 	struct run_queue *queues;
 	u32 n_queues;
 	size_t cap_queues;
-	struct u64map by_worker; /* runtime_id << 32 | worker -> position */
-	u64 epoch;		 /* odd: within a gap; two events of one even epoch have no gap between them */
-	u64 polls, wakes;	 /* rows so far, written or not */
+	struct u64map by_worker;    /* runtime_id << 32 | worker -> position */
+	u64 epoch;		    /* odd: within a gap; two events of one even epoch have no gap between them */
+	u64 nowhere, nowhere_epoch; /* tasks that are ready, and nobody knows yet what polls them; since that epoch began */
+	u64 polls, wakes;	    /* rows so far, written or not */
 	sqlite3_stmt *ins_poll, *ins_wake, *ins_victim;
 };
 

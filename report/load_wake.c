@@ -147,6 +147,15 @@ static int choose_queue(struct task_loader *tl, struct task_thread *t, u32 execu
 	return 0;
 }
 
+/* How many there are in this epoch. */
+static u64 *nowhere_now(struct wake_store *ws)
+{
+	if (ws->nowhere_epoch != ws->epoch)
+		ws->nowhere = 0;
+	ws->nowhere_epoch = ws->epoch;
+	return &ws->nowhere;
+}
+
 static int add_ready(struct task_loader *tl, struct task_thread *t, struct task_entry *k, const struct ready *from,
 		     const struct task_by *by)
 {
@@ -165,6 +174,9 @@ static int add_ready(struct task_loader *tl, struct task_thread *t, struct task_
 	r->entry = (u32)(k - tl->entries) + 1;
 	r->task_row = k->id;
 	r->queue = queue;
+	r->is_nowhere = !k->executor;
+	if (r->is_nowhere)
+		*nowhere_now(ws) += 1;
 	k->ready = n;
 	if (queue) {
 		struct run_queue *q = &ws->queues[queue - 1];
@@ -250,12 +262,11 @@ static void prune_gone(struct wake_store *ws, struct run_queue *q)
 	}
 }
 
-static void leave_queue(struct wake_store *ws, u32 n, u64 ts)
+/* An element that is in no list any more may still count for the poll that its queue's thread is in. */
+static void keep_gone(struct wake_store *ws, struct run_queue *q, u32 n, u64 ts)
 {
 	struct ready *r = ready_at(ws, n);
-	struct run_queue *q = &ws->queues[r->queue - 1];
 
-	unlink_ready(ws, n);
 	if (ts && may_wait_for_poll(q)) {
 		if (q->n_gone == MAX_GONE)
 			prune_gone(ws, q);
@@ -271,10 +282,29 @@ static void leave_queue(struct wake_store *ws, u32 n, u64 ts)
 	free_ready(ws, n);
 }
 
+/* Its poll tells where it waited: if one thread serves that, it is as if it had been in its queue. *ret NULL: not so. */
+static int queue_it_was_in(struct task_loader *tl, const struct task_entry *k, const struct ready *r, struct run_queue **ret)
+{
+	const struct executor *x = &tl->executors[k->executor];
+	int err = 0;
+
+	*ret = NULL;
+	if (!r->is_nowhere || !k->executor || !x->is_single || !x->thread)
+		return 0;
+	if (!x->thread->queue)
+		err = new_queue(&tl->wakes, x->thread, &x->thread->queue);
+	if (err)
+		return err;
+	*ret = &tl->wakes.queues[x->thread->queue - 1];
+	refresh(&tl->wakes, *ret);
+	return 0;
+}
+
 int ready_gone(struct task_loader *tl, struct task_entry *k, u64 ts, bool is_polled)
 {
 	struct wake_store *ws = &tl->wakes;
 	u32 n = k->ready;
+	struct run_queue *q = NULL;
 	struct ready *r;
 	bool is_known;
 	int err;
@@ -287,8 +317,16 @@ int ready_gone(struct task_loader *tl, struct task_entry *k, u64 ts, bool is_pol
 	if (r->queue)
 		refresh(ws, &ws->queues[r->queue - 1]);
 	err = write_wake(tl, r, ts > r->ts ? ts - r->ts : 0, is_known && is_polled);
-	if (r->queue)
-		leave_queue(ws, n, is_known ? max_u64(ts, r->ts) : 0);
+	if (r->is_nowhere && r->epoch == ws->epoch)
+		*nowhere_now(ws) -= 1;
+	if (r->queue) {
+		q = &ws->queues[r->queue - 1];
+		unlink_ready(ws, n);
+	} else if (!err) {
+		err = queue_it_was_in(tl, k, r, &q);
+	}
+	if (q)
+		keep_gone(ws, q, n, is_known ? max_u64(ts, r->ts) : 0);
 	else
 		free_ready(ws, n);
 	return err;
@@ -297,7 +335,7 @@ int ready_gone(struct task_loader *tl, struct task_entry *k, u64 ts, bool is_pol
 int ready_spawned(struct task_loader *tl, struct task_thread *t, struct task_entry *k, const struct fmt_task_spawn *e)
 {
 	struct task_by by = {e->by_task, e->budget, e->runtime, e->entered};
-	struct ready r = {.ts = e->ts, .thread = e->thread};
+	struct ready r = {.ts = e->ts, .thread = t->run->thread_id};
 
 	if (!tl->has_exact || k->ready)
 		return 0;
@@ -399,6 +437,8 @@ int task_loader_poll(struct task_loader *tl, struct task_thread *t, const struct
 		if (!k->type)
 			k->type = o.type;
 		err = learn_executor(tl, t, k);
+		if (k->ready && !k->executor)
+			t->ts_stranger = e->ts;
 		if (!err)
 			err = ready_gone(tl, k, e->ts, true);
 	}
@@ -424,8 +464,9 @@ static int add_victim(struct task_loader *tl, struct block *b, const struct read
 		return 0;
 	b->rows++;
 	return db_run(tl->wakes.ins_victim,
-		      (struct db_val[]){DB_INT(b->id), DB_INT(r->task_row), db_opt(r->wake_id), DB_INT(r->ts), DB_INT(waited)},
-		      5);
+		      (struct db_val[]){DB_INT(b->id), DB_INT(r->task_row), db_opt(r->wake_id), DB_INT(r->ts), DB_INT(waited),
+					DB_INT(r->thread)},
+		      6);
 }
 
 /*
@@ -487,6 +528,12 @@ static bool is_whole(const struct task_loader *tl, const struct poll_row *p)
 	return !tl->gap_at || iv->gaps[tl->gap_at - 1].ts_end <= p->ts;
 }
 
+/* A LocalSet's tasks are in no list: one that was spawned before the recording may wait for this block, and nobody knows yet that it is this set's. */
+static bool may_have_strangers(struct wake_store *ws, const struct task_thread *t, const struct poll_row *p)
+{
+	return p->holds == HOLDS_LOCALSET && !p->runtime_id && (*nowhere_now(ws) || t->ts_stranger > p->ts);
+}
+
 int task_loader_block(struct task_loader *tl, struct task_thread *t, const struct poll_row *p, struct victims *ret)
 {
 	struct wake_store *ws = &tl->wakes;
@@ -502,7 +549,8 @@ int task_loader_block(struct task_loader *tl, struct task_thread *t, const struc
 	wake_store_advance(tl, p->ts);
 	if (p->runtime_id && p->worker && u64map_get(&ws->by_worker, worker_key(p->runtime_id, p->worker), &at))
 		queues[1] = (u32)at;
-	ret->is_known = (p->dur || p->waits) && is_whole(tl, p) && is_exact(tl, p, layout_of(tl, t, p));
+	ret->is_known =
+		(p->dur || p->waits) && is_whole(tl, p) && !may_have_strangers(ws, t, p) && is_exact(tl, p, layout_of(tl, t, p));
 	b.has_rows = tl->wants_rows && p->classified && p->dur >= VICTIM_MIN_DUR;
 	for (u32 i = 0; i < ARRAY_SIZE(queues) && !err; i++) {
 		struct run_queue *q = queues[i] ? &ws->queues[queues[i] - 1] : NULL;
@@ -573,7 +621,7 @@ int wake_store_init(struct task_loader *tl)
 	if (!err)
 		err = db_prepare(tl->db, "INSERT INTO _task_wake VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &ws->ins_wake);
 	if (!err)
-		err = db_prepare(tl->db, "INSERT INTO block_victim VALUES (?, ?, ?, ?, ?)", &ws->ins_victim);
+		err = db_prepare(tl->db, "INSERT INTO block_victim VALUES (?, ?, ?, ?, ?, ?)", &ws->ins_victim);
 	return err;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/sqlrow.h"
 #include "report/view_blocks.h"
 
@@ -408,13 +409,6 @@ static int find_reasons(sqlite3 *db, struct marker_match *m)
 
 /* ---- statistics ---- */
 
-static int by_value(const void *a, const void *b)
-{
-	const u64 *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 /* Nearest rank of sorted values. */
 static u64 rank(const u64 *v, u64 n, u64 percent)
 {
@@ -437,7 +431,7 @@ static void sum_pair(const struct marker_match *m, struct marker_pair_stats *s, 
 		lengths[n++] = i->end - i->ts;
 		s->total += i->end - i->ts;
 	}
-	qsort(lengths, n, sizeof(*lengths), by_value);
+	qsort(lengths, n, sizeof(*lengths), array_u64_compare);
 	s->median = rank(lengths, n, 50);
 	s->p99 = rank(lengths, n, 99);
 	s->max = rank(lengths, n, 100);
@@ -498,7 +492,7 @@ static void sum_all(struct marker_match *m, u64 *scratch)
 		m->polls_part += poll->open && !poll->both;
 		m->polls_part_ns += poll->open && !poll->both ? poll->end - poll->ts : 0;
 	}
-	qsort(scratch, n, sizeof(*scratch), by_value);
+	qsort(scratch, n, sizeof(*scratch), array_u64_compare);
 	m->compared = n;
 	m->differ_median = rank(scratch, n, 50);
 	m->differ_p99 = rank(scratch, n, 99);

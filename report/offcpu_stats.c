@@ -21,6 +21,8 @@ struct load {
 	struct u64map wait_kinds; /* wait id and state -> position in s->kinds */
 	struct strtab *keys;	  /* of stacks and wakers: index - 1 is the position */
 	struct strtab *waker_keys, *kind_keys;
+	sqlite3_stmt *place;	   /* function of a stack */
+	struct u64map function_of; /* waker's stack id -> index in s->functions */
 	size_t cap_stacks, cap_wakers, cap_kinds;
 };
 
@@ -118,24 +120,50 @@ static int add_stack(struct load *l, const struct tl_thread *t, const struct spa
 	return 0;
 }
 
+/* *ret: index in s->functions; 0 none. */
+static int find_function(struct load *l, u64 stack_id, u64 *ret)
+{
+	const char *name;
+	u32 idx = 0;
+	int r;
+
+	*ret = 0;
+	if (!stack_id || u64map_get(&l->function_of, stack_id, ret))
+		return 0;
+	r = sql_rebind(l->place, stack_id);
+	if (r == 0)
+		r = db_step(l->place);
+	name = r > 0 ? sql_text(l->place, 0) : NULL;
+	if (name)
+		r = strtab_intern(l->s->functions, name, strlen(name), &idx, NULL);
+	(void)sqlite3_reset(l->place);
+	*ret = idx;
+	return r < 0 ? r : u64map_put(&l->function_of, stack_id, idx);
+}
+
 static int add_waker(struct load *l, const struct span *sp)
 {
 	struct {
-		u64 tid, what;
-	} key = {sp->waker_tid, (u64)sp->state * 2 + sp->has_waker};
+		u64 tid, what, function;
+	} key = {sp->waker_tid, (u64)sp->state * 2 + sp->has_waker, 0};
 	struct offcpu_stats *s = l->s;
 	struct off_waker *x;
 	bool is_new;
 	u32 idx;
-	int r = strtab_intern(l->waker_keys, (const char *)&key, sizeof(key), &idx, &is_new);
+	int r = find_function(l, sp->waker_stack_id, &key.function);
 
+	if (r == 0)
+		r = strtab_intern(l->waker_keys, (const char *)&key, sizeof(key), &idx, &is_new);
 	if (r == 0 && is_new)
 		r = ARRAY_ROOM(s->wakers, s->n_wakers, &l->cap_wakers);
 	if (r < 0)
 		return r;
 	if (is_new)
 		s->wakers[s->n_wakers++] =
-			(struct off_waker){.tid = sp->waker_tid, .is_known = sp->has_waker, .state = sp->state};
+			(struct off_waker){.tid = sp->waker_tid,
+					   .is_known = sp->has_waker,
+					   .state = sp->state,
+					   .function = key.function ? strtab_get(s->functions, (u32)key.function, NULL) : NULL};
 	x = &s->wakers[idx - 1];
 	x->of_tasks += sp->waker_task != 0;
 	sum_add(&x->sum, sp);
@@ -270,11 +298,6 @@ static int merge_others(struct load *l)
 
 /* ---- order ---- */
 
-static int compare_u64(u64 a, u64 b)
-{
-	return a < b ? -1 : a > b;
-}
-
 static int longest_first(const struct off_sum *a, const struct off_sum *b)
 {
 	int c = compare_u64(b->ns, a->ns);
@@ -316,7 +339,8 @@ static int compare_wakers(const void *a, const void *b)
 	c = c ? c : compare_u64(x->state, y->state);
 	c = c ? c : compare_u64(x->is_known, y->is_known);
 	c = c ? c : compare_u64(x->is_other, y->is_other);
-	return c ? c : compare_u64(x->tid, y->tid);
+	c = c ? c : compare_u64(x->tid, y->tid);
+	return c ? c : compare_texts(x->function, y->function);
 }
 
 /* Stacks point to kinds by their position: it changes. */
@@ -373,6 +397,8 @@ static void load_release(struct load *l)
 	quota_spans_release(&l->quota);
 	u64map_release(&l->polls);
 	u64map_release(&l->wait_kinds);
+	u64map_release(&l->function_of);
+	(void)sqlite3_finalize(l->place);
 	l->keys = strtab_free(l->keys);
 	l->waker_keys = strtab_free(l->waker_keys);
 	l->kind_keys = strtab_free(l->kind_keys);
@@ -381,20 +407,24 @@ static void load_release(struct load *l)
 int offcpu_stats_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, struct offcpu_stats *ret)
 {
 	_cleanup_offcpu_stats_ struct offcpu_stats s = {.is_filtered = o->min_ns || o->max_ns || o->task || o->class_is};
-	_cleanup_(load_release) struct load l = {.db = db, .o = o, .s = &s, .polls = U64MAP_INIT, .wait_kinds = U64MAP_INIT};
+	_cleanup_(load_release) struct load l = {
+		.db = db, .o = o, .s = &s, .polls = U64MAP_INIT, .wait_kinds = U64MAP_INIT, .function_of = U64MAP_INIT};
 	int r = thread_spans_init(&s.spans, db);
 
 	if (r == 0)
 		r = thread_spans_threads(db, o, f->lo, f->hi, &s.threads);
 	if (r == 0)
 		r = thread_spans_polls_of(db, o->task, &l.polls);
+	if (r == 0)
+		r = sql_prepare(db, &l.place, "SELECT function FROM stack_place WHERE stack_id = ?1", NULL, 0);
 	if (r < 0)
 		return r;
 	s.rows = calloc(s.threads.n + 1, sizeof(*s.rows));
+	s.functions = strtab_new();
 	l.keys = strtab_new();
 	l.waker_keys = strtab_new();
 	l.kind_keys = strtab_new();
-	if (!s.rows || !l.keys || !l.waker_keys || !l.kind_keys)
+	if (!s.rows || !s.functions || !l.keys || !l.waker_keys || !l.kind_keys)
 		return -ENOMEM;
 	r = walk_threads(&l);
 	if (r == 0)
@@ -416,5 +446,6 @@ void offcpu_stats_release(struct offcpu_stats *s)
 	free(s->kinds);
 	free(s->stacks);
 	free(s->wakers);
+	s->functions = strtab_free(s->functions);
 	*s = (struct offcpu_stats){0};
 }

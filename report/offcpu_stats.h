@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 
 #include "base/base.h"
+#include "base/strtab.h"
 #include "report/thread_spans.h"
 #include "report/view_head.h"
 
@@ -49,6 +50,8 @@ struct off_waker {
 	bool is_known;	       /* false: who woke it was not seen */
 	bool is_other;	       /* threads of no target, all in one: tid is 0 */
 	enum wait_state state; /* of the wait that ended */
+	const char *
+		function; /* from which it woke: that of its stack (stack_place), raw, of functions; NULL no stack was taken, or it has no names */
 	struct off_sum sum;
 	u64 of_tasks; /* of sum.n: woken from within a task */
 };
@@ -72,7 +75,8 @@ struct offcpu_stats {
 	size_t n_stacks;
 	struct off_waker *wakers;
 	size_t n_wakers;
-	bool is_filtered; /* by length, class or task */
+	struct strtab *functions; /* of wakers */
+	bool is_filtered;	  /* by length, class or task */
 };
 
 /* With o->all idle and runnable time is in kinds, stacks and wakers, too. The caller releases *ret. 0 or negative errno. */

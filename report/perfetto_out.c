@@ -70,7 +70,6 @@ enum {
 	EVENT_CALLSTACK_IID = 56,
 	ANNOTATION_NAME_IID = 1,
 	ANNOTATION_UINT = 3,
-	ANNOTATION_STRING = 6,
 	ANNOTATION_STRING_IID = 17,
 
 	INTERNED_IID = 1,
@@ -422,15 +421,6 @@ void pf_arg_text(struct pf_out *o, enum pf_key key, const char *v)
 		return;
 	arg_begin(o, key);
 	pb_u64(&o->p, ANNOTATION_STRING_IID, iid);
-	pb_end(&o->p);
-}
-
-void pf_arg_text_once(struct pf_out *o, enum pf_key key, const char *v)
-{
-	if (!v)
-		return;
-	arg_begin(o, key);
-	pb_string(&o->p, ANNOTATION_STRING, v);
 	pb_end(&o->p);
 }
 

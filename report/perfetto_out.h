@@ -134,8 +134,7 @@ void pf_counter(struct pf_out *o, u64 track, u64 ts, double value);
 void pf_name(struct pf_out *o, const char *name);      /* interned: for names that many events have */
 void pf_name_once(struct pf_out *o, const char *name); /* for others */
 void pf_arg_u64(struct pf_out *o, enum pf_key key, u64 v);
-void pf_arg_text(struct pf_out *o, enum pf_key key, const char *v);	 /* interned; NULL: nothing is written */
-void pf_arg_text_once(struct pf_out *o, enum pf_key key, const char *v); /* likewise, not interned */
+void pf_arg_text(struct pf_out *o, enum pf_key key, const char *v); /* interned; NULL: nothing is written */
 void pf_flow_out(struct pf_out *o, u64 id);
 void pf_flow_in(struct pf_out *o, u64 id);
 void pf_stack(struct pf_out *o, u64 callstack_iid); /* 0: none */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/u64map.h"
+#include "report/poll_over.h"
 #include "report/sqlrow.h"
 
 /* ---- what is known of tasks ---- */
@@ -23,6 +24,8 @@ void pf_tasks_release(struct pf_tasks *t)
 	free(t->kinds);
 	free(t->sites);
 	free(t->rows);
+	(void)sqlite3_finalize(t->name);
+	(void)sqlite3_finalize(t->spawner);
 	u64map_release(&t->by_row);
 	u64map_release(&t->processes);
 	task_stats_release(&t->s);
@@ -56,68 +59,14 @@ static int load_map(sqlite3 *db, const char *sql, struct u64map *map)
 	return r;
 }
 
-static int by_weight(const void *a, const void *b, void *ctx)
+/* The position of a task that has a track. */
+static bool find_shown(const struct pf_tasks *t, u64 runtime_id, u64 task_id, size_t *ret)
 {
-	const struct pf_tasks *t = ctx;
-	const struct task_stat *x = &t->s.rows[*(const size_t *)a], *y = &t->s.rows[*(const size_t *)b];
+	const struct task_stat *row = task_stats_find_own(&t->s, runtime_id, task_id);
 
-	if (x->blocked != y->blocked)
-		return x->blocked > y->blocked ? -1 : 1;
-	if (x->busy != y->busy)
-		return x->busy > y->busy ? -1 : 1;
-	return x < y ? -1 : x > y;
-}
-
-static int by_position(const void *a, const void *b)
-{
-	const size_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-/* Those that blocked or ran longest have a track. */
-static int choose(struct pf_tasks *t)
-{
-	_cleanup_free_ size_t *order = calloc(t->s.n + 1, sizeof(*order));
-	size_t n = 0;
-
-	if (!order)
-		return -ENOMEM;
-	for (size_t i = 0; i < t->s.n; i++)
-		if (t->s.types[t->s.rows[i].type].nature != TASK_WORKER && (t->s.rows[i].polls || t->s.rows[i].busy))
-			order[n++] = i;
-	qsort_r(order, n, sizeof(*order), by_weight, t);
-	t->left = n > PF_TASKS_MAX ? n - PF_TASKS_MAX : 0;
-	t->shown = n - t->left;
-	qsort(order, t->shown, sizeof(*order), by_position);
-	t->rows = calloc(t->shown + 1, sizeof(*t->rows));
-	if (!t->rows)
-		return -ENOMEM;
-	for (size_t i = 0; i < t->shown; i++)
-		t->rows[i].at = order[i];
-	return 0;
-}
-
-static const struct task_stat *stat_of(const struct pf_tasks *t, size_t i)
-{
-	return &t->s.rows[t->rows[i].at];
-}
-
-/* The one of rows that is this task's; false when it has no track. */
-static bool find_shown(const struct pf_tasks *t, const struct task_stat *row, size_t *ret)
-{
-	size_t lo = 0, hi = t->shown, at = row ? (size_t)(row - t->s.rows) : SIZE_MAX;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->rows[mid].at < at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	*ret = lo;
-	return lo < t->shown && t->rows[lo].at == at;
+	if (row)
+		*ret = (size_t)(row - t->s.rows);
+	return row != NULL;
 }
 
 /* Rows of _task to tasks that have a track. */
@@ -130,7 +79,7 @@ static int load_rows(struct pf_tasks *t)
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		if (!find_shown(t, task_stats_find(&t->s, sql_u64(st, 1), sql_u64(st, 2)), &i))
+		if (!find_shown(t, sql_u64(st, 1), sql_u64(st, 2), &i))
 			continue;
 		r = u64map_put(&t->by_row, sql_u64(st, 0), i);
 		if (r < 0)
@@ -139,30 +88,51 @@ static int load_rows(struct pf_tasks *t)
 	return r;
 }
 
+#define NAME_SQL "SELECT type_id, site_id FROM _task WHERE task_id = ?1 AND owner = ?2 ORDER BY id DESC LIMIT 1"
+/* As task_stats_find() looks: of this runtime, else of the only one that has this id. */
+#define SPAWNER_SQL                                                                                                              \
+	"SELECT max(coalesce(runtime_id, 0)), count(DISTINCT coalesce(runtime_id, 0)), "                                         \
+	"count(*) FILTER (WHERE coalesce(runtime_id, 0) = ?2) FROM _task WHERE task_id = ?1"
+
 int pf_tasks_load(sqlite3 *db, const struct capture_facts *f, u64 uuid, struct pf_tasks *ret)
 {
 	const struct report_opts o = {.min_ns = REPORT_MIN_NS};
 	int r;
 
 	*ret = (struct pf_tasks){.db = db, .uuid = uuid};
-	r = task_stats_load(db, &o, f, &ret->s);
+	r = task_stats_load_costly(db, &o, f, PF_TASKS_MAX, false, &ret->s, &ret->left);
 	if (r < 0)
 		return r;
 	r = load_labels(ret);
+	ret->rows = calloc(ret->s.n + 1, sizeof(*ret->rows));
+	if (!ret->rows)
+		return -ENOMEM;
+	if (r == 0 && ret->s.has_life)
+		r = sql_prepare(db, &ret->name, NAME_SQL, NULL, 0);
 	if (r == 0)
-		r = choose(ret);
+		r = sql_prepare(db, &ret->spawner, SPAWNER_SQL, NULL, 0);
 	/* Polls that were only caught name their tasks themselves. */
 	if (r == 0 && ret->s.has_polls)
 		r = load_rows(ret);
 	return r < 0 ? r : load_map(db, "SELECT runtime_id, process_id FROM runtime", &ret->processes);
 }
 
-void pf_tasks_name(const struct pf_tasks *t, u64 runtime_id, u64 task_id, const char **ret_kind, const char **ret_site)
+int pf_tasks_name(struct pf_tasks *t, u64 runtime_id, u64 process_id, u64 task_id, const char **ret_kind, const char **ret_site)
 {
-	const struct task_stat *row = task_stats_find(&t->s, runtime_id, task_id);
+	s64 owner = runtime_id ? (s64)runtime_id : -(s64)process_id;
+	int r;
 
-	*ret_kind = row ? t->kinds[row->type] : NULL;
-	*ret_site = row ? t->sites[row->site] : NULL;
+	*ret_kind = *ret_site = NULL;
+	if (!t->name)
+		return 0;
+	r = db_bind(t->name, (struct db_val[]){DB_INT(task_id), DB_INT(owner)}, 2);
+	if (r == 0)
+		r = db_step(t->name);
+	if (r <= 0)
+		return r;
+	*ret_kind = t->kinds[task_stats_type(&t->s, sql_u64(t->name, 0))];
+	*ret_site = t->sites[task_stats_site(&t->s, sql_u64(t->name, 1))];
+	return 0;
 }
 
 /* ---- tracks ---- */
@@ -192,7 +162,7 @@ static int group_of(struct putter *p, const struct task_stat *row, u64 *ret)
 	(void)u64map_get(&p->t->processes, row->runtime_id, &process_id);
 	if (u64map_get(&p->groups, process_id, ret))
 		return 0;
-	*ret = p->t->uuid + p->t->s.n + p->groups.n;
+	*ret = p->t->uuid + p->t->s.n_all + p->groups.n;
 	r = u64map_put(&p->groups, process_id, *ret);
 	if (r == 0)
 		pf_put_track(p->o, *ret, p->where->process_uuid(p->where->ctx, process_id), "tasks", 2, true);
@@ -201,7 +171,7 @@ static int group_of(struct putter *p, const struct task_stat *row, u64 *ret)
 
 static u64 track_of(const struct putter *p, size_t i)
 {
-	return p->t->uuid + p->t->rows[i].at;
+	return p->t->uuid + p->t->s.rows[i].nth;
 }
 
 static int put_tracks(struct putter *p)
@@ -209,8 +179,8 @@ static int put_tracks(struct putter *p)
 	struct pf_tasks *t = p->t;
 	int r = 0;
 
-	for (size_t i = 0; i < t->shown && r == 0; i++) {
-		const struct task_stat *row = stat_of(t, i);
+	for (size_t i = 0; i < t->s.n && r == 0; i++) {
+		const struct task_stat *row = &t->s.rows[i];
 		const char *kind = t->kinds[row->type], *site = t->sites[row->site];
 		char name[512];
 		u64 group;
@@ -220,7 +190,7 @@ static int put_tracks(struct putter *p)
 			break;
 		(void)snprintf(name, sizeof(name), "task %llu%s%.200s%s%.200s", (unsigned long long)row->task_id, kind ? " " : "",
 			       kind ? kind : "", site ? " at " : "", site ? site : "");
-		pf_put_track(p->o, track_of(p, i), group, name, t->rows[i].at, true);
+		pf_put_track(p->o, track_of(p, i), group, name, row->nth, true);
 	}
 	return r;
 }
@@ -253,12 +223,12 @@ static bool next_slice(struct putter *p, size_t i, u64 *ts, u64 end)
 	return true;
 }
 
-static void slice_is_open(struct putter *p, size_t i, u64 end, bool seen_end)
+static void slice_is_open(struct putter *p, size_t i, u64 end, bool has_end)
 {
 	struct pf_task *k = &p->t->rows[i];
 
 	k->open = true;
-	k->seen_end = seen_end;
+	k->has_end = has_end;
 	k->end = min_u64(end, p->f->hi);
 }
 
@@ -266,7 +236,7 @@ static void put_ready(struct putter *p, size_t i, u64 ts, u64 end, const char *n
 {
 	const struct pf_task *k = &p->t->rows[i];
 
-	if (k->open && k->seen_end)
+	if (k->open && k->has_end)
 		ts = max_u64(ts, k->end);
 	if (ts >= end || max_u64(ts, p->f->lo) >= end || !next_slice(p, i, &ts, end) || ts == end)
 		return;
@@ -278,7 +248,7 @@ static void put_ready(struct putter *p, size_t i, u64 ts, u64 end, const char *n
 
 struct task_poll {
 	u64 ts, end, thread_id, poll_id;
-	bool seen_end;
+	bool has_end;
 };
 
 /* The other end of the arrow that ends in the poll: where its latest wake came from. 0: that is not known. */
@@ -292,7 +262,7 @@ static u64 put_wake(struct putter *p, size_t i, const struct task_poll *poll)
 		return 0;
 	pf_instant_begin(p->o, p->where->thread_uuid + at, k->wake_ts, PF_CAT_WAKE);
 	pf_name(p->o, "wake");
-	pf_arg_u64(p->o, PF_KEY_TASK, stat_of(p->t, i)->task_id);
+	pf_arg_u64(p->o, PF_KEY_TASK, p->t->s.rows[i].task_id);
 	pf_flow_out(p->o, ++p->flow);
 	pf_event_end(p->o);
 	return p->flow;
@@ -300,7 +270,7 @@ static u64 put_wake(struct putter *p, size_t i, const struct task_poll *poll)
 
 static void put_poll(struct putter *p, size_t i, const struct task_poll *poll)
 {
-	const struct task_stat *row = stat_of(p->t, i);
+	const struct task_stat *row = &p->t->s.rows[i];
 	struct pf_task *k = &p->t->rows[i];
 	bool is_first = !k->polled && p->t->s.has_polls && row->ts_spawn >= p->f->lo && row->ts_spawn <= poll->ts;
 	u64 ts = poll->ts, at, wake;
@@ -328,7 +298,7 @@ static void put_poll(struct putter *p, size_t i, const struct task_poll *poll)
 	if (wake)
 		pf_flow_in(p->o, wake);
 	pf_event_end(p->o);
-	slice_is_open(p, i, poll->end, poll->seen_end);
+	slice_is_open(p, i, poll->end, poll->has_end);
 }
 
 /* ---- reading ---- */
@@ -344,8 +314,8 @@ static bool find_row(const struct pf_tasks *t, u64 task_row, size_t *ret)
 }
 
 #define EXACT_SQL                                                                                                                \
-	"SELECT task_row, ts, dur, thread_id FROM _task_poll WHERE ts <= ?2 AND (dur IS NULL OR ts + dur >= ?1) AND task_row "   \
-	"IS NOT NULL ORDER BY id"
+	"SELECT task_row, ts, " POLL_END_SQL ", thread_id FROM _task_poll AS p WHERE ts <= ?2 "                                  \
+	"AND (dur IS NULL OR ts + dur >= ?1) AND task_row IS NOT NULL ORDER BY id"
 #define WAKES_SQL                                                                                                                \
 	"SELECT task_row, ts, delay, thread_id FROM _task_wake WHERE ts <= ?2 AND ts + delay >= ?1 AND task_row IS NOT NULL "    \
 	"ORDER BY id"
@@ -370,12 +340,12 @@ static void take_wake(struct putter *p, sqlite3_stmt *st)
 
 static void take_poll(struct putter *p, sqlite3_stmt *st)
 {
-	struct task_poll poll = {.ts = sql_u64(st, 1), .thread_id = sql_u64(st, 3), .seen_end = !sql_is_null(st, 2)};
+	struct task_poll poll = {.ts = sql_u64(st, 1), .thread_id = sql_u64(st, 3), .has_end = !sql_is_null(st, 2)};
 	size_t i;
 
 	if (!find_row(p->t, sql_u64(st, 0), &i))
 		return;
-	poll.end = poll.seen_end ? poll.ts + sql_u64(st, 2) : p->f->hi;
+	poll.end = poll.has_end ? sql_u64(st, 2) : p->f->hi;
 	put_poll(p, i, &poll);
 }
 
@@ -413,35 +383,50 @@ static int put_caught(struct putter *p)
 	if (r < 0)
 		return r;
 	while ((r = db_step(st)) > 0) {
-		const struct task_stat *row = task_stats_find(&p->t->s, sql_u64(st, 0), sql_u64(st, 1));
 		struct task_poll poll = {sql_u64(st, 2), sql_u64(st, 2) + sql_u64(st, 3), sql_u64(st, 4), sql_u64(st, 5), true};
 		size_t i;
 
-		if (find_shown(p->t, row, &i))
+		if (find_shown(p->t, sql_u64(st, 0), sql_u64(st, 1), &i))
 			put_poll(p, i, &poll);
 	}
 	return r;
 }
 
+/* 1: *ret is the position of the task that spawned this one; 0: it is not known, or has no track. */
+static int find_spawner(const struct pf_tasks *t, const struct task_stat *row, size_t *ret)
+{
+	int r;
+
+	if (!row->spawned_by)
+		return 0;
+	if (find_shown(t, row->runtime_id, row->spawned_by, ret))
+		return 1;
+	r = db_bind(t->spawner, (struct db_val[]){DB_INT(row->spawned_by), DB_INT(row->runtime_id)}, 2);
+	if (r == 0)
+		r = db_step(t->spawner);
+	if (r <= 0 || sql_u64(t->spawner, 2) || sql_u64(t->spawner, 1) != 1)
+		return r < 0 ? r : 0;
+	return find_shown(t, sql_u64(t->spawner, 0), row->spawned_by, ret);
+}
+
 /* Where the arrows to first polls come from: the spawner's track, else that of its process's tasks. */
 static int put_spawns(struct putter *p)
 {
-	int r = 0;
-
-	for (size_t i = 0; i < p->t->shown && r == 0; i++) {
-		const struct task_stat *row = stat_of(p->t, i), *by;
+	for (size_t i = 0; i < p->t->s.n; i++) {
+		const struct task_stat *row = &p->t->s.rows[i];
 		u64 track;
 		size_t of;
+		int r;
 
 		if (!p->t->rows[i].spawn_flow)
 			continue;
-		by = row->spawned_by ? task_stats_find(&p->t->s, row->runtime_id, row->spawned_by) : NULL;
-		if (find_shown(p->t, by, &of))
+		r = find_spawner(p->t, row, &of);
+		if (r > 0)
 			track = track_of(p, of);
-		else
+		else if (r == 0)
 			r = group_of(p, row, &track);
 		if (r < 0)
-			break;
+			return r;
 		pf_instant_begin(p->o, track, row->ts_spawn, PF_CAT_SPAWN);
 		pf_name(p->o, "spawn");
 		pf_arg_u64(p->o, PF_KEY_TASK, row->task_id);
@@ -450,7 +435,7 @@ static int put_spawns(struct putter *p)
 		pf_flow_out(p->o, p->t->rows[i].spawn_flow);
 		pf_event_end(p->o);
 	}
-	return r;
+	return 0;
 }
 
 int pf_tasks_put(struct pf_tasks *t, struct pf_out *o, const struct capture_facts *f, const struct pf_places *where)
@@ -464,7 +449,7 @@ int pf_tasks_put(struct pf_tasks *t, struct pf_out *o, const struct capture_fact
 		r = put_tracks(&p);
 	if (r == 0)
 		r = t->s.has_polls ? put_exact(&p) : put_caught(&p);
-	for (size_t i = 0; i < t->shown && r == 0; i++)
+	for (size_t i = 0; i < t->s.n && r == 0; i++)
 		close_slice(&p, i, f->hi);
 	return r == 0 ? put_spawns(&p) : r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * perfetto_tasks.h: tasks in `ascope export --perfetto`: a track for each, with its polls and the times that it was ready, and flows from spawns to first
- * polls and from wakes to the polls that followed. Used by export_perfetto.c. What it keeps goes with the number of tasks; polls and wakes are streamed.
+ * polls and from wakes to the polls that followed. Used by export_perfetto.c. It keeps the tasks that have a track; all others, polls and wakes are streamed.
  */
 #pragma once
 
@@ -13,10 +13,9 @@
 #define PF_TASKS_MAX 65536 /* tracks: of the tasks that blocked or ran longest */
 
 struct pf_task {
-	size_t at;				/* its position in s.rows */
 	bool polled;				/* a poll of it came by */
 	bool open;				/* a slice is: */
-	bool seen_end;				/* its end is known */
+	bool has_end;				/* its end is known */
 	u64 end;				/* then, or at the latest */
 	u64 spawn_flow;				/* the arrow from its spawn to its first poll, 0 none */
 	u64 wake_ts, wake_poll_ts, wake_thread; /* its latest wake, and when the poll that followed began; 0 none */
@@ -24,13 +23,15 @@ struct pf_task {
 
 struct pf_tasks {
 	sqlite3 *db;
-	struct task_stats s;
+	struct task_stats s;	 /* its rows are those that have a track */
 	char **kinds, **sites;	 /* labels of s.types and s.sites; NULL not known */
 	struct u64map by_row;	 /* _task.id -> position in rows; where every poll is known */
 	struct u64map processes; /* runtime -> process */
-	struct pf_task *rows;	 /* those that have a track, `shown` of them, as they follow in s.rows */
-	u64 uuid;		 /* of the first one's track */
-	u64 shown, left;
+	struct pf_task *rows;	 /* of each of s.rows */
+	sqlite3_stmt *name;	 /* type and site of any task; NULL where none are known */
+	sqlite3_stmt *spawner;	 /* the runtime of a task that spawned */
+	u64 uuid;		 /* of the track that the first task of all has, or would have */
+	u64 left;		 /* tasks without a track */
 };
 
 /* uuid: of its first track; it takes as many as there are tasks, and one for each process. The caller releases *ret. */
@@ -38,8 +39,9 @@ int pf_tasks_load(sqlite3 *db, const struct capture_facts *f, u64 uuid, struct p
 void pf_tasks_release(struct pf_tasks *t);
 #define _cleanup_pf_tasks_ _cleanup_(pf_tasks_release)
 
-/* Type and place of the spawn of a task: NULL where they are not known. */
-void pf_tasks_name(const struct pf_tasks *t, u64 runtime_id, u64 task_id, const char **ret_kind, const char **ret_site);
+/* Type and place of the spawn of a task that was polled by a thread of this runtime (0 none) and process: NULL where they are not known. */
+int pf_tasks_name(struct pf_tasks *t, u64 runtime_id, u64 process_id, u64 task_id, const char **ret_kind,
+		  const char **ret_site) __must_check;
 
 /* Where tracks of others are. */
 struct pf_places {

@@ -239,15 +239,22 @@ static int put_front(struct loader *l, const struct where *w, struct profile_key
 	return 0;
 }
 
-/* Who woke it, behind "--": the kind of task that did, and its thread. waker_tid 0: an interrupt. */
-static int put_waker(struct loader *l, const struct where *w, u64 waker_tid, u64 waker_task, u64 ts, struct profile_key *k)
+struct waker {
+	u64 tid, task; /* tid 0: an interrupt; task 0: none */
+	u64 stack_id, kstack_id;
+};
+
+/* Who woke it, behind "--": its stack, if one was taken, the kind of task that did, and its thread. */
+static int put_waker(struct loader *l, const struct where *w, const struct waker *by, u64 ts, struct profile_key *k)
 {
-	const struct profile_thread *waker = thread_of_tid(l, waker_tid, ts);
+	const struct profile_thread *waker = thread_of_tid(l, by->tid, ts);
 	size_t at = 0;
 	int r;
 
+	k->waker_stack_id = by->stack_id;
+	k->waker_kstack_id = by->kstack_id;
 	r = profile_store_own(l->s, "--", &k->behind[at++]);
-	if (r == 0 && waker_task) {
+	if (r == 0 && by->task) {
 		u64 runtime_id = 0;
 
 		/* A task is woken by one of its own runtime, as far as ids can be told apart at all. */
@@ -261,14 +268,14 @@ static int put_waker(struct loader *l, const struct where *w, u64 waker_tid, u64
 			r = r < 0 ? r : 0;
 		}
 		if (r == 0)
-			r = task_frame(l, waker ? waker : w->t, runtime_id, waker_task, &k->behind[at++]);
+			r = task_frame(l, waker ? waker : w->t, runtime_id, by->task, &k->behind[at++]);
 	}
 	if (r < 0)
 		return r;
 	if (waker)
 		k->behind[at] = waker->frame;
 	else
-		r = profile_store_own(l->s, waker_tid ? "[another process]" : "[interrupt]", &k->behind[at]);
+		r = profile_store_own(l->s, by->tid ? "[another process]" : "[interrupt]", &k->behind[at]);
 	return r;
 }
 
@@ -315,6 +322,7 @@ static int add_samples(struct loader *l)
 
 /* ---- waits ---- */
 
+/* ns: its length without regard to --from and --to, as in `report --offcpu`: they choose what part of it is weighed. */
 static bool is_wanted_wait(const struct profile_opts *o, const char *class_name, u64 ns)
 {
 	return ns >= o->min_ns && (!o->max_ns || ns <= o->max_ns) &&
@@ -349,14 +357,18 @@ static int add_segment(void *ctx, const struct tl_thread *t, const struct tl_seg
 		       : s->class_name		? s->class_name
 		       : strchr("Tt", s->state) ? "stopped"
 						: "other";
-	if ((l->o->task && (!s->has_task || s->task_id != l->o->task)) || !is_wanted_wait(l->o, w.class_name, s->end - s->ts))
+	if ((l->o->task && (!s->has_task || s->task_id != l->o->task)) ||
+	    !is_wanted_wait(l->o, w.class_name, max_u64(s->whole, s->end - s->ts)))
 		return 0;
 	if (leaf)
 		r = profile_store_own(l->s, leaf, &k.leaf);
 	if (r == 0)
 		r = put_front(l, &w, &k);
-	if (r == 0 && l->o->wakers && s->kind == TL_WAIT && s->has_waker)
-		r = put_waker(l, &w, s->waker_tid, s->waker_task, s->end, &k);
+	if (r == 0 && l->o->wakers && s->kind == TL_WAIT && s->has_waker) {
+		const struct waker by = {s->waker_tid, s->waker_task, s->waker_stack_id, s->waker_kstack_id};
+
+		r = put_waker(l, &w, &by, s->end, &k);
+	}
 	return r < 0 ? r : profile_store_add(l->s, &k, 0, s->end - s->ts);
 }
 
@@ -393,7 +405,7 @@ static int add_waits(struct loader *l)
 
 #define BLOCK_WAITS_SQL                                                                                                          \
 	"SELECT ts, coalesce(dur, max(0, (SELECT ts_end FROM capture) - ts)), ts_waking, state, class, stack_id, kstack_id, "    \
-	"waker_tid, waker_task FROM offcpu WHERE poll_id = ?1 ORDER BY ts, id"
+	"waker_tid, waker_task, waker_stack_id, waker_kstack_id FROM offcpu WHERE poll_id = ?1 ORDER BY ts, id"
 
 #define BLOCK_SAMPLES_SQL "SELECT stack_id, kstack_id, count(*) FROM sample WHERE poll_id = ?1 GROUP BY 1, 2 ORDER BY 1, 2"
 
@@ -430,6 +442,7 @@ static int add_block_wait(struct block_loader *b, sqlite3_stmt *st)
 	struct profile_key k = {.stack_id = sql_u64(st, 5), .kstack_id = sql_u64(st, 6), .is_wait = 1}, ready = k;
 	u64 dur = sql_u64(st, 1), ts = sql_u64(st, 0), waking = sql_u64(st, 2);
 	const char *state = sql_text(st, 3), *class_name = sql_text(st, 4);
+	const struct waker by = {sql_u64(st, 7), sql_u64(st, 8), sql_u64(st, 9), sql_u64(st, 10)};
 	u64 off = state && *state == 'R' ? 0 : sql_is_null(st, 2) ? dur : min_u64(waking - min_u64(waking, ts), dur);
 	int r = 0;
 
@@ -437,7 +450,7 @@ static int add_block_wait(struct block_loader *b, sqlite3_stmt *st)
 	if (state && strchr("Tt", *state))
 		return 0;
 	if (b->l->o->wakers && !sql_is_null(st, 7))
-		r = put_waker(b->l, &b->w, sql_u64(st, 7), sql_u64(st, 8), ts + off, &k);
+		r = put_waker(b->l, &b->w, &by, ts + off, &k);
 	if (r == 0)
 		r = add_block_part(b, &k, class_name ? class_name : "other", NULL, &b->off_cpu, 0, off);
 	return r < 0 ? r : add_block_part(b, &ready, "runnable", "[runnable]", &b->runnable, 0, dur - off);

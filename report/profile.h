@@ -47,7 +47,7 @@ struct profile_opts {
 	const char *comm;     /* only threads of this name; NULL all */
 	const char *class_is; /* only waits of this class ("cpu": only what is on a cpu), polls for BLOCKING; NULL all */
 	bool all; /* OFFCPU, WALL: idle and runnable time, and threads without events, too: leaves [idle], [runnable], [no events] */
-	bool wakers; /* waits: who woke it, as far as it is known, behind a frame "--": the kind of task, then its thread's name */
+	bool wakers; /* waits: who woke it, as far as it is known, behind a frame "--": its stack, where one was recorded, innermost frame first; the kind of task; its thread's name */
 };
 
 /* A distinct frame. Texts are raw (escape them), borrowed until release. */
@@ -62,6 +62,7 @@ struct profile_frame {
 	bool has_kind;
 	bool kernel;
 	bool inlined;	/* into the frame in front of it */
+	bool waker;	/* of the stack of whoever ended the wait, behind "--": innermost first; never inlined */
 	bool synthetic; /* no code: process, thread, task, class, [idle], [no stack] .. */
 };
 

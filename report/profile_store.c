@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "report/sqlrow.h"
 #include "report/stack_status.h"
@@ -56,32 +57,11 @@ void profile_store_release(struct profile_store *s)
 	u64map_release(&s->lists_of);
 	free(s->frames);
 	free(s->own);
+	free(s->of_wakers);
 	free(s->code);
 	free(s->weights);
 	free(s->ranks);
 	*s = (struct profile_store){0};
-}
-
-/* Room for index idx, zeroed. */
-static int grow_to(void *slot, u32 *cap, size_t size, u32 idx)
-{
-	void **rows = slot;
-	u64 want = *cap ? *cap : 256;
-	void *p;
-
-	if (idx < *cap)
-		return 0;
-	while (want <= idx)
-		want *= 2;
-	if (want > UINT32_MAX)
-		return -ENOMEM;
-	p = reallocarray(*rows, want, size);
-	if (!p)
-		return -ENOMEM;
-	memset((u8 *)p + *cap * size, 0, (want - *cap) * size);
-	*rows = p;
-	*cap = (u32)want;
-	return 0;
 }
 
 /* A lasting copy; NULL stays NULL. */
@@ -101,7 +81,7 @@ static int keep(struct profile_store *s, const char *text, const char **ret)
 
 static int add_frame(struct profile_store *s, const struct profile_frame *f, u32 *ret)
 {
-	int r = grow_to(&s->frames, &s->cap_frames, sizeof(*s->frames), s->n_frames);
+	int r = ARRAY_ROOM(s->frames, s->n_frames, &s->cap_frames);
 
 	if (r < 0)
 		return r;
@@ -120,7 +100,7 @@ int profile_store_own(struct profile_store *s, const char *name, u32 *ret)
 		name = "?";
 	r = strtab_intern(s->texts, name, strlen(name), &idx, NULL);
 	if (r == 0)
-		r = grow_to(&s->own, &s->cap_own, sizeof(*s->own), idx);
+		r = ARRAY_ROOM(s->own, idx, &s->cap_own);
 	if (r < 0)
 		return r;
 	f.name = strtab_get(s->texts, idx, NULL);
@@ -139,7 +119,7 @@ int profile_store_add(struct profile_store *s, const struct profile_key *k, u64 
 		return 0;
 	r = strtab_intern(s->keys, (const char *)k, sizeof(*k), &idx, NULL);
 	if (r == 0)
-		r = grow_to(&s->weights, &s->cap_weights, sizeof(*s->weights), idx);
+		r = ARRAY_ROOM(s->weights, idx, &s->cap_weights);
 	if (r < 0)
 		return r;
 	s->weights[idx].samples += samples;
@@ -152,34 +132,13 @@ int profile_store_add(struct profile_store *s, const struct profile_key *k, u64 
 
 static int put_code(struct profile_store *s, const u32 *numbers, u32 n)
 {
-	if (s->n_code + n > s->cap_code) {
-		size_t want = s->cap_code ? s->cap_code * 2 : 4096;
-		u32 *p;
+	int r = s->n_code + n > STORE_MAX_CODE ? -EFBIG : ARRAY_ROOM(s->code, s->n_code + n, &s->cap_code);
 
-		while (want < s->n_code + n)
-			want *= 2;
-		if (want > STORE_MAX_CODE)
-			return -EFBIG;
-		p = reallocarray(s->code, want, sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		s->code = p;
-		s->cap_code = want;
-	}
+	if (r < 0)
+		return r;
 	memcpy(s->code + s->n_code, numbers, n * sizeof(*numbers));
 	s->n_code += n;
 	return 0;
-}
-
-static bool kind_of_name(const char *name, enum frame_kind *ret)
-{
-	for (int k = FRAME_USER; name && k <= FRAME_KERNEL; k++) {
-		if (strcmp(name, frame_kind_name((enum frame_kind)k)) == 0) {
-			*ret = (enum frame_kind)k;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* What the statement stands at as a frame; its texts are kept. */
@@ -194,7 +153,7 @@ static int read_frame(struct profile_store *s, bool kernel, struct profile_frame
 				    .inlined = sql_u64(s->frame, 3) != 0,
 				    .file_off = sql_u64(s->frame, 6),
 				    .kind = FRAME_KERNEL};
-	f->has_kind = kernel || kind_of_name(sql_text(s->frame, 4), &f->kind);
+	f->has_kind = kernel || frame_kind_of_name(sql_text(s->frame, 4), &f->kind);
 	f->kernel = f->has_kind && f->kind == FRAME_KERNEL;
 	if (!function) {
 		buf_printf(&b, "%s%s0x%llx", module ? text_basename(module) : "", module ? "+" : "",
@@ -247,7 +206,8 @@ static int frame_run(struct profile_store *s, u64 frame_id, bool kernel, u64 *re
 static int list_run(struct profile_store *s, u64 list_id, bool kernel, u64 *ret)
 {
 	_cleanup_free_ u32 *numbers = NULL;
-	u32 n = 0, cap = 0;
+	size_t cap = 0;
+	u32 n = 0;
 	int r;
 
 	if (u64map_get(&s->lists_of, list_id * 2 + kernel, ret))
@@ -260,7 +220,7 @@ static int list_run(struct profile_store *s, u64 list_id, bool kernel, u64 *ret)
 
 		r = frame_run(s, sql_u64(s->list, 0), kernel, &run);
 		if (r == 0)
-			r = grow_to(&numbers, &cap, sizeof(*numbers), n + RUN_LEN(run));
+			r = ARRAY_ROOM(numbers, n + RUN_LEN(run), &cap);
 		if (r < 0)
 			return r;
 		for (u32 i = 0; i < RUN_LEN(run); i++)
@@ -279,7 +239,8 @@ static int list_run(struct profile_store *s, u64 list_id, bool kernel, u64 *ret)
 /* One stack being spelled out, innermost first. */
 struct spelling {
 	u32 *numbers;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 };
 
 static int spell(struct spelling *sp, u32 number)
@@ -288,7 +249,7 @@ static int spell(struct spelling *sp, u32 number)
 
 	if (!number)
 		return 0;
-	r = grow_to(&sp->numbers, &sp->cap, sizeof(*sp->numbers), sp->n);
+	r = ARRAY_ROOM(sp->numbers, sp->n, &sp->cap);
 	if (r == 0)
 		sp->numbers[sp->n++] = number;
 	return r;
@@ -335,14 +296,57 @@ static int spell_stack(struct profile_store *s, struct spelling *sp, u64 stack_i
 	return r < 0 ? r : spell(sp, cut);
 }
 
+/*
+ * A frame of a waker is one of its own, whoever else has the code: it did not wait. And a stack the other way round has an inlined function in front of the one
+ * that it is inlined into: there it is told like any other.
+ */
+static int waker_frame(struct profile_store *s, u32 number, u32 *ret)
+{
+	struct profile_frame f = s->frames[number - 1];
+	int r = ARRAY_ROOM(s->of_wakers, number, &s->cap_of_wakers);
+
+	if (r < 0)
+		return r;
+	f.inlined = false;
+	f.waker = true;
+	if (!s->of_wakers[number])
+		r = add_frame(s, &f, &s->of_wakers[number]);
+	*ret = s->of_wakers[number];
+	return r;
+}
+
+/* The waker's frames, its outermost first: what is spelled out is turned round in the end. */
+static int spell_waker(struct profile_store *s, struct spelling *sp, const struct profile_key *k)
+{
+	u32 first = sp->n, n;
+	int r = spell_stack(s, sp, k->waker_kstack_id, true, true);
+
+	if (r == 0)
+		r = spell_stack(s, sp, k->waker_stack_id, false, true);
+	n = sp->n - first;
+	for (u32 i = 0; r == 0 && i < n / 2; i++) {
+		u32 number = sp->numbers[first + i];
+
+		sp->numbers[first + i] = sp->numbers[first + n - 1 - i];
+		sp->numbers[first + n - 1 - i] = number;
+	}
+	for (u32 i = first; r == 0 && i < sp->n; i++)
+		r = waker_frame(s, sp->numbers[i], &sp->numbers[i]);
+	return r;
+}
+
 static int spell_key(struct profile_store *s, struct spelling *sp, const struct profile_key *k)
 {
 	u32 before, none = 0;
 	int r = 0;
 
 	sp->n = 0;
-	for (size_t i = ARRAY_SIZE(k->behind); r == 0 && i-- > 0;)
+	for (size_t i = ARRAY_SIZE(k->behind); r == 0 && i-- > 1;)
 		r = spell(sp, k->behind[i]);
+	if (r == 0)
+		r = spell_waker(s, sp, k);
+	if (r == 0)
+		r = spell(sp, k->behind[0]);
 	if (r == 0)
 		r = spell(sp, k->leaf);
 	before = sp->n;
@@ -384,7 +388,8 @@ static int compare_frames(const void *a, const void *b)
 	r = r ? r : COMPARE(x->has_kind, y->has_kind);
 	r = r ? r : COMPARE(x->kind, y->kind);
 	r = r ? r : COMPARE(x->inlined, y->inlined);
-	return r ? r : COMPARE(x->synthetic, y->synthetic);
+	r = r ? r : COMPARE(x->synthetic, y->synthetic);
+	return r ? r : COMPARE(x->waker, y->waker);
 }
 
 /* ret_sorted: frames in order, each once; ret_rank: by number, the position there. */
@@ -478,17 +483,8 @@ static int spell_all(struct profile_store *s, struct profile *p, size_t **ret_at
 
 		memcpy(&key, strtab_get(s->keys, i + 1, NULL), sizeof(key));
 		r = spell_key(s, &sp, &key);
-		if (r == 0 && total + sp.n > cap) {
-			size_t want = max_u64(cap * 2, max_u64(total + sp.n, 4096));
-			u32 *q = want > STORE_MAX_CODE ? NULL : reallocarray(numbers, want, sizeof(*q));
-
-			if (!q) {
-				r = -ENOMEM;
-				break;
-			}
-			numbers = q;
-			cap = want;
-		}
+		if (r == 0)
+			r = total + sp.n > STORE_MAX_CODE ? -ENOMEM : ARRAY_ROOM(numbers, total + sp.n, &cap);
 		if (r < 0)
 			break;
 		at[i] = total;

@@ -18,16 +18,20 @@ struct profile_key {
 	u64 stack_id, kstack_id; /* 0 none */
 	u64 is_wait;		 /* 1: what took the stack, at a switch, stands on top of it: no part of what is told */
 	u32 leaf;
-	u32 behind[3]; /* of whoever woke it: "--" and what follows */
+	u32 behind[3];			     /* of whoever woke it: "--", then the two stacks below, then the rest */
+	u64 waker_stack_id, waker_kstack_id; /* innermost frame in front: it stands next to the wait that it ended; 0 none */
 };
 
 struct profile_store {
 	struct strtab *texts; /* every text of every frame */
 	sqlite3_stmt *status, *parts, *list, *frame;
 	struct profile_frame *frames; /* number - 1 */
-	u32 n_frames, cap_frames;
+	u32 n_frames;
+	size_t cap_frames;
 	u32 *own; /* frames that are no code, by index in texts: their number */
-	u32 cap_own;
+	size_t cap_own;
+	u32 *of_wakers; /* by number of a frame: its like in stacks of wakers; 0 none yet */
+	size_t cap_of_wakers;
 	struct u64map frames_of; /* frame.id * 2 + kernel -> run in code */
 	struct u64map lists_of;	 /* list_id * 2 + kernel -> run in code */
 	u32 *code;		 /* numbers of frames, innermost first */
@@ -36,7 +40,7 @@ struct profile_store {
 	struct profile_weight {
 		u64 samples, ns, count;
 	} * weights; /* by index in keys */
-	u32 cap_weights;
+	size_t cap_weights;
 	u32 *ranks; /* of all stacks, one behind the other, while they are sorted; then the positions that profile.stacks points to */
 };
 

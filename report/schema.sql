@@ -387,7 +387,15 @@ CREATE TABLE block_victim (
     task_row    INTEGER NOT NULL REFERENCES _task (id), -- the delayed task: as task.id
     wake_id     INTEGER,                  -- as task_wake.id; null: it was ready since it was spawned
     ts          INTEGER NOT NULL,         -- it was ready from here
-    delayed     INTEGER NOT NULL          -- how long of the block it waited
+    delayed     INTEGER NOT NULL,         -- how long of the block it waited
+    thread_id   INTEGER NOT NULL REFERENCES thread (id) -- what woke or spawned it: as thread.id
+) STRICT;
+
+-- When nobody served a runtime's timers and I/O: each of its workers was in a poll, or parked elsewhere (doc/tasks.md). Spans of one runtime do not overlap; poll.driver_stalled is what of them lies in a poll.
+CREATE TABLE driver_stall (
+    runtime_id  INTEGER NOT NULL REFERENCES runtime (runtime_id),
+    ts          INTEGER NOT NULL,
+    dur         INTEGER NOT NULL
 ) STRICT;
 
 -- Probes in the target's code (uprobes): which were there from when to when, what they cost, and why some were not. No row: none was asked for.
@@ -439,6 +447,8 @@ CREATE TABLE _offcpu (
     waker_tid   INTEGER,                  -- as in offcpu
     waker_task  INTEGER,                  -- as in offcpu
     ran         INTEGER,                  -- as in offcpu
+    waker_stack_id INTEGER REFERENCES stack (id), -- as in offcpu
+    waker_kstack_id INTEGER REFERENCES stack (id), -- as in offcpu
     PRIMARY KEY (thread_id, ts, id)
 ) STRICT, WITHOUT ROWID;
 
@@ -469,7 +479,9 @@ SELECT
     o.kstack_id,                          -- kernel stack
     o.waker_tid,                          -- thread that woke it; null not seen, 0 an interrupt
     o.waker_task,                         -- task that woke it; null when not from a task
-    o.ran                                 -- how long it had run on cpu until ts: [ts - ran, ts) is its time on the cpu before this row; null unknown
+    o.ran,                                -- how long it had run on cpu until ts: [ts - ran, ts) is its time on the cpu before this row; null unknown
+    o.waker_stack_id,                     -- user stack of the thread that woke it; null not recorded (record --waker-stacks), or an interrupt or no target's thread did
+    o.waker_kstack_id                     -- its kernel stack; null not recorded, or an interrupt did
 FROM _offcpu AS o
 LEFT JOIN _wait AS w ON w.id = o.wait_id;
 

@@ -157,8 +157,10 @@ static int make_call(struct stack_calls *c, u64 stack_id, bool kernel, struct st
 	if (!k->text)
 		return -ENOMEM;
 	r = keep(c, &k->text);
-	if (r == 0)
+	if (r == 0) {
+		k->text_n = strlen(k->text);
 		r = keep(c, &k->name);
+	}
 	return r < 0 ? r : keep(c, &k->library);
 }
 

@@ -18,7 +18,8 @@ struct stack_call {
 	const char *category;	      /* of its code: user, a category of the table of libraries, else as symbol.kind; unknown */
 	char *library;		      /* what that function called; NULL: its own code runs or waits */
 	const char *library_category; /* likewise; NULL with library */
-	char *text;		      /* STACK_FORM_LINE; "" when the stack is empty */
+	char *text;		      /* as stack_line() writes it; "" when the stack is empty */
+	size_t text_n;		      /* its length */
 };
 
 struct stack_calls {

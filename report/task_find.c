@@ -177,11 +177,6 @@ static int count_use(void *ctx, const struct visit *v, u32 look)
 	return 0;
 }
 
-static int compare_u64(u64 a, u64 b)
-{
-	return (a > b) - (a < b);
-}
-
 static int compare_uses(const void *pa, const void *pb)
 {
 	const struct use *a = pa, *b = pb;

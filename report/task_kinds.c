@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "report/task_stats.h"
 #include "report/view_text.h"
@@ -38,13 +39,6 @@ int task_site_label(const struct task_site *s, bool full, char **ret)
 }
 
 /* ---- numbers ---- */
-
-int task_u64_compare(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 u64 task_percentile(const u64 *sorted, size_t n, u32 percent)
 {
@@ -119,7 +113,7 @@ static int add_delays(const struct task_stats *s, const struct entry *e, struct 
 			memcpy(all + n, s->delays + t->first_delay, t->n_delays * sizeof(*all));
 		n += t->n_delays;
 	}
-	qsort(all, n, sizeof(*all), task_u64_compare);
+	qsort(all, n, sizeof(*all), array_u64_compare);
 	k->p50 = task_percentile(all, n, 50);
 	k->p99 = task_percentile(all, n, 99);
 	return 0;
@@ -143,7 +137,7 @@ static int add_spawner(const struct task_stats *s, const struct entry *e, struct
 	for (size_t i = 0; i < k->n; i++)
 		if (e[i].t->from)
 			keys[n++] = spawner_key(s, e[i].t);
-	qsort(keys, n, sizeof(*keys), task_u64_compare);
+	qsort(keys, n, sizeof(*keys), array_u64_compare);
 	for (size_t i = 0, run = 0; i < n; i++) {
 		run = i && keys[i] == keys[i - 1] ? run + 1 : 1;
 		if (run <= k->spawner_tasks)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * task_stats.c: see task_stats.h. Tasks are read once, in order of (runtime, task); what polls, samples and wakes tell of them is read
- * in the same order and merged in one pass each, so that nothing is looked up.
+ * task_stats.c: see task_stats.h. Tasks come from task_reader.c in order of (runtime, task); their wakes are read in the same order and merged in one pass, so
+ * that nothing is looked up.
  */
 #include "report/task_stats.h"
 
@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "report/sqlrow.h"
+#include "report/task_reader.h"
 
 /* Tasks that a report looks at: beyond it no list is read by people, and `query` is the tool. */
 #define TASKS_MAX ((size_t)1 << 24)
@@ -84,7 +85,7 @@ u32 task_stats_type(const struct task_stats *s, u64 type_id)
 	return 0;
 }
 
-static u32 find_site(const struct task_stats *s, u64 site_id)
+u32 task_stats_site(const struct task_stats *s, u64 site_id)
 {
 	u32 lo = 1, hi = s->n_sites;
 
@@ -128,7 +129,7 @@ static int load_sites(sqlite3 *db, struct task_stats *s)
 		t = &s->sites[s->n_sites++];
 		t->id = sql_u64(st, 0);
 		t->line = sql_u64(st, 3);
-		t->same = find_site(s, sql_u64(st, 4));
+		t->same = task_stats_site(s, sql_u64(st, 4));
 		r = sql_dup(st, 1, &t->file);
 		if (r == 0)
 			r = sql_dup(st, 2, &t->function);
@@ -139,55 +140,6 @@ static int load_sites(sqlite3 *db, struct task_stats *s)
 }
 
 /* ---- tasks ---- */
-
-/* Those of the window; of a task whose spawn or end was not seen, what was seen of it may lie elsewhere. */
-#define TASKS_SQL                                                                                                                \
-	"SELECT runtime_id, task_id, type_id, site_id, ts_spawn, ts_end, ts_first, ts_last, spawned_by, spawned_from, "          \
-	"alive_at_end FROM task WHERE coalesce(ts_spawn, 0) <= ?2 AND coalesce(ts_end, ?1) >= ?1 "                               \
-	"ORDER BY runtime_id, task_id"
-
-static int load_tasks(sqlite3 *db, const struct capture_facts *f, struct task_stats *s)
-{
-	u64 binds[2] = {f->lo, f->hi};
-	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	size_t cap = 0;
-	int r;
-
-	r = sql_prepare(db, &st, TASKS_SQL, binds, 2);
-	if (r < 0)
-		return r;
-	while ((r = db_step(st)) > 0 && s->n < TASKS_MAX) {
-		const char *from = sql_text(st, 9);
-		struct task_stat *t;
-
-		r = ARRAY_ROOM(s->rows, s->n, &cap);
-		if (r < 0)
-			return r;
-		t = &s->rows[s->n++];
-		*t = (struct task_stat){
-			.runtime_id = sql_u64(st, 0),
-			.task_id = sql_u64(st, 1),
-			.type = task_stats_type(s, sql_u64(st, 2)),
-			.site = find_site(s, sql_u64(st, 3)),
-			.ts_spawn = sql_u64(st, 4),
-			.ts_end = sql_u64(st, 5),
-			.ts_first = sql_u64(st, 6),
-			.ts_last = sql_u64(st, 7),
-			.spawned_by = sql_u64(st, 8),
-			.from = from ? *from : '\0',
-			.alive = sql_is_null(st, 10) ? -1 : sql_u64(st, 10) != 0,
-		};
-	}
-	if (r < 0)
-		return r;
-	/* Of millions, the room for more would be hundreds of MB that was never used. */
-	if (s->n) {
-		struct task_stat *rows = reallocarray(s->rows, s->n, sizeof(*rows));
-
-		s->rows = rows ? rows : s->rows;
-	}
-	return 0;
-}
 
 static int key_compare(const struct task_stat *t, u64 runtime_id, u64 task_id)
 {
@@ -212,7 +164,7 @@ static size_t first_from(const struct task_stats *s, u64 runtime_id, u64 task_id
 	return lo;
 }
 
-static const struct task_stat *find_in(const struct task_stats *s, u64 runtime_id, u64 task_id)
+const struct task_stat *task_stats_find_own(const struct task_stats *s, u64 runtime_id, u64 task_id)
 {
 	size_t at = first_from(s, runtime_id, task_id);
 
@@ -221,14 +173,14 @@ static const struct task_stat *find_in(const struct task_stats *s, u64 runtime_i
 
 const struct task_stat *task_stats_find(const struct task_stats *s, u64 runtime_id, u64 task_id)
 {
-	const struct task_stat *ret = find_in(s, runtime_id, task_id);
+	const struct task_stat *ret = task_stats_find_own(s, runtime_id, task_id);
 	size_t at = 0;
 
 	if (ret || !task_id)
 		return ret;
 	while (at < s->n) {
 		u64 id = s->rows[at].runtime_id;
-		const struct task_stat *t = find_in(s, id, task_id);
+		const struct task_stat *t = task_stats_find_own(s, id, task_id);
 
 		if (t && ret)
 			return NULL;
@@ -238,88 +190,7 @@ const struct task_stat *task_stats_find(const struct task_stats *s, u64 runtime_
 	return ret;
 }
 
-/* ---- what polls, samples and wakes tell, each in order of (runtime, task) ---- */
-
-typedef int (*merge_fn)(struct task_stats *s, struct task_stat *t, sqlite3_stmt *st);
-
-static int merge(sqlite3 *db, const u64 binds[3], struct task_stats *s, const char *sql, merge_fn fn)
-{
-	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	size_t at = 0;
-	int r;
-
-	r = sql_prepare(db, &st, sql, binds, (u32)(strstr(sql, "?3") ? 3 : 2));
-	if (r < 0)
-		return r;
-	while ((r = db_step(st)) > 0) {
-		while (at < s->n && key_compare(&s->rows[at], sql_u64(st, 0), sql_u64(st, 1)) < 0)
-			at++;
-		if (at == s->n)
-			break;
-		if (key_compare(&s->rows[at], sql_u64(st, 0), sql_u64(st, 1)) != 0)
-			continue;
-		r = fn(s, &s->rows[at], st);
-		if (r < 0)
-			return r;
-	}
-	return r < 0 ? r : 0;
-}
-
-/* Of a poll that crosses an edge of the window, the share within; whether it is one poll (classified) matters for the longest only. */
-#define CAUGHT_SQL                                                                                                                   \
-	"SELECT runtime_id, task_id, CAST(total(off_cpu * share) AS INTEGER), CAST(total(runnable * share) AS INTEGER), count(*), "  \
-	"max(CASE WHEN classified THEN dur ELSE 0 END), CAST(total(dur * share) AS INTEGER) FROM (SELECT *, CASE WHEN dur = 0 THEN " \
-	"0.0 ELSE 1.0 * max(0, min(ts + dur + stopped, ?2) - max(ts, ?1)) / (dur + stopped) END AS share FROM poll "                 \
-	"WHERE task_id IS NOT NULL AND ts <= ?2 AND ts + dur + stopped >= ?1) GROUP BY runtime_id, task_id ORDER BY runtime_id, task_id"
-
-static int add_caught(struct task_stats *s, struct task_stat *t, sqlite3_stmt *st)
-{
-	(void)s;
-	t->waited = sql_u64(st, 2);
-	t->busy = sql_u64(st, 2) + sql_u64(st, 3); /* executing is added by samples */
-	t->polls = sql_u64(st, 4);
-	t->longest = sql_u64(st, 5);
-	t->first_delay = sql_u64(st, 6); /* lent, until the samples are known: a lower bound of busy */
-	return 0;
-}
-
-/* As the report of blocked polls lists them (BLOCKS_CTE). */
-#define BLOCKS_SQL                                                                                                               \
-	"SELECT runtime_id, task_id, count(*), CAST(total(max(0, min(ts + dur, ?2) - max(ts, ?1))) AS INTEGER) FROM blocking WHERE task_id IS NOT NULL AND dur_max >= ?3 AND held >= ?3 AND ts <= ?2 AND ts + dur >= ?1 GROUP BY runtime_id, task_id ORDER BY runtime_id, task_id"
-
-static int add_blocks(struct task_stats *s, struct task_stat *t, sqlite3_stmt *st)
-{
-	(void)s;
-	t->blocks = sql_u64(st, 2);
-	t->blocked = sql_u64(st, 3);
-	return 0;
-}
-
-#define SAMPLES_SQL                                                                                                                 \
-	"SELECT runtime_id, task_id, count(*) FROM sample WHERE role = 'in_poll' AND task_id IS NOT NULL AND ts BETWEEN ?1 AND ?2 " \
-	"GROUP BY runtime_id, task_id ORDER BY runtime_id, task_id"
-
-static int add_samples(struct task_stats *s, struct task_stat *t, sqlite3_stmt *st)
-{
-	(void)s;
-	t->samples = sql_u64(st, 2);
-	return 0;
-}
-
-#define POLLS_SQL                                                                                                                                      \
-	"SELECT runtime_id, task_id, count(*) FILTER (WHERE ts >= ?1), CAST(total(max(0, min(ts + coalesce(dur, 0), ?2) - max(ts, ?1))) AS INTEGER), " \
-	"max(coalesce(dur, 0)) FROM task_poll WHERE task_id IS NOT NULL AND ts <= ?2 AND ts + coalesce(dur, 0) >= ?1 "                                 \
-	"GROUP BY runtime_id, task_id ORDER BY runtime_id, task_id"
-
-static int add_polls(struct task_stats *s, struct task_stat *t, sqlite3_stmt *st)
-{
-	(void)s;
-	t->polls = sql_u64(st, 2);
-	/* A poll whose end was not seen, because it is still open, is known by what was caught of it. */
-	t->busy = max_u64(sql_u64(st, 3), t->waited);
-	t->longest = max_u64(sql_u64(st, 4), t->longest);
-	return 0;
-}
+/* ---- wakes ---- */
 
 #define WAKES_SQL                                                                                                                \
 	"SELECT runtime_id, task_id, delay FROM task_wake WHERE task_id IS NOT NULL AND ts BETWEEN ?1 AND ?2 "                   \
@@ -369,51 +240,139 @@ static int exists(sqlite3 *db, const char *sql, bool *ret)
 	return r;
 }
 
-/*
- * Time in polls: exact where every poll was recorded. Else the waits are known (every switch is), and what was executed is estimated by
- * samples; never less than what was proven.
- */
-static void estimate_busy(struct task_stats *s, u64 period)
+static int load_facts(sqlite3 *db, struct task_stats *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		struct task_stat *t = &s->rows[i];
+	int r = load_types(db, s);
 
-		if (!s->has_polls)
-			t->busy = max_u64(t->busy + t->samples * period, t->first_delay);
-		t->first_delay = 0;
+	if (r == 0)
+		r = load_sites(db, s);
+	if (r == 0)
+		r = exists(db, POLLS_KNOWN_SQL, &s->has_polls);
+	if (r == 0)
+		r = exists(db, "SELECT EXISTS (SELECT 1 FROM task_wake)", &s->has_wakes);
+	return r < 0 ? r : exists(db, "SELECT EXISTS (SELECT 1 FROM _task)", &s->has_life);
+}
+
+static int open_tasks(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, struct task_stats *s,
+		      struct task_reader *reader)
+{
+	int r = load_facts(db, s);
+
+	return r < 0 ? r : task_reader_init(db, o, f, s, reader);
+}
+
+/* ---- all of them ---- */
+
+static int load_tasks(struct task_reader *reader, struct task_stats *s)
+{
+	size_t cap = 0;
+	struct task_stat t;
+	int r;
+
+	while ((r = task_reader_next(reader, &t)) > 0 && s->n < TASKS_MAX) {
+		r = ARRAY_ROOM(s->rows, s->n, &cap);
+		if (r < 0)
+			return r;
+		s->rows[s->n++] = t;
 	}
+	if (r < 0)
+		return r;
+	s->n_all = s->n;
+	/* Of millions, the room for more would be hundreds of MB that was never used. */
+	if (s->n) {
+		struct task_stat *rows = reallocarray(s->rows, s->n, sizeof(*rows));
+
+		s->rows = rows ? rows : s->rows;
+	}
+	return 0;
 }
 
 int task_stats_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, struct task_stats *ret)
 {
 	_cleanup_task_stats_ struct task_stats s = {0};
-	u64 binds[3] = {f->lo, f->hi, o->min_ns};
-	int r;
+	_cleanup_task_reader_ struct task_reader reader = {0};
+	int r = open_tasks(db, o, f, &s, &reader);
 
-	r = load_types(db, &s);
 	if (r == 0)
-		r = load_sites(db, &s);
-	if (r == 0)
-		r = load_tasks(db, f, &s);
-	if (r == 0)
-		r = exists(db, POLLS_KNOWN_SQL, &s.has_polls);
-	if (r == 0)
-		r = exists(db, "SELECT EXISTS (SELECT 1 FROM task_wake)", &s.has_wakes);
-	if (r == 0)
-		r = exists(db, "SELECT EXISTS (SELECT 1 FROM _task)", &s.has_life);
-	if (r == 0)
-		r = merge(db, binds, &s, CAUGHT_SQL, add_caught);
-	if (r == 0)
-		r = merge(db, binds, &s, BLOCKS_SQL, add_blocks);
-	if (r == 0)
-		r = merge(db, binds, &s, SAMPLES_SQL, add_samples);
-	if (r < 0)
-		return r;
-	estimate_busy(&s, f->sample_period);
-	if (s.has_polls)
-		r = merge(db, binds, &s, POLLS_SQL, add_polls);
+		r = load_tasks(&reader, &s);
 	if (r == 0 && s.has_wakes)
 		r = load_delays(db, f, &s);
+	if (r < 0)
+		return r;
+	*ret = s;
+	s = (struct task_stats){0};
+	return 0;
+}
+
+/* ---- those that cost most ---- */
+
+int task_stat_cost_compare(const struct task_stat *x, const struct task_stat *y)
+{
+	int c = compare_u64(y->blocked, x->blocked);
+
+	if (c == 0)
+		c = compare_u64(y->busy, x->busy);
+	return c ? c : compare_u64(x->nth, y->nth);
+}
+
+static int costly_first(const void *a, const void *b)
+{
+	return task_stat_cost_compare(a, b);
+}
+
+static int nth_compare(const void *a, const void *b)
+{
+	const struct task_stat *x = a, *y = b;
+
+	return compare_u64(x->nth, y->nth);
+}
+
+static void keep_costly(struct task_stats *s, size_t max)
+{
+	if (s->n <= max)
+		return;
+	qsort(s->rows, s->n, sizeof(*s->rows), costly_first);
+	s->n = max;
+}
+
+/* As many again as are kept come in before those that cost least go. */
+static int load_costly(struct task_reader *reader, size_t max, bool idle_too, struct task_stats *s, u64 *ret_left)
+{
+	size_t cap = 0;
+	u64 n = 0;
+	struct task_stat t;
+	int r;
+
+	while ((r = task_reader_next(reader, &t)) > 0 && s->n_all < TASKS_MAX) {
+		s->n_all++;
+		if (s->types[t.type].nature == TASK_WORKER || (!idle_too && !t.polls && !t.busy))
+			continue;
+		n++;
+		r = ARRAY_ROOM(s->rows, s->n, &cap);
+		if (r < 0)
+			return r;
+		s->rows[s->n++] = t;
+		if (s->n == 2 * max)
+			keep_costly(s, max);
+	}
+	if (r < 0)
+		return r;
+	keep_costly(s, max);
+	if (s->n)
+		qsort(s->rows, s->n, sizeof(*s->rows), nth_compare);
+	*ret_left = n - s->n;
+	return 0;
+}
+
+int task_stats_load_costly(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, size_t max, bool idle_too,
+			   struct task_stats *ret, u64 *ret_left)
+{
+	_cleanup_task_stats_ struct task_stats s = {0};
+	_cleanup_task_reader_ struct task_reader reader = {0};
+	int r = open_tasks(db, o, f, &s, &reader);
+
+	if (r == 0)
+		r = load_costly(&reader, max, idle_too, &s, ret_left);
 	if (r < 0)
 		return r;
 	*ret = s;

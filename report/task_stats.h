@@ -39,10 +39,10 @@ struct task_stat {
 	u64 runtime_id, task_id; /* the rows are in this order; runtime_id 0 not known */
 	u32 type, site;		 /* index in types and sites */
 	u64 ts_spawn, ts_end;	 /* 0 not seen */
-	u64 ts_first, ts_last;	 /* first and last caught in a poll; 0 never */
 	u64 spawned_by;		 /* task id; 0 by none, or not known */
 	char from;		 /* first letter of spawned_from: t, r, d, b, o; 0 not known */
 	s8 alive;		 /* at the end of the recording: 1, 0, -1 not known */
+	u32 nth;		 /* how many tasks of the window are before it */
 	u64 busy, waited,
 		blocked; /* ns within the window: in polls; of that, its thread waited; in polls that view blocking has, of min_ns or longer */
 	u64 blocks;  /* of these, how many */
@@ -60,6 +60,7 @@ struct task_stats {
 	u32 n_sites;
 	struct task_stat *rows; /* tasks that lived within the window, as far as that is known */
 	size_t n;
+	u64 n_all;   /* tasks of the window: more than n where not all are here */
 	u64 *delays; /* ns, from a wake to the poll that followed, each task's ascending */
 	size_t n_delays;
 	bool has_polls; /* every poll is known (--polls, --wakes); else busy is estimated from waits and samples */
@@ -69,6 +70,14 @@ struct task_stats {
 
 /* Of `o` min_ns counts. */
 int task_stats_load(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, struct task_stats *ret) __must_check;
+/*
+ * The same without delays, of `max` tasks at most, in the order of tasks: of those that are no loops of Tokio's own the most blocked, then the busiest, and with
+ * idle_too those that were in no poll. Memory goes with max; *ret_left: how many others there are.
+ */
+int task_stats_load_costly(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, size_t max, bool idle_too,
+			   struct task_stats *ret, u64 *ret_left) __must_check;
+/* In that order, for qsort: -1, 0, 1. */
+int task_stat_cost_compare(const struct task_stat *x, const struct task_stat *y);
 void task_stats_release(struct task_stats *s);
 #define _cleanup_task_stats_ _cleanup_(task_stats_release)
 
@@ -77,8 +86,11 @@ void task_stats_release(struct task_stats *s);
  * runtime is looked for in all, and taken when only one has this id (a copy of Tokio counts the tasks of all its runtimes).
  */
 const struct task_stat *task_stats_find(const struct task_stats *s, u64 runtime_id, u64 task_id);
-/* Index of a type by its id in the database, 0 when there is none. */
+/* Only one of this runtime. */
+const struct task_stat *task_stats_find_own(const struct task_stats *s, u64 runtime_id, u64 task_id);
+/* Index of a type, of a site by its id in the database, 0 when there is none. */
 u32 task_stats_type(const struct task_stats *s, u64 type_id);
+u32 task_stats_site(const struct task_stats *s, u64 site_id);
 
 /* What a kind is called, clean: its type, "a | b" of candidates, else "type at 0x55..", else "(type not known)". malloc'ed. */
 int task_type_label(const struct task_type *t, char **ret) __must_check;
@@ -114,4 +126,3 @@ void task_kinds_release(struct task_kinds *k);
 
 /* Nearest rank of n ascending numbers, 0 of none. */
 u64 task_percentile(const u64 *sorted, size_t n, u32 percent);
-int task_u64_compare(const void *a, const void *b);

@@ -137,7 +137,8 @@ static int load_kinds(struct thread_spans *s, sqlite3 *db)
  * further back does.
  */
 #define ROWS_SQL                                                                                                                 \
-	"SELECT ts, dur, waking, ran, wait_id, poll_id, stack_id, kstack_id, waker_tid, waker_task FROM _offcpu "                \
+	"SELECT ts, dur, waking, ran, wait_id, poll_id, stack_id, kstack_id, waker_tid, waker_task, "                            \
+	"waker_stack_id, waker_kstack_id FROM _offcpu "                                                                          \
 	"WHERE thread_id = ?1 AND ts >= coalesce((SELECT max(ts) FROM _offcpu WHERE thread_id = ?1 AND ts <= ?2), ?2) ORDER BY ts, id"
 
 int thread_spans_init(struct thread_spans *s, sqlite3 *db)
@@ -244,7 +245,9 @@ static int read_row(struct thread_spans *s, struct off_row *o)
 			 .kstack_id = sql_u64(st, 7),
 			 .waker_tid = sql_u64(st, 8),
 			 .waker_task = sql_u64(st, 9),
-			 .has_waker = !sql_is_null(st, 8)},
+			 .has_waker = !sql_is_null(st, 8),
+			 .waker_stack_id = sql_u64(st, 10),
+			 .waker_kstack_id = sql_u64(st, 11)},
 	};
 	if (!u64map_get(&s->by_id, sql_u64(st, 4), &at))
 		return -EBADMSG;

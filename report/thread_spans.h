@@ -64,6 +64,7 @@ struct span {
 	enum wait_state state;
 	const struct span_wait *wait;				 /* of the switch-out; never NULL there */
 	u64 poll_id, stack_id, kstack_id, waker_tid, waker_task; /* 0 none */
+	u64 waker_stack_id, waker_kstack_id;			 /* 0 none */
 	bool has_waker;
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "report/poll_over.h"
 #include "report/sqlrow.h"
 #include "report/track_impl.h"
 
@@ -14,7 +15,8 @@
 	"AND ts >= coalesce((SELECT max(ts) FROM poll WHERE thread_id = ?1 AND ts < ?2), 0) ORDER BY ts, id"
 /* They nest: the outer one began first. Tokio's own main loops are closures of the blocking pool, too: what they run is shown, not they. */
 #define EXACT_SQL                                                                                                                \
-	"SELECT ts, ts + dur, task_row FROM _task_poll WHERE thread_id = ?1 AND ts <= ?3 AND (dur IS NULL OR ts + dur >= ?2) "   \
+	"SELECT ts, " POLL_END_SQL ", task_row FROM _task_poll AS p WHERE thread_id = ?1 AND ts <= ?3 "                          \
+	"AND (dur IS NULL OR ts + dur >= ?2) "                                                                                   \
 	"AND (type_id IS NULL OR type_id NOT IN (SELECT id FROM task_type WHERE kind = 'worker')) ORDER BY ts, id"
 
 int track_polls_init(struct track_walk *w, sqlite3 *db)

@@ -249,6 +249,14 @@ static int put_chain(const struct cascade_view *v)
 		       v->c.victims == 1 ? " was" : "s were", human_ns(v->c.total).s,
 		       later ? "; those that are indented were woken by the task above them, and could not be earlier" : "");
 	put_paragraph(v, text);
+	for (size_t i = 0; i < v->c.n; i++)
+		if (v->c.steps[i].place == PLACE_LIFO) {
+			(void)fputs("  ", v->out);
+			text_paragraph(
+				v->out, v->o->width, 4, 2,
+				"LIFO slot: woken last on that worker and polled first behind the block, or the only one there when the slot was read to be full");
+			break;
+		}
 	if (v->c.truncated)
 		(void)fputs("  There are more: --top 0 tells as many as are known.\n", v->out);
 	if (v->c.source == CASCADE_PART)

@@ -22,6 +22,7 @@
 #define STACKS_SHOWN  5
 #define STACKS_READ   2000 /* distinct stacks with most time that are spelled out, to find those that read alike */
 #define TIME_WIDTH    11
+#define WAKER_ROW     80 /* columns of a row of wakers */
 
 struct offcpu_view {
 	sqlite3 *db;
@@ -334,6 +335,23 @@ int offcpu_waker_name(sqlite3 *db, const struct off_waker *w, char *buf, size_t 
 	return r;
 }
 
+/* Behind the row, or, where there is no room, below it. */
+static int put_waker_function(const struct offcpu_view *v, const struct off_waker *w)
+{
+	u32 room = v->o->width - (is_narrow(v) ? 11 : WAKER_ROW + 3);
+	_cleanup_free_ char *name = NULL;
+	int r = w->function ? text_clean(w->function, "?", &name) : 0;
+
+	if (r < 0)
+		return r;
+	if (name) {
+		(void)fputs(is_narrow(v) ? "\n      from " : "   ", v->out);
+		text_left_elided(v->out, name, (u32)min_u64(strlen(name), max_u64(room, 20)));
+	}
+	(void)fputc('\n', v->out);
+	return 0;
+}
+
 static int put_wakers(const struct offcpu_view *v)
 {
 	static const char *const columns[] = {"times", "of tasks", "time", "longest"};
@@ -363,7 +381,9 @@ static int put_wakers(const struct offcpu_view *v)
 		text_right(v->out, w->of_tasks ? human_count(w->of_tasks).s : "-", TIME_WIDTH - 1);
 		text_right(v->out, human_ns(w->sum.ns).s, TIME_WIDTH - 1);
 		text_right(v->out, human_ns(w->sum.max).s, TIME_WIDTH - 1);
-		(void)fputc('\n', v->out);
+		r = put_waker_function(v, w);
+		if (r < 0)
+			return r;
 	}
 	put_more(v, v->s.n_wakers, top);
 	return 0;

@@ -75,10 +75,7 @@ static void threads_json(const struct offcpu_stats *s, struct json *j)
 		const struct off_thread *x = &s->rows[i];
 
 		json_object_begin(j);
-		json_kv_u64(j, "pid", x->t->pid);
-		json_kv_u64(j, "tid", x->t->tid);
-		json_kv_string(j, "name", x->t->name);
-		json_kv_u64_or_null(j, "worker", x->t->has_worker, x->t->worker);
+		span_thread_json(j, x->t);
 		json_kv_u64_or_null(j, "runtime_id", x->t->has_runtime, x->t->runtime_id);
 		json_kv_bool(j, "seen", x->t->seen);
 		time_json(j, x);
@@ -129,6 +126,7 @@ static int wakers_json(sqlite3 *db, const struct offcpu_stats *s, struct json *j
 		json_kv_u64_or_null(j, "tid", w->is_known && !w->is_other, w->tid);
 		json_kv_string(j, "name", name);
 		json_kv_string(j, "state", wait_state_name(w->state));
+		json_kv_string(j, "function", w->function);
 		sum_json(j, &w->sum);
 		json_kv_u64(j, "of_tasks", w->of_tasks);
 		json_object_end(j);
@@ -174,13 +172,10 @@ static int stacks_json(sqlite3 *db, const struct report_opts *o, const struct of
 	return r;
 }
 
-static int put_all(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, const struct offcpu_stats *s,
-		   struct json *j)
+static int put_all(sqlite3 *db, const struct report_opts *o, const struct offcpu_stats *s, struct json *j)
 {
-	int r = span_head_json(db, o, f, j);
+	int r;
 
-	if (r < 0)
-		return r;
 	json_key(j, "time");
 	json_object_begin(j);
 	json_kv_u64(j, "threads", s->threads.n);
@@ -215,11 +210,11 @@ int view_offcpu_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = offcpu_stats_load(db, o, &f, &s);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	r = put_all(db, o, &f, &s, &j);
+	r = span_json_begin(db, o, &f, out, &j);
+	if (r == 0)
+		r = put_all(db, o, &s, &j);
 	if (r < 0)
 		return r;
-	json_object_end(&j);
-	(void)fputc('\n', out);
+	view_json_end(&j, out);
 	return 0;
 }

@@ -285,10 +285,7 @@ static void threads_json(const struct oncpu_stats *s, struct json *j)
 		const struct on_thread *x = &s->rows[i];
 
 		json_object_begin(j);
-		json_kv_u64(j, "pid", x->t->pid);
-		json_kv_u64(j, "tid", x->t->tid);
-		json_kv_string(j, "name", x->t->name);
-		json_kv_u64_or_null(j, "worker", x->t->has_worker, x->t->worker);
+		span_thread_json(j, x->t);
 		json_kv_u64(j, "wall", x->wall);
 		json_kv_u64(j, "on_cpu", x->on_cpu);
 		json_kv_u64(j, "samples", x->samples);
@@ -330,8 +327,7 @@ int view_oncpu_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = oncpu_stats_load(db, o, &v.f, &v.s);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	r = span_head_json(db, o, &v.f, &j);
+	r = span_json_begin(db, o, &v.f, out, &j);
 	if (r < 0)
 		return r;
 	json_kv_u64(&j, "sample_period", v.s.period);
@@ -355,7 +351,6 @@ int view_oncpu_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 	}
 	json_array_end(&j);
 	functions_json(&v.s, o, &j);
-	json_object_end(&j);
-	(void)fputc('\n', out);
+	view_json_end(&j, out);
 	return 0;
 }

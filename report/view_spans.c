@@ -104,13 +104,18 @@ void span_filters_json(struct json *j, const struct report_opts *o)
 	json_object_end(j);
 }
 
-int span_head_json(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, struct json *j)
+void span_thread_json(struct json *j, const struct tl_thread *t)
 {
-	int r;
+	json_kv_u64(j, "pid", t->pid);
+	json_kv_u64(j, "tid", t->tid);
+	json_kv_string(j, "name", t->name);
+	json_kv_u64_or_null(j, "worker", t->has_worker, t->worker);
+}
 
-	json_object_begin(j);
-	json_kv_u64(j, "schema_version", 1);
-	r = view_head_json(db, f, j);
+int span_json_begin(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, FILE *out, struct json *j)
+{
+	int r = view_json_begin(db, f, out, j);
+
 	if (r < 0)
 		return r;
 	json_kv_u64(j, "window_start", f->lo);

@@ -27,5 +27,9 @@ int span_filters(FILE *out, const struct report_opts *o) __must_check;
 /* Key `filters` of an open object; null what was not asked for. */
 void span_filters_json(struct json *j, const struct report_opts *o);
 
-/* "schema_version", "capture", "verdict", "window_start", "window_end", "filters" of an object that it opens. */
-int span_head_json(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, struct json *j) __must_check;
+/* "pid", "tid", "name", "worker" of an open object. */
+void span_thread_json(struct json *j, const struct tl_thread *t);
+
+/* As view_json_begin(), then "window_start", "window_end", "filters". view_json_end() ends it. */
+int span_json_begin(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, FILE *out,
+		    struct json *j) __must_check;

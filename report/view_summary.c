@@ -15,6 +15,7 @@
 #include "report/view_blocks.h"
 #include "report/view_head.h"
 #include "report/view_places.h"
+#include "report/view_spans.h"
 #include "report/view_text.h"
 #include "report/view_throttle.h"
 #include "report/view_timeline.h"
@@ -408,10 +409,7 @@ static void threads_json(const struct summary *v, struct json *j)
 		const struct tl_thread *t = &v->threads.rows[i];
 
 		json_object_begin(j);
-		json_kv_u64(j, "pid", t->pid);
-		json_kv_u64(j, "tid", t->tid);
-		json_kv_string(j, "name", t->name);
-		json_kv_u64_or_null(j, "worker", t->has_worker, t->worker);
+		span_thread_json(j, t);
 		json_kv_u64_or_null(j, "runtime_id", t->has_runtime, t->runtime_id);
 		json_kv_bool(j, "seen", t->seen);
 		json_kv_u64(j, "wall", v->times[i].wall);

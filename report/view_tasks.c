@@ -273,7 +273,7 @@ static void measure(struct tasks_view *v)
 }
 
 struct totals {
-	u64 kinds, tasks, alive, alive_unknown, busy, blocked, samples, unnamed;
+	u64 kinds, tasks, alive, alive_unknown, busy, blocked, samples, unnamed, unseen;
 };
 
 static struct totals add_up(const struct tasks_view *v)
@@ -292,7 +292,8 @@ static struct totals add_up(const struct tasks_view *v)
 		t.busy += k->busy;
 		t.blocked += k->blocked;
 		t.samples += k->samples;
-		t.unnamed += v->s.types[k->type].name ? 0 : k->tasks;
+		t.unnamed += !v->s.types[k->type].name && v->s.types[k->type].vtable ? k->tasks : 0;
+		t.unseen += !v->s.types[k->type].name && !v->s.types[k->type].vtable ? k->tasks : 0;
 	}
 	return t;
 }
@@ -307,9 +308,11 @@ static void put_totals(const struct tasks_view *v, const struct totals *t)
 		       human_count(t->kinds).s, t->kinds == 1 ? "" : "s");
 	if (!v->s.has_life)
 		(void)snprintf(words[1], sizeof(words[1]), "caught in polls");
+	else if (t->alive_unknown)
+		(void)snprintf(words[1], sizeof(words[1]), "%s alive at the end, of %s not known", human_count(t->alive).s,
+			       human_count(t->alive_unknown).s);
 	else
-		(void)snprintf(words[1], sizeof(words[1]), "%s%s alive at the end", t->alive_unknown ? ">= " : "",
-			       human_count(t->alive).s);
+		(void)snprintf(words[1], sizeof(words[1]), "%s alive at the end", human_count(t->alive).s);
 	(void)snprintf(words[2], sizeof(words[2]), "busy %s%s of %s worker time (%s)", !v->s.has_polls && t->samples ? "~" : "",
 		       human_ns(t->busy).s, human_ns(worker_time).s, text_percent(t->busy, worker_time).s);
 	(void)snprintf(words[3], sizeof(words[3]), "blocked %s", human_ns(t->blocked).s);
@@ -360,9 +363,13 @@ static void put_notes(const struct tasks_view *v, const struct totals *t)
 			"functions are found (ascope doctor -p PID)");
 	else if (t->alive_unknown)
 		put_note(v, "alive ?: neither their end nor that they live on was seen");
+	if (t->unseen && v->s.has_life)
+		put_note(
+			v,
+			"type not known: neither their spawn nor, by a probe, a poll of theirs was seen; Tokio's own loop of a worker is such a task, too");
 	if (t->unnamed)
 		(void)snprintf(text, sizeof(text),
-			       "%s task%s without a type: see WITHOUT NAMES for binaries to pass, or ascope doctor",
+			       "no name: %s task%s; see WITHOUT NAMES, if it is there, for binaries to pass, or ascope doctor",
 			       human_count(t->unnamed).s, t->unnamed == 1 ? "" : "s");
 	if (t->unnamed && v->s.has_life)
 		put_note(v, text);

@@ -495,13 +495,11 @@ int view_timegrid_json(sqlite3 *db, const struct report_opts *o, FILE *out)
 		r = timeline_grid_load(db, o, &v.f, columns_of(o), &v.g);
 	if (r < 0)
 		return r;
-	json_init(&j, out, true);
-	r = span_head_json(db, o, &v.f, &j);
+	r = span_json_begin(db, o, &v.f, out, &j);
 	if (r == 0)
 		r = grid_json(&v.g, &j);
 	if (r < 0)
 		return r;
-	json_object_end(&j);
-	(void)fputc('\n', out);
+	view_json_end(&j, out);
 	return 0;
 }

@@ -160,7 +160,8 @@ static int load_kinds(sqlite3 *db, struct walk *w)
 
 /* Of one thread, from the last row that begins before the window on: of one thread they do not overlap (schema.sql, _offcpu). */
 #define OFFCPU_SQL                                                                                                                 \
-	"SELECT ts, dur, waking, wait_id, poll_id, stack_id, kstack_id, waker_tid, waker_task, cpu FROM _offcpu "                  \
+	"SELECT ts, dur, waking, wait_id, poll_id, stack_id, kstack_id, waker_tid, waker_task, cpu, "                              \
+	"waker_stack_id, waker_kstack_id FROM _offcpu "                                                                            \
 	"WHERE thread_id = ?1 AND ts <= ?3 AND ts >= coalesce((SELECT max(ts) FROM _offcpu WHERE thread_id = ?1 AND ts < ?2), 0) " \
 	"ORDER BY ts, id"
 
@@ -242,6 +243,8 @@ static int read_row(struct walk *w, struct off_row *o)
 				.waker_task = sql_u64(st, 8),
 				.has_cpu = !sql_is_null(st, 9),
 				.cpu = sql_u64(st, 9),
+				.waker_stack_id = sql_u64(st, 10),
+				.waker_kstack_id = sql_u64(st, 11),
 				.first = true,
 			},
 	};
@@ -251,20 +254,24 @@ static int read_row(struct walk *w, struct off_row *o)
 /* `next`: where the row behind it begins; that ends a wait that was cut open by a gap, or (in a damaged capture) overlaps it. */
 static int walk_row(struct walk *w, struct off_row *o, u64 next)
 {
-	u64 hi = w->t->hi, out, woken, in;
+	u64 hi = w->t->hi, out, woken, in, whole_in, whole_woken;
 	struct tl_segment on = {0};
 	int r;
 
+	whole_in = o->has_dur ? o->ts + min_u64(o->dur, UINT64_MAX - o->ts) : hi;
+	whole_in = max_u64(min_u64(whole_in, next), o->ts);
+	whole_woken = o->s.state == 'R' ? o->ts
+		      : !o->has_waking	? whole_in
+					: min_u64(o->ts + min_u64(o->waking, UINT64_MAX - o->ts), whole_in);
 	out = clamp_u64(o->ts, w->cursor, hi);
-	in = o->has_dur ? o->ts + min_u64(o->dur, UINT64_MAX - o->ts) : hi;
-	in = clamp_u64(min_u64(in, next), out, hi);
-	woken = o->s.state == 'R' ? out
-		: !o->has_waking  ? in
-				  : clamp_u64(o->ts + min_u64(o->waking, UINT64_MAX - o->ts), out, in);
+	in = clamp_u64(whole_in, out, hi);
+	woken = clamp_u64(whole_woken, out, in);
 	r = give(w, &on, TL_ONCPU, out);
 	if (r < 0)
 		return r;
+	o->s.whole = whole_woken - o->ts;
 	r = give(w, &o->s, TL_WAIT, woken);
+	o->s.whole = whole_in - whole_woken;
 	return r < 0 ? r : give(w, &o->s, TL_RUNNABLE, in);
 }
 

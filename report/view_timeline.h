@@ -43,10 +43,12 @@ void tl_threads_release(struct tl_threads *t);
 struct tl_segment {
 	enum tl_kind kind;
 	u64 ts, end; /* ts < end */
+	u64 whole;   /* TL_WAIT, TL_RUNNABLE: its length without regard to the window, ns; at least end - ts */
 	/* Of the switch-out that began it; not for TL_ONCPU and TL_UNSEEN. Texts are raw, valid during the call, NULL when null. */
 	char state; /* as offcpu.state */
 	const char *role, *class_name, *syscall;
 	u64 poll_id, task_id, stack_id, kstack_id, waker_tid, waker_task, cpu; /* 0 none */
+	u64 waker_stack_id, waker_kstack_id;				       /* 0 none */
 	u64 wait_id; /* of state, role, class_name and syscall: equal ids, equal texts */
 	bool has_waker, has_task, has_cpu;
 	bool first; /* the first segment of its switch-out: counts as the switch */

@@ -175,10 +175,14 @@ int view_wakers(sqlite3 *db, const struct report_opts *o, FILE *out)
 
 /* ---- Graphviz ---- */
 
-/* A quoted string of the DOT language: `"` and `\` are escaped, the text is clean UTF-8 without control bytes. */
+/* A quoted string of the DOT language: `"` and `\` are escaped, and `&`, which begins an entity of HTML in any label. The text is clean UTF-8 without control bytes. */
 static void put_dot_text(FILE *out, const char *s)
 {
 	for (; *s; s++) {
+		if (*s == '&') {
+			(void)fputs("&amp;", out);
+			continue;
+		}
 		if (*s == '"' || *s == '\\')
 			(void)fputc('\\', out);
 		(void)fputc(*s, out);

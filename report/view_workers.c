@@ -12,6 +12,7 @@
 #include "report/view.h"
 #include "report/view_head.h"
 #include "report/view_probes.h"
+#include "report/view_spans.h"
 #include "report/view_text.h"
 #include "report/worker_stats.h"
 
@@ -181,15 +182,16 @@ static void put_steals(const struct workers_view *v, const struct runtime_hints 
 
 static void put_driver(const struct workers_view *v, const struct runtime_hints *h)
 {
-	char text[240];
+	char text[300];
 
 	if (!h->stalled_known)
 		return;
 	if (h->stalled)
-		/* of two polls that block at the same time, each one's: no length of the recording */
-		(void)snprintf(text, sizeof(text),
-			       "stood still in %s blocked poll%s, %s of their time: timers and I/O of this runtime waited",
-			       human_count(h->stalled_blocks).s, h->stalled_blocks == 1 ? "" : "s", human_ns(h->stalled).s);
+		(void)snprintf(
+			text, sizeof(text),
+			"nobody served it for %s (%s), at most %s at a time, in %s blocked poll%s: timers and I/O of this runtime waited",
+			human_ns(h->stalled).s, text_percent(h->stalled, facts_window(v->f)).s, human_ns(h->stalled_max).s,
+			human_count(h->stalled_blocks).s, h->stalled_blocks == 1 ? "" : "s");
 	else
 		(void)snprintf(text, sizeof(text), "always served: no blocked poll kept timers and I/O waiting");
 	put_label(v, "I/O driver", text);
@@ -282,6 +284,11 @@ static int busiest_first(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+static u32 other_name_width(const struct workers_view *v)
+{
+	return is_narrow(v) ? 17 : 24;
+}
+
 static int put_other_thread(const struct workers_view *v, const struct worker_stat *x)
 {
 	bool pool = x->role == WORKER_POOL;
@@ -295,7 +302,7 @@ static int put_other_thread(const struct workers_view *v, const struct worker_st
 		return r;
 	(void)snprintf(tid, sizeof(tid), "%llu", (unsigned long long)x->t->tid);
 	(void)fputs("  ", v->out);
-	text_left_elided(v->out, name, 22);
+	text_left_elided(v->out, name, other_name_width(v) - 2);
 	text_right(v->out, tid, TID_WIDTH);
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
 		text_right(v->out, times[i] ? human_ns(times[i]).s : "-", CELL_WIDTH);
@@ -322,7 +329,7 @@ static int put_others(const struct workers_view *v, enum worker_role role, const
 		return 0;
 	qsort(rows, n, sizeof(*rows), busiest_first);
 	heading(v, title);
-	(void)fprintf(v->out, "%*s", (int)(24 - min_u64(24, strlen(title))), "");
+	(void)fprintf(v->out, "%*s", (int)(other_name_width(v) - min_u64(other_name_width(v), strlen(title))), "");
 	text_right(v->out, "tid", TID_WIDTH);
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
 		text_right(v->out, columns[i], CELL_WIDTH);
@@ -339,7 +346,7 @@ static int put_others(const struct workers_view *v, enum worker_role role, const
 
 static void put_notes(const struct workers_view *v)
 {
-	bool by_samples = false, unknown = false;
+	bool by_samples = false, unknown = false, root = false;
 	char text[300];
 
 	for (size_t i = 0; i < v->s.threads.n; i++) {
@@ -347,6 +354,7 @@ static void put_notes(const struct workers_view *v)
 
 		by_samples |= x->role == WORKER_WORKER && x->has_split && !x->exact && x->on_cpu;
 		unknown |= x->role == WORKER_WORKER && !x->has_split && x->on_cpu;
+		root |= x->role == WORKER_WORKER && !x->t->has_worker && x->on_cpu;
 	}
 	(void)fputs("\n  ", v->out);
 	text_paragraph(
@@ -354,10 +362,9 @@ static void put_notes(const struct workers_view *v)
 		"on-CPU: in polls, or scheduling between them; blocked: waiting inside a poll; runnable: ready, but preempted or without a CPU; parked: idle "
 		"between polls; other: waiting elsewhere");
 	if (by_samples) {
-		(void)snprintf(
-			text, sizeof(text),
-			"~: time on a CPU is exact, its parts are told apart by samples (one every %s); exact: ascope record --polls",
-			human_ns(v->f->sample_period).s);
+		(void)snprintf(text, sizeof(text),
+			       "~: time on a CPU is exact, its parts are told apart by samples (one every %s)%s",
+			       human_ns(v->f->sample_period).s, v->s.has_polls ? "" : "; exact: ascope record --polls");
 		(void)fputs("  ", v->out);
 		text_paragraph(v->out, v->o->width, 4, 2, text);
 	}
@@ -365,7 +372,15 @@ static void put_notes(const struct workers_view *v)
 		(void)fputs("  ", v->out);
 		text_paragraph(
 			v->out, v->o->width, 4, 2,
-			"?: no sample hit it, so what it executed is not known: a higher --freq tells, or ascope record --polls");
+			v->s.has_polls
+				? "?: no sample hit it, so what it executed is not known: a higher --freq tells"
+				: "?: no sample hit it, so what it executed is not known: a higher --freq tells, or ascope record --polls");
+	}
+	if (root && v->s.has_polls) {
+		(void)fputs("  ", v->out);
+		text_paragraph(
+			v->out, v->o->width, 4, 2,
+			"current_thread: its thread polls the future of block_on, too, which has no probe: so samples tell what it executed");
 	}
 }
 
@@ -401,10 +416,7 @@ int view_workers(sqlite3 *db, const struct report_opts *o, FILE *out)
 static void thread_json(const struct workers_view *v, const struct worker_stat *x, struct json *j)
 {
 	json_object_begin(j);
-	json_kv_u64(j, "pid", x->t->pid);
-	json_kv_u64(j, "tid", x->t->tid);
-	json_kv_string(j, "name", x->t->name);
-	json_kv_u64_or_null(j, "worker", x->t->has_worker, x->t->worker);
+	span_thread_json(j, x->t);
 	json_kv_bool(j, "seen", x->t->seen);
 	json_kv_u64(j, "wall", x->wall);
 	json_kv_u64(j, "on_cpu", x->on_cpu);
@@ -461,6 +473,8 @@ static int runtimes_json(const struct workers_view *v, struct json *j)
 		json_kv_u64(j, "lifo_blocks", h.lifo_blocks);
 		json_kv_u64(j, "lifo_time", h.lifo);
 		json_kv_u64_or_null(j, "driver_stalled", h.stalled_known, h.stalled);
+		json_kv_u64_or_null(j, "driver_stalled_max", h.stalled_known, h.stalled_max);
+		json_kv_u64_or_null(j, "driver_stalled_blocks", h.stalled_known, h.stalled_blocks);
 		json_kv_u64_or_null(j, "woken", v->s.has_wakes, h.woken);
 		json_kv_u64_or_null(j, "moved", v->s.has_wakes, h.moved);
 		json_object_end(j);

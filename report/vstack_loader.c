@@ -16,22 +16,11 @@
 
 #define ADDRESSES_SQL                                                                                                                  \
 	"SELECT l.frame_id, coalesce(p.depth + l.depth >= st.fp_from, 0) FROM stack AS st JOIN stack_part AS p ON p.stack_id = st.id " \
-	"JOIN frame_list AS l ON l.list_id = p.list_id WHERE st.id = ?1 ORDER BY p.depth + l.depth"
+	"JOIN frame_list AS l ON l.list_id = p.list_id WHERE st.id = ?1 ORDER BY p.depth, l.depth"
 
 #define FUNCTIONS_SQL                                                                                                            \
 	"SELECT s.function, s.file, s.line, coalesce(s.inlined, 0), s.kind, m.path, f.file_off FROM frame AS f "                 \
 	"LEFT JOIN module AS m ON m.id = f.module_id LEFT JOIN symbol AS s ON s.frame_id = f.id WHERE f.id = ?1 ORDER BY s.depth"
-
-static bool kind_of_name(const char *name, enum frame_kind *ret)
-{
-	for (int k = FRAME_USER; name && k <= FRAME_KERNEL; k++) {
-		if (strcmp(name, frame_kind_name((enum frame_kind)k)) == 0) {
-			*ret = (enum frame_kind)k;
-			return true;
-		}
-	}
-	return false;
-}
 
 int vstack_loader_init(struct vstack_loader *l, sqlite3 *db)
 {
@@ -91,7 +80,7 @@ static int read_function(struct vstack_loader *l, struct vframe *f)
 
 	*f = (struct vframe){
 		.line = sql_u64(l->functions, 2), .inlined = sql_u64(l->functions, 3) != 0, .file_off = sql_u64(l->functions, 6)};
-	f->has_kind = kind_of_name(sql_text(l->functions, 4), &f->kind);
+	f->has_kind = frame_kind_of_name(sql_text(l->functions, 4), &f->kind);
 	r = keep_text(l, sql_text(l->functions, 0), &f->function);
 	if (r == 0)
 		r = keep_text(l, sql_text(l->functions, 1), &f->file);

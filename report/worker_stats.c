@@ -18,10 +18,71 @@ void worker_stats_release(struct worker_stats *s)
 
 /* ---- times ---- */
 
+static struct worker_stat *find(const struct worker_stats *s, const struct u64map *by_id, u64 thread_id)
+{
+	u64 at;
+
+	return u64map_get(by_id, thread_id, &at) ? &s->rows[at] : NULL;
+}
+
+/* Polls of all threads, by thread and time, one held. */
+struct polls {
+	sqlite3_stmt *st;
+	bool more;
+	u64 thread, from, to; /* without what lies in a poll before it: they nest (block_on within block_in_place) */
+};
+
 struct walk {
 	struct worker_stats *s;
+	const struct u64map *by_id;
 	struct tl_idle idle;
+	struct polls polls;
+	struct worker_stat *x; /* of the thread that is walked */
+	u64 lo, hi;
 };
+
+/* Closures of the pool are polled, too, a worker's main loop among them: no tasks. An end that was not seen is no length. */
+#define POLLS_SQL                                                                                                                   \
+	"SELECT p.thread_id, p.ts, coalesce(p.dur, 0) FROM _task_poll AS p LEFT JOIN _task AS t ON t.id = p.task_row "              \
+	"LEFT JOIN task_type AS y ON y.id = p.type_id WHERE coalesce(t.blocking, 0) = 0 AND coalesce(y.kind, 'future') = 'future' " \
+	"AND p.ts <= ?2 AND p.ts + coalesce(p.dur, 0) >= ?1 ORDER BY 1, 2"
+
+static int next_poll(struct walk *w)
+{
+	struct polls *p = &w->polls;
+	struct worker_stat *x;
+	u64 thread = p->thread, done = p->to;
+	int r = db_step(p->st);
+
+	p->more = r > 0;
+	if (r <= 0)
+		return r;
+	p->thread = sql_u64(p->st, 0);
+	if (p->thread != thread)
+		done = w->lo;
+	p->from = max_u64(sql_u64(p->st, 1), done);
+	p->to = max_u64(min_u64(sql_u64(p->st, 1) + sql_u64(p->st, 2), w->hi), done);
+	x = find(w->s, w->by_id, p->thread);
+	if (x)
+		x->polls += sql_u64(p->st, 1) >= w->lo;
+	return 1;
+}
+
+/* What of [from, to) lies in polls of the thread. Threads come by id, the times of each in order. */
+static int add_polls(struct walk *w, const struct tl_thread *t, u64 from, u64 to)
+{
+	struct polls *p = &w->polls;
+	int r = 1;
+
+	while (r > 0 && p->more && (p->thread < t->id || (p->thread == t->id && p->from < to))) {
+		if (p->thread == t->id && p->to > from)
+			w->x->in_polls += min_u64(p->to, to) - max_u64(p->from, from);
+		if (p->thread == t->id && p->to > to)
+			break; /* the next time lies in it, too */
+		r = next_poll(w);
+	}
+	return r < 0 ? r : 0;
+}
 
 static bool is_role(const struct tl_segment *s, const char *role)
 {
@@ -50,16 +111,18 @@ static int add_wait(struct walk *w, struct worker_stat *x, const struct tl_segme
 static int add_segment(void *ctx, const struct tl_thread *t, const struct tl_segment *s)
 {
 	struct walk *w = ctx;
-	struct worker_stat *x = &w->s->rows[t - w->s->threads.rows];
+	struct worker_stat *x = w->x;
 	u64 len = s->end - s->ts;
 
+	if (!x || x->t->id != t->id)
+		x = w->x = find(w->s, w->by_id, t->id);
 	x->wall += len;
 	x->switches += s->first;
 	x->saw_pool |= is_role(s, "blocking_pool");
 	x->saw_poll |= is_role(s, "in_poll") || is_role(s, "parked");
 	if (s->kind == TL_ONCPU) {
 		x->on_cpu += len;
-		return 0;
+		return add_polls(w, t, s->ts, s->end);
 	}
 	if (s->kind == TL_UNSEEN) {
 		x->other += len;
@@ -67,31 +130,47 @@ static int add_segment(void *ctx, const struct tl_thread *t, const struct tl_seg
 	}
 	if (s->kind == TL_RUNNABLE) {
 		x->runnable += len;
-		x->ready_in_poll += is_role(s, "in_poll") ? len : 0;
 		return 0;
 	}
 	return add_wait(w, x, s, len);
 }
 
-static int load_times(sqlite3 *db, struct worker_stats *s)
+static int by_id_compare(const void *a, const void *b)
 {
-	struct walk w = {.s = s};
-	int r = tl_idle_init(&w.idle, db);
+	const struct tl_thread *x = a, *y = b;
 
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Threads are walked by id, as their polls come. */
+static int load_times(sqlite3 *db, const struct capture_facts *f, const struct u64map *by_id, struct worker_stats *s)
+{
+	struct walk w = {.s = s, .by_id = by_id, .lo = f->lo, .hi = f->hi};
+	_cleanup_free_ struct tl_thread *rows = calloc(s->threads.n + 1, sizeof(*rows));
+	struct tl_threads threads = {rows, s->threads.n};
+	u64 binds[2] = {f->lo, f->hi};
+	int r;
+
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->threads.n; i++)
+		rows[i] = s->threads.rows[i];
+	qsort(rows, s->threads.n, sizeof(*rows), by_id_compare);
+	r = tl_idle_init(&w.idle, db);
 	if (r == 0)
-		r = timeline_walk(db, &s->threads, add_segment, &w);
+		r = sql_prepare(db, &w.polls.st, POLLS_SQL, binds, 2);
+	if (r == 0)
+		r = next_poll(&w);
+	if (r >= 0)
+		r = timeline_walk(db, &threads, add_segment, &w);
+	while (r >= 0 && w.polls.more) /* those behind the last time on a cpu are counted, too */
+		r = next_poll(&w);
+	(void)sqlite3_finalize(w.polls.st);
 	tl_idle_release(&w.idle);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 /* ---- what they executed ---- */
-
-static struct worker_stat *find(const struct worker_stats *s, const struct u64map *by_id, u64 thread_id)
-{
-	u64 at;
-
-	return u64map_get(by_id, thread_id, &at) ? &s->rows[at] : NULL;
-}
 
 #define SAMPLES_SQL                                                                                                              \
 	"SELECT thread_id, count(*), count(*) FILTER (WHERE role = 'in_poll'), max(role = 'blocking_pool') FROM sample "         \
@@ -118,51 +197,14 @@ static int load_samples(sqlite3 *db, const struct capture_facts *f, const struct
 	return r;
 }
 
-/* Closures of the pool are polled, too, a worker's main loop among them: no tasks. Polls may nest (block_on within block_in_place): the outermost count. An end that was not seen is no length. */
-static int load_polls(sqlite3 *db, const struct capture_facts *f, const struct u64map *by_id, struct worker_stats *s)
-{
-	u64 binds[2] = {f->lo, f->hi}, thread = 0, done = 0;
-	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	int r;
-
-	r = sql_prepare(
-		db, &st,
-		"SELECT p.thread_id, p.ts, coalesce(p.dur, 0) FROM _task_poll AS p LEFT JOIN _task AS t ON t.id = p.task_row "
-		"LEFT JOIN task_type AS y ON y.id = p.type_id WHERE coalesce(t.blocking, 0) = 0 AND coalesce(y.kind, 'future') = 'future' "
-		"AND p.ts <= ?2 AND p.ts + coalesce(p.dur, 0) >= ?1 ORDER BY 1, 2",
-		binds, 2);
-	if (r < 0)
-		return r;
-	while ((r = db_step(st)) > 0) {
-		struct worker_stat *x = find(s, by_id, sql_u64(st, 0));
-		u64 from, to;
-
-		if (!x)
-			continue;
-		if (thread != sql_u64(st, 0))
-			done = f->lo;
-		thread = sql_u64(st, 0);
-		from = max_u64(sql_u64(st, 1), done);
-		to = min_u64(sql_u64(st, 1) + sql_u64(st, 2), f->hi);
-		x->polls += sql_u64(st, 1) >= f->lo;
-		if (to <= from)
-			continue;
-		x->in_polls += to - from;
-		done = to;
-	}
-	return r;
-}
-
-/* Time in polls without what it waited there; where polls were not recorded, the share of samples. */
+/* Where polls were not recorded, the share of samples. */
 static void split(struct worker_stats *s)
 {
 	for (size_t i = 0; i < s->threads.n; i++) {
 		struct worker_stat *x = &s->rows[i];
-		u64 waited = x->blocked + x->ready_in_poll;
 
 		/* Root futures have no probe. */
 		if (s->has_polls && x->polls && x->t->has_worker) {
-			x->in_polls = min_u64(x->in_polls - min_u64(waited, x->in_polls), x->on_cpu);
 			x->has_split = x->exact = true;
 		} else {
 			x->has_split = x->samples != 0;
@@ -236,11 +278,9 @@ int worker_stats_load(sqlite3 *db, const struct capture_facts *f, struct worker_
 		r = u64map_put(&by_id, s.threads.rows[i].id, i);
 	}
 	if (r == 0)
-		r = load_times(db, &s);
+		r = load_times(db, f, &by_id, &s);
 	if (r == 0)
 		r = load_samples(db, f, &by_id, &s);
-	if (r == 0)
-		r = load_polls(db, f, &by_id, &s);
 	if (r == 0)
 		r = load_moves(db, f, &by_id, &s);
 	if (r == 0)
@@ -258,10 +298,31 @@ int worker_stats_load(sqlite3 *db, const struct capture_facts *f, struct worker_
 
 /* ---- hints ---- */
 
-#define HINTS_SQL                                                                                                                  \
-	"SELECT count(*) FILTER (WHERE lifo > 0), CAST(total(dur) FILTER (WHERE lifo > 0) AS INTEGER), "                           \
-	"count(*) FILTER (WHERE driver_stalled > 0), CAST(total(driver_stalled) AS INTEGER), count(driver_stalled) FROM blocking " \
+#define HINTS_SQL                                                                                                                \
+	"SELECT count(*) FILTER (WHERE lifo > 0), CAST(total(dur) FILTER (WHERE lifo > 0) AS INTEGER), "                         \
+	"count(*) FILTER (WHERE driver_stalled > 0), count(driver_stalled) FROM blocking "                                       \
 	"WHERE runtime_id = ?4 AND holds = 'runtime' AND dur_max >= ?3 AND held >= ?3 AND ts <= ?2 AND ts + dur >= ?1"
+
+#define STALL_SQL                                                                                                                 \
+	"SELECT CAST(total(min(ts + dur, ?2) - max(ts, ?1)) AS INTEGER), max(min(ts + dur, ?2) - max(ts, ?1)) FROM driver_stall " \
+	"WHERE runtime_id = ?3 AND ts < ?2 AND ts + dur > ?1"
+
+/* Of two polls that block at the same time, it is one stall. */
+static int load_stalls(sqlite3 *db, const struct capture_facts *f, u64 runtime_id, struct runtime_hints *h)
+{
+	u64 binds[3] = {f->lo, f->hi, runtime_id};
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	int r = sql_prepare(db, &st, STALL_SQL, binds, 3);
+
+	if (r == 0)
+		r = db_step(st);
+	if (r < 0)
+		return r;
+	h->stalled = sql_u64(st, 0);
+	h->stalled_max = sql_u64(st, 1);
+	h->stalled_known |= h->stalled != 0;
+	return 0;
+}
 
 /* A worker's time, whichever threads served it. */
 static u64 worker_busy(const struct worker_stats *s, u64 runtime_id, u64 worker)
@@ -293,8 +354,10 @@ int runtime_hints_load(sqlite3 *db, const struct report_opts *o, const struct ca
 	h.lifo_blocks = sql_u64(st, 0);
 	h.lifo = sql_u64(st, 1);
 	h.stalled_blocks = sql_u64(st, 2);
-	h.stalled = sql_u64(st, 3);
-	h.stalled_known = sql_u64(st, 4) != 0;
+	h.stalled_known = sql_u64(st, 3) != 0;
+	r = load_stalls(db, f, runtime_id, &h);
+	if (r < 0)
+		return r;
 	/* Threads of one worker stand side by side. */
 	for (size_t i = 0; i < s->threads.n; i++) {
 		const struct worker_stat *x = &s->rows[i];

@@ -32,7 +32,6 @@ struct worker_stat {
 	u64 polls; /* exact polls that began */
 	u64 woken, moved_away,
 		moved_here; /* tasks of its runtime woken on this worker; of these polled by another worker; and the other way */
-	u64 ready_in_poll;  /* of runnable: within polls */
 	bool saw_pool, saw_poll;
 };
 
@@ -49,10 +48,11 @@ void worker_stats_release(struct worker_stats *s);
 /* How its workers share the work, and what stood still, of one runtime. */
 struct runtime_hints {
 	u64 workers;
-	u64 busy, busiest;	     /* ns on a CPU or blocked: of all workers, and of the one with most */
-	u64 busiest_worker;	     /* its index */
-	u64 lifo_blocks, lifo;	     /* blocked polls of --min with a task in the LIFO slot, and their time, ns */
-	u64 stalled_blocks, stalled; /* blocked polls that kept everybody from the I/O driver, and for how long, ns */
+	u64 busy, busiest;	  /* ns on a CPU or blocked: of all workers, and of the one with most */
+	u64 busiest_worker;	  /* its index */
+	u64 lifo_blocks, lifo;	  /* blocked polls of --min with a task in the LIFO slot, and their time, ns */
+	u64 stalled_blocks;	  /* blocked polls that kept everybody from the I/O driver */
+	u64 stalled, stalled_max; /* how long nobody served it, in all and at a time, ns */
 	bool stalled_known;
 	u64 woken, moved; /* as of worker_stat */
 };
