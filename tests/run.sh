@@ -69,12 +69,12 @@ for group in "$@"; do
 	reliability)
 		tap damage "$out/reliability/damage" --every 37
 		tap inject "$out/reliability/inject_malloc"
-		tap inject python3 -B tests/reliability/inject.py "$out/ascope" "$out/reliability/inject.so" fixtures/captures/good/every-kind.ascope --step 1009
+		tap inject python3 -B tests/reliability/inject.py "$out/ascope" "$out/reliability/inject.so" fixtures/captures/good/every-kind.ascope --step 211 --sqlite 10007 --ends 8
 		;;
 	long) # check-long: as reliability, but all of it, and under ASan and UBSan what can be
 		tap damage "$out/san/reliability/damage"
 		tap inject "$out/san/reliability/inject_malloc"
-		tap inject python3 -B tests/reliability/inject.py "$out/ascope" "$out/reliability/inject.so" fixtures/captures/good/every-kind.ascope
+		tap inject python3 -B tests/reliability/inject.py "$out/ascope" "$out/reliability/inject.so" fixtures/captures/good/every-kind.ascope --sqlite 4999
 		;;
 	cli) for t in tests/cli/*.sh; do single "cli: $(basename "$t" .sh)" "$t"; done ;;
 	viewers) tap viewers tests/viewers/run.sh "$out" ;;
@@ -87,6 +87,7 @@ for group in "$@"; do
 		tap live tests/live/embed.py
 		tap live tests/live/markers.py
 		tap live tests/live/task_lists.py
+		tap live tests/live/wakers.py
 		tap live tests/live/uprobes.py
 		tap live tests/live/states.py all
 		tap live tests/live/attach.py

@@ -156,6 +156,19 @@ def cpu_ns(pids):
     return total
 
 
+def thread_ns(pids):
+    """{thread: (its name, its CPU time)} of all threads of these processes."""
+    found = {}
+    for pid in pids:
+        for path in glob.glob(f"/proc/{pid}/task/*"):
+            try:
+                with open(f"{path}/comm", encoding="utf-8", errors="replace") as name, open(f"{path}/schedstat", encoding="utf-8") as f:
+                    found[int(path.rsplit("/", 1)[1])] = (name.read().strip(), int(f.read().split()[0]))
+            except OSError:
+                pass
+    return found
+
+
 def switches(pid):
     """How often the threads of pid were switched out: voluntarily, against their will."""
     total = [0, 0]

@@ -21,7 +21,7 @@ for e in t["traceEvents"]:
     if e["ph"] == "M" and e["name"] == "thread_name":
         names[e["pid"], e["tid"]] = e["args"]["name"]
     if e["ph"] == "X":
-        assert isinstance(e["args"], dict) and e["dur"] >= 0
+        assert isinstance(e.get("args", {}), dict) and e["dur"] >= 0
         tracks[e["pid"], e["tid"]].append((round(e["ts"] * 1000), -round(e["dur"] * 1000), e["name"]))
 assert sum(n.startswith("worker ") for n in names.values()) == 4, names
 for track, slices in tracks.items():

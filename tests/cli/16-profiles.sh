@@ -42,6 +42,11 @@ equal "$(ns --blocking --class sleep)" "$(sql "SELECT sum(dur) FROM blocking WHE
 equal "$(ns --offcpu --class sleep)" "$(sql "SELECT sum(coalesce(ts_waking, ts + dur, $end) - ts) $waits AND class = 'sleep'")"
 equal "$(ns --offcpu --min 1ms --max 60ms)" \
 	"$(sql "SELECT sum(w) FROM (SELECT coalesce(ts_waking, ts + dur, $end) - ts AS w $waits) WHERE w BETWEEN 1000000 AND 60000000")"
+# --min is of a wait's whole length, of which only what lies in the window is weighed; report --offcpu says the same
+off=$("$ASCOPE" report --offcpu --json --from 2s --to 2100ms --min 20ms demo.ascope | python3 -c 'import json, sys; print(json.load(sys.stdin)["shown"]["total"])')
+equal "$(ns --offcpu --from 2s --to 2100ms --min 20ms)" "$off"
+[ "$off" -gt "$(ns --offcpu --from 2s --to 2100ms --min 120ms)" ]
+equal "$(ns --offcpu --class sleep --from 2510ms --to 2520ms --min 20ms)" 20000000 # two threads, 10 ms of each
 tid=$(sql 'SELECT t.tid FROM sample AS s JOIN thread AS t ON t.id = s.thread_id GROUP BY 1 ORDER BY count(*) DESC LIMIT 1')
 equal "$(ns --tid "$tid")" \
 	"$(sql "SELECT count(*) * (SELECT sample_period FROM capture) FROM sample AS s JOIN thread AS t ON t.id = s.thread_id WHERE t.tid = $tid")"
@@ -57,23 +62,6 @@ for format in folded speedscope pprof firefox; do
 	LC_ALL=C.UTF-8 TZ=Asia/Tokyo "$ASCOPE" export --$format --wall --no-cache --target names demo.ascope >b
 	cmp a b
 done
-
-# what Go's own pprof says
-gopprof() { env -u XDG_CACHE_HOME PPROF_TMPDIR="$work" go tool pprof "$@"; } # in its own cache it would be compiled anew
-if ! gopprof -h >/dev/null 2>&1; then
-	echo '# SKIP without Go: its pprof does not read the files' >&2
-else
-	"$ASCOPE" export --pprof --blocking demo.ascope >p.pb.gz
-	gopprof -top -unit=ns p.pb.gz >top 2>top.err || { cat top.err >&2; die 'go tool pprof -top'; }
-	has top "Total samples = ${want[blocking]}ns"
-	gopprof -raw p.pb.gz >raw 2>/dev/null
-	equal "$(python3 -c '
-n = 0
-for line in open("raw").read().split("\nSamples:\n")[1].split("\nLocations\n")[0].splitlines()[1:]:
-    head = line.split(":")[0].split()
-    n += int(head[1]) if len(head) == 2 and all(h.isdigit() for h in head) else 0
-print(n)')" "${want[blocking]}"
-fi
 
 # names that a stranger chose: escapes, separators, markup
 cp "$captures/good/every-kind.ascope" hostile.ascope

@@ -50,6 +50,7 @@ attached sleep.ascope 1 -- "$scenarios" sleep --seconds 30 --pace dense
 attached markers.ascope 1 --marker marker_begin,marker_end -- "$scenarios" sleep --seconds 30 --pace dense
 attached runtimes.ascope 0.5 -- "$scenarios" runtimes --seconds 30
 attached all-stacks.ascope 0.4 --stacks all -F 99 -- "$scenarios" mutex --seconds 30
+attached waker-stacks.ascope 1 --waker-stacks -- "$scenarios" mutex --seconds 30
 strip -o "$work/stripped" "$scenarios"
 attached stripped.ascope 1 -- "$work/stripped" sleep --seconds 30 --pace dense
 # a launch: the program is started by ascope, and ends by itself

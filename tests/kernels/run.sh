@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # run.sh: boots other kernels under qemu (TCG, no KVM), records a fixture there with the static ascope and checks what its report says: blocks, whole stacks, cpu quota and
-# freezing by cgroup v2; and that probes in a program are hit as often as it calls what they are on.
+# freezing by cgroup v2; who woke whom; and that probes in a program are hit as often as it calls what they are on.
 #
 # usage: tests/kernels/run.sh OUT [PACKAGE...]        `make check-kernels`
 #
@@ -102,6 +102,19 @@ kill $fixture
 	"SELECT (SELECT count(*) FROM blocking WHERE dur >= 10000000) AS blocks, (SELECT max(dur - runnable) FROM blocking) AS longest,
 	 (SELECT count(*) FROM offcpu WHERE state = 'T' AND dur > 200000000) AS frozen, (SELECT count(*) FROM throttle) AS throttled" 2>/dev/null | tr -d '\n'
 echo " @frozen"
+# who gives a lock free, and where it stood
+/bin/scenarios mutex --seconds 20 >/dev/null &
+fixture=$!
+sleep 3
+/bin/ascope record -q --comm scenarios -d 4 --waker-stacks -o wakers.ascope 2>&1
+kill $fixture
+/bin/ascope query --no-cache --target /bin/scenarios wakers.ascope --json \
+	"SELECT count(*) AS locks, count(k.stack_id) AS in_kernel, total(s.status = 'whole' AND p.function LIKE '%count_stock') AS by_holder,
+	 (SELECT value FROM total WHERE key = 'cost.verified_insns') AS insns FROM offcpu AS o
+	 LEFT JOIN stack AS s ON s.id = o.waker_stack_id LEFT JOIN stack_place AS p ON p.stack_id = o.waker_stack_id
+	 LEFT JOIN stack_text AS k ON k.stack_id = o.waker_kstack_id AND k.function = 'futex_wake'
+	 WHERE o.role = 'in_poll' AND o.class = 'lock' AND o.waker_tid IS NOT NULL" 2>/dev/null | tr -d '\n'
+echo " @wakers"
 # probes in a program that knows its calls: tests/probes
 mkfifo ti to di do
 /bin/probe_target <ti >to &
@@ -141,11 +154,11 @@ for package in "$@"; do
 		echo "# ${package#linux-image-}: the kernel panicked, try $try of 2: $(grep -am1 RIP: "$work/$n.log" || true)"
 	done
 	grep -aoE '\[?\{.*\}\]? *@query' "$work/$n.log" | sed 's/ *@query//' >"$work/$n.answers" || true
-	for what in quota frozen; do
+	for what in quota frozen wakers; do
 		grep -aoE "\[?\{.*\}\]? *@$what" "$work/$n.log" | sed "s/ *@$what//" >"$work/$n.$what" || true
 	done
 	grep -aoE '\{.*\} *@probes' "$work/$n.log" | sed 's/ *@probes//' >"$work/$n.probes" || true
-	if [ "$(grep -ac '@record 0' "$work/$n.log")" = 2 ] && python3 - "$work/$n.answers" "$work/$n.probes" "$work/$n.quota" "$work/$n.frozen" <<'PY'; then
+	if [ "$(grep -ac '@record 0' "$work/$n.log")" = 2 ] && python3 - "$work/$n.answers" "$work/$n.probes" "$work/$n.quota" "$work/$n.frozen" "$work/$n.wakers" <<'PY'; then
 import json
 import sys
 rows = {row["scenario"]: row for line in open(sys.argv[1]) for row in json.loads(line)}
@@ -169,6 +182,8 @@ for path in sys.argv[3:]:
 quota, frozen = rows["quota"], rows["frozen"]
 assert quota["cgroup"] == "/limited/app" and quota["of"] == "/limited", quota
 assert quota["periods"] >= 5 and quota["dur"] > 0 and quota["throttled"] >= 1 and quota["longest"] > 10e6, quota
+wakers = rows["wakers"]
+assert wakers["locks"] >= 3 and wakers["locks"] == wakers["in_kernel"] == wakers["by_holder"] and wakers["insns"] < 50000, wakers
 assert frozen["blocks"] >= 3 and frozen["frozen"] >= 5 and frozen["longest"] < 200e6 and frozen["throttled"] == 0, frozen
 assert rows["sleep"]["blocks"] >= 5 and rows["spin"]["blocks"] >= 1 and rows["spin"]["samples"] >= 50, rows
 PY

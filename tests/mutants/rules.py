@@ -139,4 +139,37 @@ DRIVER = mutants(
     ("driver: a runtime without one", "		if (seen & SEEN_IN_DRIVER ||", "		if (1 ||"),
 )
 
-MUTANTS = PREDICATE + CLASSES + NAMES + POLLS + EDGES + VICTIMS + DRIVER
+TASKS = mutants(
+    STALL, ["test_load_task"],
+    ("reports: two polls in one stall are one stall", "	return err ? err : write_spans(ins, s->runtime_id, stalled, n_stalled);", "	return err;"),
+) + mutants(
+    "report/cascade.c", ["test_view_cascade"],
+    ("reports: what was made ready last was in the LIFO slot", "(!last || v[i].step.ready >= last->step.ready)", "(!last || v[i].step.ready <= last->step.ready)"),
+    ("reports: who was in the slot ran first", "	else if (ran_first(l, &last->step))", "	else"),
+    ("reports: of one alone the slot's reading decides", "		return k->lifo ? PLACE_LIFO : PLACE_LOCAL;", "		return PLACE_LIFO;"),
+    ("reports: the slot only where all victims are known", "	if (!knows_all)", "	if (0)"),
+    ("reports: what a delayed task woke in its poll comes behind it", "l->wakes[i].ts <= s.ran + s.dur; i++)", "l->wakes[i].ts <= s.ran; i++)"),
+    ("reports: a task polled on another thread was taken", "			v[i].step.place = PLACE_TAKEN;", "			v[i].step.place = PLACE_LOCAL;"),
+) + mutants(
+    "report/worker_stats.c", ["test_view_workers"],
+    ("reports: polls of a worker by when they were", "min_u64(p->to, to) - max_u64(p->from, from);", "p->to - p->from;"),
+    ("reports: a move is to another worker", "		if (from->t->worker != to->t->worker) {", "		if (1) {"),
+    ("reports: stalls of the driver are cut to the window", "max(min(ts + dur, ?2) - max(ts, ?1)) FROM driver_stall", "max(dur) FROM driver_stall"),
+) + mutants(
+    "report/task_stats.c", ["test_view_tasks", "test_view_wakers"],
+    ("reports: a wake without its poll has no delay", "		if (sql_is_null(st, 2))", "		if (0)"),
+) + mutants(
+    "report/task_reader.c", ["test_view_tasks"],
+    ("reports: alive is not known of all", "	else if (!sql_is_null(st, COL_SPAWN) || sql_u64(st, COL_AT_START) == 1)", "	else"),
+) + mutants(
+    "report/wakers.c", ["test_view_wakers"],
+    ("reports: percentiles by nearest rank", "	s.p99 = w[(s.delays * 99 + 99) / 100 - 1].delay;", "	s.p99 = w[s.delays * 99 / 100].delay;"),
+    ("reports: edges of one woken stand together", "		return p != q ? (p > q ? -1 : 1) : x->to < y->to ? -1 : 1;", "		return p > q ? -1 : 1;"),
+    ("reports: --dot draws no edge below the least", "			n += w->edges[i].sum.n >= mid;", "			n += w->edges[i].sum.n > mid;"),
+) + mutants(
+    "report/view_wakers.c", ["test_view_wakers"],
+    ("reports: a quote in a name does not end Graphviz's string", "		if (*s == '\"' || *s == '\\\\')", "		if (*s == '\\\\')"),
+    ("reports: an entity of HTML in a name is none to Graphviz", "(void)fputs(\"&amp;\", out);", "(void)fputc(*s, out);"),
+)
+
+MUTANTS = PREDICATE + CLASSES + NAMES + POLLS + EDGES + VICTIMS + DRIVER + TASKS

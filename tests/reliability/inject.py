@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Each command with its k-th call failing, for every k: memory, write, fsync, rename, close, ftruncate, read. Prints TAP.
+"""Each command with its k-th call failing, for every k: memory, SQLite's memory, write, fsync, rename, close, ftruncate, read. Prints TAP.
 
-    inject.py ASCOPE PRELOAD.so CAPTURE [--step N] [--only TEXT] [--calls memory,write,...]
+    inject.py ASCOPE PRELOAD.so CAPTURE [--step N] [--sqlite N] [--ends N] [--only TEXT] [--calls memory,sqlite,write,...]
 
---step N: the first 40 k, then every N-th (1: every one), and the last 40.
+`memory` is what ascope and its libraries allocate, `sqlite` what SQLite does: fifty times as much, and its own authors fail each of its allocations.
+--step N: the first 40 k (--ends), then every N-th (1: every one), and the last 40. --sqlite N: the same for SQLite's allocations.
 
 What must hold: the command ends by itself within 20 s; it says what is wrong and exits with 1, or, when it can do without what failed, gives the very output
 and exit code that it gives undisturbed. No temporary file stays behind. A database or output file that is there is whole: what the next, undisturbed run
@@ -20,9 +21,10 @@ import subprocess
 import sys
 import tempfile
 
-STICKY = ("ENOMEM", "ENOMEM+")
+OF_MEMORY = ("memory", "sqlite")
 WORDS = {
     "memory": ("memory",),
+    "sqlite": ("memory",),
     "write": ("space", "error", "I/O", "input/output", "full", "interrupted"),
 }
 
@@ -42,15 +44,18 @@ def commands(ascope):
         Command("report", ["report", "c.ascope"], ["c.ascope.db"]),
         Command("report --no-cache", ["report", "--no-cache", "c.ascope"]),
         Command("report, database there", ["report", "c.ascope"], ["c.ascope.db"], ["c.ascope.db"]),
+        *[Command(f"report --{view}", ["report", "--no-cache", f"--{view}", "c.ascope"])
+          for view in ("summary", "tasks", "workers", "wakers", "offcpu", "oncpu", "timeline", "markers")],
+        Command("report --json", ["report", "--no-cache", "--json", "c.ascope"]),
         Command("query", ["query", "--no-cache", "c.ascope", "SELECT count(*) FROM offcpu"]),
-        Command("export folded", ["export", "--no-cache", "--folded", "-o", "out", "c.ascope"], ["out"]),
-        Command("export chrome", ["export", "--no-cache", "--chrome", "-o", "out", "c.ascope"], ["out"]),
+        *[Command(f"export {what}", ["export", "--no-cache", *(f"--{word}" for word in what.split()), "-o", "out", "c.ascope"], ["out"])
+          for what in ("folded", "folded offcpu", "chrome", "chrome tasks", "perfetto", "speedscope", "pprof", "firefox", "flamegraph", "html")],
     ]
+    if "\n  bundle" in helps:
+        table.append(Command("bundle", ["bundle", "-q", "-o", "out", "c.ascope"], ["out"]))
     if "\n  check" in helps:
         table += [Command("check", ["check", "c.ascope"]), Command("check --repair", ["check", "--repair", "out", "bad.ascope"], ["out"])]
     return table
-
-ENDS = 40
 
 
 class Place:
@@ -136,7 +141,7 @@ def wrong(place, command, call, how, k, base, files):
     return None, True
 
 
-def try_all(place, command, call, how, step, limit):
+def try_all(place, command, call, how, step, ends, limit):
     """(runs, [what is wrong])"""
     place.clear(command)
     if command.keep:
@@ -161,8 +166,8 @@ def try_all(place, command, call, how, step, limit):
         runs += reached
         if how == "short" and k == 1:
             break  # from the first on is all there is
-        near_end = calls - ENDS  # where results are printed
-        k = k + 1 if k < ENDS or k >= near_end else min(k + step, near_end)
+        near_end = calls - ends  # where results are printed
+        k = k + 1 if k < ends or k >= near_end else min(k + step, near_end)
     return runs, found
 
 
@@ -172,12 +177,14 @@ def main():
     parser.add_argument("preload")
     parser.add_argument("capture")
     parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--sqlite", type=int, default=1, help="as --step, for SQLite's allocations")
+    parser.add_argument("--ends", type=int, default=40, help="how many of the first and the last k are tried, all of them")
     parser.add_argument("--failures", type=int, default=5, help="of one kind, before it goes on to the next")
     parser.add_argument("--only", default="")
-    parser.add_argument("--calls", default="memory,write,sync,rename,close,truncate,read")
+    parser.add_argument("--calls", default="memory,sqlite,write,sync,rename,close,truncate,read")
     args = parser.parse_args()
     ways = [(call, how) for call in args.calls.split(",") for how in
-            (STICKY if call == "memory" else ("ENOSPC", "ENOSPC+", "EIO", "EINTR", "short") if call == "write" else ("EIO", "EINTR", "short")
+            (("ENOMEM", "ENOMEM+") if call in OF_MEMORY else ("ENOSPC", "ENOSPC+", "EIO", "EINTR", "short") if call == "write" else ("EIO", "EINTR", "short")
              if call == "read" else ("EIO",))]
     number = failed = 0
     for command in commands(args.ascope):
@@ -185,7 +192,7 @@ def main():
             continue
         place = Place(os.path.abspath(args.ascope), os.path.abspath(args.preload), args.capture)
         for call, how in ways:
-            runs, found = try_all(place, command, call, how, args.step, args.failures)
+            runs, found = try_all(place, command, call, how, args.sqlite if call == "sqlite" else args.step, args.ends, args.failures)
             number += 1
             failed += bool(found)
             print(f"{'not ok' if found else 'ok'} {number} - {command.name}: {call} fails, {how}: {runs} runs", flush=True)

@@ -30,7 +30,7 @@ BUILDS = {  # name -> profile of Cargo.toml, flags of rustc
     "release": ("release", ""),
     "lto-abort": ("ltoabort", ""),
     "v0": ("release", "-Csymbol-mangling-version=v0"),
-    "stripped": ("stripped", ""),
+    "stripped": ("ltoabort", ""),  # and then strip(1): the report is given what it was made of, too
     "debug1": ("debug1", ""),
 }
 # Every release with two or three of the others; every build with both choices of features and with every mode.
@@ -76,10 +76,6 @@ lto = "fat"
 codegen-units = 1
 panic = "abort"
 
-[profile.stripped]
-inherits = "ltoabort"
-strip = true
-
 [profile.debug1]
 inherits = "release"
 debug = 1
@@ -109,8 +105,17 @@ def build(out, version, kind, features):
         env = dict(os.environ, CARGO_TARGET_DIR=str(out / "target"), CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS="fallback", RUSTFLAGS=flags)
         run(["nice", "-n", "19", "cargo", "build", "--quiet", "-j1", "--profile", profile] + (["--features", "workers"] if features == "full" else []), cwd=folder, env=env)
         binary.unlink(missing_ok=True)
-        os.link(out / "target" / profile / "program", binary)
+        if kind == "stripped":
+            run(["cp", out / "target" / profile / "program", whole_of(binary)])
+            run(["strip", "-o", binary, whole_of(binary)])
+        else:
+            os.link(out / "target" / profile / "program", binary)
     return binary, re.search(r'name = "tokio"\nversion = "([^"]+)"', lock.read_text())[1]
+
+
+def whole_of(binary):
+    """The file with symbols that a stripped one was made of."""
+    return binary.with_name(binary.name + ".whole")
 
 
 def query(ascope, capture, binary, sql):
@@ -136,11 +141,12 @@ def read_truth(text):
 
 
 def record(ascope, binary, mode, work, detail):
-    """Truth, and the answers of the capture."""
+    """Truth, and the answers of the capture; of a stripped program with its symbols at hand, and `bare` without."""
+    whole = whole_of(binary) if whole_of(binary).exists() else binary
     capture = work / "capture.ascope"
     seconds = DETAIL_SECONDS if detail else SECONDS
     with (work / "truth").open("w") as out:
-        program = subprocess.Popen([binary, mode, str(seconds + 3)], stdout=out)
+        program = subprocess.Popen([binary, mode, str(seconds + 60)], stdout=out)
         try:
             time.sleep(0.7)
             run([ascope, "record", "-p", str(program.pid), "-o", capture, "--duration", str(seconds), "--max-overhead", "100"] + (["--polls", "--wakes"] if detail else []), timeout=60)
@@ -149,14 +155,14 @@ def record(ascope, binary, mode, work, detail):
             program.wait(timeout=30)
 
     def rows(sql):
-        return query(ascope, capture, binary, sql)
+        return query(ascope, capture, whole, sql)
 
     return {
         "truth": read_truth((work / "truth").read_text()),
         "rows": rows("SELECT * FROM blocking"),
         "runtimes": rows("SELECT * FROM runtime"),
         "tasks": rows("SELECT * FROM task"),
-        "probes": rows("SELECT * FROM probe"),
+        "bare": query(ascope, capture, binary, "SELECT * FROM task") if whole != binary and not detail else None,
         "polls": rows("SELECT task_id, count(*) AS n, count(dur) AS ended FROM task_poll GROUP BY task_id") if detail else [],
         "wakes": rows("SELECT task_id, waker, count(*) AS n, count(delay) AS polled FROM task_wake GROUP BY task_id, waker") if detail else [],
         "span": rows("SELECT ts_start, ts_end FROM capture")[0],
@@ -345,6 +351,8 @@ def one(args, turn, case, binary, release):
         line["sleeps"], blocker_id = judge_blocking(seen, wrong)
         line["ids"] = "no" if blocker_id is None else "yes"
         line["tick"] = "yes" if all(r["tick_valid"] for r in seen["runtimes"]) else "no"
+        if seen["bare"] is not None:  # it can say less, and nothing wrong either
+            judge_tasks(dict(seen, tasks=seen["bare"]), blocker_id, wrong)
         line.update(judge_tasks(seen, blocker_id, wrong))
         ids = {r["task_id"] for r in detail["rows"] if r["class"] == "sleep" and r["dur"] >= MIN_BLOCK}
         line.update(judge_detail(detail, next(iter(ids), None), wrong))
@@ -362,18 +370,26 @@ def table_line(case, line):
     return f"| {version} | {' | '.join(case[1:])} | {line['sleeps']} | " + " | ".join(line[c] for c in COLUMNS) + " |"
 
 
-def promises():
-    """(release, build, features, mode) -> {column: word}, from the table of the document."""
+def table_lines():
+    """(release, build, features, mode) -> line of the document's table."""
     kept = {}
     for line in PROMISE.read_text().splitlines() if PROMISE.exists() else ():
         cells = [c.strip() for c in line.strip("|").split("|")]
         if len(cells) == 5 + len(COLUMNS) and re.match(r"\d", cells[0]):
             version = NEWEST if cells[0].endswith("(newest)") else cells[0]
-            kept[(version, *cells[1:4])] = dict(zip(COLUMNS, cells[5:]))
+            kept[(version, *cells[1:4])] = line
     return kept
 
 
-def update(lines):
+def promises():
+    """(release, build, features, mode) -> {column: word}."""
+    return {case: dict(zip(COLUMNS, [c.strip() for c in line.strip("|").split("|")][5:])) for case, line in table_lines().items()}
+
+
+def update(ran):
+    """Writes the lines of the cases that ran; those of others stay."""
+    kept = {**table_lines(), **ran}
+    lines = [kept[case] for case in CASES if case in kept]
     text = PROMISE.read_text()
     begin, end = "<!-- tests/tokio/run.py --update -->\n", "<!-- end -->\n"
     head, rest = text.split(begin)
@@ -392,7 +408,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true", help="three cases")
     p.add_argument("--only", action="append", default=[], metavar="TEXT", help="cases whose name has it")
-    p.add_argument("--update", action="store_true", help="write the table of doc/tokio.md")
+    p.add_argument("--update", action="store_true", help="write the lines of these cases into the table of doc/tokio.md")
     p.add_argument("--build-only", action="store_true")
     p.add_argument("--out", type=Path, default=ROOT / "out" / "tokio")
     p.add_argument("--lock", type=Path, default=Path(os.devnull), help="hold this file's lock while recording")
@@ -413,7 +429,7 @@ def main():
             binaries[case] = e
     if args.build_only:
         return 0
-    lines, failed, turn, kept = [], 0, Turn(args.lock), promises()
+    lines, failed, turn, kept = {}, 0, Turn(args.lock), promises()
     for i, case in enumerate(cases, 1):
         try:
             if isinstance(binaries[case], RuntimeError):
@@ -422,7 +438,7 @@ def main():
         except (RuntimeError, subprocess.TimeoutExpired) as e:
             wrong, line = [str(e)], None
         if line:
-            lines.append(table_line(case, line))
+            lines[case] = table_line(case, line)
             if not args.update:
                 wrong += broken_promises(case, line, kept)
         print(f"{'not ok' if wrong else 'ok'} {i} - tokio {' '.join(case)}", flush=True)
@@ -433,7 +449,7 @@ def main():
         failed += bool(wrong)
     if args.update and not failed:
         update(lines)
-    print("\n".join("# " + t for t in [HEAD] + lines))
+    print("\n".join("# " + t for t in [HEAD] + list(lines.values())))
     return failed != 0
 
 

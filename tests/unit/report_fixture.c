@@ -29,7 +29,7 @@ static const char triggers_sql[] =
 	"SELECT new.state, new.role, new.class, new.rule, new.syscall, new.detail WHERE NOT EXISTS (SELECT 1 FROM _wait WHERE "
 	"(state, role) = (new.state, new.role) AND class IS new.class AND rule IS new.rule AND syscall IS new.syscall AND detail IS new.detail);"
 	"INSERT INTO _offcpu SELECT new.thread_id, new.ts, coalesce(new.id, (SELECT count(*) FROM _offcpu) + 1), new.dur, new.ts_waking - new.ts, new.cpu, "
-	"w.id, new.poll_id, new.stack_id, new.kstack_id, new.waker_tid, new.waker_task, new.ran FROM _wait AS w WHERE "
+	"w.id, new.poll_id, new.stack_id, new.kstack_id, new.waker_tid, new.waker_task, new.ran, new.waker_stack_id, new.waker_kstack_id FROM _wait AS w WHERE "
 	"(state, role) = (new.state, new.role) AND class IS new.class AND rule IS new.rule AND syscall IS new.syscall AND detail IS new.detail; END;"
 	"CREATE TRIGGER put_sample INSTEAD OF INSERT ON sample BEGIN "
 	"INSERT INTO _sample_kind (mode, role) SELECT new.mode, new.role WHERE NOT EXISTS "
@@ -38,7 +38,7 @@ static const char triggers_sql[] =
 	"new.kstack_id, NULL, NULL FROM _sample_kind AS k WHERE (mode, role) = (new.mode, new.role); END;"
 	"CREATE TRIGGER change_offcpu INSTEAD OF UPDATE ON offcpu BEGIN DELETE FROM _offcpu WHERE id = old.id;"
 	"INSERT INTO offcpu SELECT new.id, new.thread_id, new.ts, new.dur, new.ts_waking, new.cpu, new.state, new.role, new.poll_id, new.class, new.rule, "
-	"new.syscall, new.detail, new.stack_id, new.kstack_id, new.waker_tid, new.waker_task, new.ran; END;";
+	"new.syscall, new.detail, new.stack_id, new.kstack_id, new.waker_tid, new.waker_task, new.ran, new.waker_stack_id, new.waker_kstack_id; END;";
 
 static sqlite3 *open_schema(void)
 {

@@ -54,12 +54,24 @@ static void test_too_much_leaves_the_array_as_it_was(void **state)
 	assert_int_equal(rows[0], 7);
 }
 
+static void test_numbers_once_and_in_order(void **state)
+{
+	u64 at[] = {9, UINT64_MAX, 3, 9, 0, 3, (u64)1 << 63, 9};
+	const u64 want[] = {0, 3, 9, (u64)1 << 63, UINT64_MAX};
+
+	(void)state;
+	assert_int_equal(array_u64_unique(at, ARRAY_SIZE(at)), ARRAY_SIZE(want));
+	assert_memory_equal(at, want, sizeof(want));
+	assert_int_equal(array_u64_unique(NULL, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_stay_and_new_ones_are_zero),
 		cmocka_unit_test(test_room_far_behind_the_end),
 		cmocka_unit_test(test_too_much_leaves_the_array_as_it_was),
+		cmocka_unit_test(test_numbers_once_and_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,7 +267,8 @@ static void other_kinds(void **state)
 	(void)state;
 	start(&s);
 	struct wire_switch_in e_in = {.h = header(&s, WIRE_SWITCH_IN, s.pid)};
-	struct wire_sample e_user = {.h = header(&s, WIRE_SAMPLE, s.pid), .user_mode = 1, .ctx = {.status = WIRE_CTX_UNREAD}};
+	struct wire_sample e_user = {
+		.h = header(&s, WIRE_SAMPLE, s.pid), .user_mode = 1, .ctx = {.status = WIRE_CTX_UNREAD, .gen = give_copy(&s)}};
 	struct wire_sample e_kernel = {.h = header(&s, WIRE_SAMPLE, s.pid), .pc = 0x7f1234567890};
 	struct wire_rename e_name = {.h = header(&s, WIRE_RENAME, s.pid), .comm = "1234567890123456"}; /* not ended */
 	struct wire_thread_exit e_exit = {.h = header(&s, WIRE_THREAD_EXIT, s.pid), .group_dead = 1};
@@ -370,8 +371,14 @@ static void wakings(void **state)
 	out.wait.syscall = -1;
 	take(&s, &out);
 	e.waker_ctx.flavor = 0;
+	put_stack(&s, 111, false, 3);
+	put_stack(&s, 222, true, 4);
+	e.waker_ustack = 111;
+	e.waker_kstack = 222;
 	e.h = header(&s, WIRE_WAKING, s.pid);
 	take(&s, &e);
+	e.waker_ustack = 112; /* lost */
+	e.waker_kstack = 0;
 	e.h = header(&s, WIRE_WAKING, s.pid);
 	e.irq = 1;
 	e.state = 0x8000;
@@ -393,7 +400,10 @@ static void wakings(void **state)
 	assert_int_equal(w.waker_context, 1);
 	assert_int_equal(w.waker_task, 8);
 	assert_int_equal(w.waker_budget, 9);
+	assert_int_equal(w.waker_ustack, 1);
+	assert_int_equal(w.waker_kstack, 2);
 	row(&rows, FMT_WAKING, 3, &w);
+	assert_int_equal(w.waker_ustack | w.waker_kstack, 0);
 	assert_int_equal(w.source, 1);
 	assert_int_equal(w.waker | w.waker_context | w.waker_task, 0);
 	close_rows(&rows);
@@ -740,6 +750,10 @@ static void copies(void **state)
 	take(&s, &e);
 	e.ctx.gen = second + 1;
 	take(&s, &e);
+	e.ctx.status = WIRE_CTX_UNREAD; /* what was not there to be read was not this process's */
+	take(&s, &e);
+	e.ctx.gen = second; /* was */
+	take(&s, &e);
 	stop(&s, &rows);
 	assert_int_equal(count(&rows, FMT_CONTEXT), 2);
 	row(&rows, FMT_CONTEXT, 0, &context);
@@ -748,9 +762,13 @@ static void copies(void **state)
 	assert_int_equal(context.layout, 40 + first);
 	row(&rows, FMT_SAMPLE, 1, &sample);
 	assert_int_equal(sample.context, 2);
-	row(&rows, FMT_SAMPLE, 2, &sample);
-	assert_int_equal(sample.ctx_status, FMT_CTX_NO_LAYOUT);
-	assert_int_equal(sample.context, 0);
+	for (u32 i = 2; i < 4; i++) {
+		row(&rows, FMT_SAMPLE, i, &sample);
+		assert_int_equal(sample.ctx_status, FMT_CTX_NO_LAYOUT);
+		assert_int_equal(sample.context, 0);
+	}
+	row(&rows, FMT_SAMPLE, 4, &sample);
+	assert_int_equal(sample.ctx_status, FMT_CTX_UNREAD);
 	close_rows(&rows);
 }
 

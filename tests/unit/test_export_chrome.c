@@ -178,6 +178,8 @@ static void test_args(void **state)
 			    "(tid 24039)'",
 			    NULL),
 		1);
+	/* speedscope shows even an empty object. */
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE args = '{}'", NULL), 0);
 	o.no_args = true;
 	bare = run(db, &o, &result);
 	check_form(db, bare);
@@ -320,7 +322,7 @@ static void test_tasks(void **state)
 	sqlite3 *db = fixture_open_tasks();
 	struct export_opts o = defaults();
 	struct export_result result;
-	_cleanup_free_ char *json = NULL, *cut = NULL;
+	_cleanup_free_ char *json = NULL, *cut = NULL, *few = NULL;
 	s64 flows;
 
 	(void)state;
@@ -358,7 +360,93 @@ static void test_tasks(void **state)
 	cut = run(db, &o, &result);
 	check_form(db, cut);
 	check_flows(db, cut, 5);
-	assert_int_equal(result.flows_left, flows - 5);
+	/* All that there may be are written, left out, or have nothing to begin or end in. */
+	assert_int_equal(5 + result.flows_left +
+				 (u64)fixture_s64(db, "SELECT json_extract(?1, '$.metadata.flows_without_slice')", cut),
+			 flows + fixture_s64(db, "SELECT json_extract(?1, '$.metadata.flows_without_slice')", json));
+	/* Slices of threads that are not drawn are no place for an arrow to begin in. */
+	o.max_flows = EXPORT_MAX_FLOWS;
+	o.profile.min_ns = NSEC_PER_SEC;
+	few = run(db, &o, &result);
+	check_form(db, few);
+	check_flows(db, few, fixture_s64(db, "SELECT json_extract(?1, '$.metadata.flows')", few));
+	fixture_close(db);
+}
+
+#define THREAD_NEXT "(SELECT min(n.ts) FROM _task_poll AS n WHERE n.thread_id = p.thread_id AND n.ts > p.ts)"
+#define TASK_NEXT   "(SELECT min(n.ts) FROM _task_poll AS n WHERE n.task_row = p.task_row AND n.ts > p.ts)"
+#define PARKED	    "(SELECT min(o.ts) FROM offcpu AS o WHERE o.thread_id = p.thread_id AND o.role = 'parked' AND o.ts > p.ts)"
+#define NEVER	    "9e18"
+/* Each slice of a poll with what may have ended it. */
+#define DRAWN                                                                                                                    \
+	"(SELECT 1000000000000 + ev.ts + ev.dur AS till, coalesce(" THREAD_NEXT ", " NEVER                                       \
+	") AS thread_next, coalesce(" TASK_NEXT ", " NEVER ") AS task_next, coalesce(" PARKED ", " NEVER                         \
+	") AS parked FROM ev JOIN task_poll AS p ON "                                                                            \
+	"p.task_id = json_extract(ev.args, '$.task') AND ev.ts = p.ts - 1000000000000 WHERE cat = 'task_poll')"
+
+/* No return was seen: a poll ends where its thread does something else, or its task is polled again; the last one with the recording. */
+static void test_tasks_unended(void **state)
+{
+	sqlite3 *db = fixture_open_tasks();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = NULL, *later = NULL;
+
+	(void)state;
+	o.tasks = true;
+	o.max_flows = EXPORT_MAX_FLOWS;
+	/* Task 47 is polled on thread 5 to the end: here another thread polls it before. */
+	fixture_exec(
+		db,
+		"INSERT INTO _task_poll (ts, thread_id, task_row, type_id) SELECT 1029900000000, 2, id, type_id FROM _task WHERE task_id = 47; "
+		"UPDATE _task_poll SET dur = NULL");
+	json = run(db, &o, &result);
+	check_form(db, json);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM " DRAWN, NULL),
+			 fixture_s64(db, "SELECT count(*) FROM _task_poll", NULL));
+	assert_int_equal(
+		fixture_s64(db, "SELECT count(*) FROM " DRAWN " WHERE till <> min(thread_next, task_next, parked, 1030000000000)",
+			    NULL),
+		0);
+	assert_true(fixture_s64(db, "SELECT count(*) FROM " DRAWN " WHERE till = thread_next", NULL) > 0);
+	assert_true(fixture_s64(db, "SELECT count(*) FROM " DRAWN " WHERE till = task_next", NULL) > 0);
+	assert_true(fixture_s64(db, "SELECT count(*) FROM " DRAWN " WHERE till = parked", NULL) > 0);
+	/* A task whose only poll was over before the window has no track. */
+	o.from_ns = 18500 * NSEC_PER_MSEC;
+	later = run(db, &o, &result);
+	check_form(db, later);
+	assert_int_equal(
+		fixture_s64(
+			db,
+			"SELECT count(*) FROM ev WHERE name = 'thread_name' AND json_extract(args, '$.name') LIKE 'task 52 %'",
+			NULL),
+		0);
+	fixture_close(db);
+}
+
+/* A poll that goes on beyond the window is drawn to its end, though its task was woken in it. */
+static void test_tasks_woken_in_poll(void **state)
+{
+	sqlite3 *db = fixture_open_tasks();
+	struct export_opts o = defaults();
+	struct export_result result;
+	_cleanup_free_ char *json = NULL;
+
+	(void)state;
+	o.tasks = true;
+	o.from_ns = 8000 * NSEC_PER_MSEC;
+	o.to_ns = 8400 * NSEC_PER_MSEC;
+	/* Task 44 is polled from 8.10999 s on for 450 ms, and again at 9 s. */
+	fixture_exec(
+		db,
+		"INSERT INTO _task_poll (ts, dur, thread_id, task_row, type_id) SELECT 1009000000000, 1000, 2, id, type_id FROM _task WHERE task_id = 44; "
+		"INSERT INTO _task_wake (ts, thread_id, task_row, type_id, waker, delay) SELECT 1008200000000, 2, id, type_id, 'driver', 800000000 "
+		"FROM _task WHERE task_id = 44");
+	json = run(db, &o, &result);
+	check_form(db, json);
+	assert_int_equal(
+		fixture_s64(db, "SELECT ts + dur FROM ev WHERE cat = 'task_poll' AND json_extract(args, '$.task') = 44", NULL),
+		8400 * NSEC_PER_MSEC);
 	fixture_close(db);
 }
 
@@ -387,6 +475,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),		cmocka_unit_test(test_tasks),
 		cmocka_unit_test(test_tasks_caught),	cmocka_unit_test(test_args),
+		cmocka_unit_test(test_tasks_unended),	cmocka_unit_test(test_tasks_woken_in_poll),
 		cmocka_unit_test(test_exact_times),	cmocka_unit_test(test_max_events),
 		cmocka_unit_test(test_window_and_idle), cmocka_unit_test(test_exec_reuses_tid),
 	};

@@ -273,6 +273,47 @@ static void samples_beside_switches(void **state)
 	assert_true(without > with + 200);
 }
 
+static void add_sample(struct both *b, struct fmt_sample s)
+{
+	assert_int_equal(fmt_rows_add(&b->samples, &s, NULL, 0), 0);
+}
+
+/* A column that is 0 in each row is not written, but for those that others are read in the light of. */
+static void columns_of_zeros_are_left_out(void **state)
+{
+	struct both b = both_new();
+	_cleanup_buf_ struct buf scratch = BUF_INIT, out = BUF_INIT;
+	struct fmt_cursor c;
+
+	(void)state;
+	for (u64 i = 0; i < 20; i++)
+		add_sample(&b, (struct fmt_sample){.ts = 1000 * i});
+	(void)both_round_trip(&b);
+	fmt_section_encode(&b.samples, NULL, &scratch, &out);
+	c = cur_init(out.data, out.len);
+	assert_int_equal(cur_uvarint(&c, "kind"), FMT_SAMPLE);
+	assert_int_equal(cur_uvarint(&c, "rows"), 20);
+	assert_int_equal(cur_uvarint(&c, "columns"), 3);
+	fmt_rows_clear(&b.samples);
+	for (u64 i = 0; i < 20; i++)
+		add_sample(&b, (struct fmt_sample){0}); /* not even a time */
+	(void)both_round_trip(&b);
+	both_release(&b);
+}
+
+/* A value that is seldom what the switches foresee, one of two: a bit or so each, not its 6 bytes. */
+static void few_values_that_switches_do_not_foresee(void **state)
+{
+	struct both b = both_new();
+	u64 rnd = 9;
+
+	(void)state;
+	for (u64 i = 0; i < 200; i++)
+		add_sample(&b, (struct fmt_sample){.thread = 1, .core = raw_random(&rnd) % 2 ? 0x7f0012345000 : 0x7f0012346780});
+	assert_in_range(both_round_trip(&b), 25, 100);
+	both_release(&b);
+}
+
 /* Whatever is beside: switches of other threads, of other times, in no order, at the ends of u64. */
 static void any_samples_beside_any_switches(void **state)
 {
@@ -436,6 +477,8 @@ int main(void)
 		cmocka_unit_test(probabilities),
 		cmocka_unit_test(what_switches_say),
 		cmocka_unit_test(samples_beside_switches),
+		cmocka_unit_test(columns_of_zeros_are_left_out),
+		cmocka_unit_test(few_values_that_switches_do_not_foresee),
 		cmocka_unit_test(any_samples_beside_any_switches),
 		cmocka_unit_test(most_rows),
 		cmocka_unit_test(malformed_symbols),

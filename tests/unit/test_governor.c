@@ -215,6 +215,44 @@ static void idle_target(void **state)
 	assert_true(run(&g, &w, 100).take & BIT(PROBE_BIND));
 }
 
+/*
+ * Four processes a window, one after the other, each of 25 ms of cpu and 250 tasks: 0.8 ms of 25 each, within a share of 5 %. Each is met at 1 ms and seen at most
+ * once more before it ends.
+ */
+static void short_lived_processes(void **state)
+{
+	(void)state;
+	for (u32 counted = 0; counted < 2; counted++) {
+		struct governor g = governor(LIFE);
+		struct governor_cpu cpu = {0};
+		u32 windows = 0;
+
+		g.share = 500;
+		while (windows++ < 100 && g.attached == LIFE) {
+			struct governor_window w = {.ns = GOVERNOR_WINDOW};
+
+			w.hits[PROBE_SPAWN] = w.hits[PROBE_BIND] = 1000;
+			for (u32 i = 0; i < 4 && counted; i++) {
+				u64 seen = NSEC_PER_MSEC;
+
+				if (i % 2)
+					governor_cpu_add(&cpu, &seen, 11 * NSEC_PER_MSEC);
+				governor_cpu_add(&cpu, &seen, 25 * NSEC_PER_MSEC);
+				governor_cpu_add(&cpu, &seen, 0); /* the end of one whose use is not known */
+			}
+			w.cpu_ns = governor_cpu_take(&cpu);
+			assert_int_equal(w.cpu_ns, counted ? 4 * 24 * NSEC_PER_MSEC : 0);
+			(void)governor_window(&g, &w);
+		}
+		/* Without their cpu time nothing but the floor is left: 5 ms a second, of which these take 3.2 in a window. */
+		if (counted)
+			assert_int_equal(g.attached, LIFE);
+		else
+			assert_int_equal(g.taken & BIT(PROBE_SPAWN), BIT(PROBE_SPAWN));
+		assert_true(counted ? windows > 100 : windows <= 3);
+	}
+}
+
 static void no_limit(void **state)
 {
 	struct governor g = governor(LIFE | DETAIL);
@@ -301,6 +339,7 @@ int main(void)
 		cmocka_unit_test(spawns_without_tasks_go_along),
 		cmocka_unit_test(bursts),
 		cmocka_unit_test(idle_target),
+		cmocka_unit_test(short_lived_processes),
 		cmocka_unit_test(no_limit),
 		cmocka_unit_test(learned_sites),
 		cmocka_unit_test(known_time_of_programs),

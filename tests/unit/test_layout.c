@@ -251,6 +251,36 @@ static const struct layout_row *row_of(u32 minor, bool mt)
 
 /* ---- the table ---- */
 
+/* Every row is; with the budget or the runtime's byte 8 bytes off, which no thread contradicts, none of a Context is. */
+static void wrong_rows_are_told(void **state)
+{
+	u32 n, whole = 0;
+	const struct layout_row *rows = layout_rows(&n);
+
+	(void)state;
+	for (u32 i = 0; i < n; i++) {
+		struct layout_row r = rows[i];
+
+		assert_true(layout_row_is_sound(&r));
+		if (!r.size)
+			continue;
+		whole++;
+		r.budget += 8;
+		assert_false(layout_row_is_sound(&r));
+		r.budget -= 16;
+		assert_false(layout_row_is_sound(&r));
+		r = rows[i];
+		r.runtime += 8;
+		assert_false(layout_row_is_sound(&r));
+		r.runtime -= 16;
+		assert_false(layout_row_is_sound(&r));
+		r = rows[i];
+		r.id = (u16)(r.budget & ~7);
+		assert_false(layout_row_is_sound(&r));
+	}
+	assert_true(whole > 10);
+}
+
 static void the_table(void **state)
 {
 	u32 n;
@@ -912,6 +942,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table),
 		cmocka_unit_test(the_versions),
+		cmocka_unit_test(wrong_rows_are_told),
 		cmocka_unit_test(every_row_in_every_state),
 		cmocka_unit_test(every_row_without_a_version),
 		cmocka_unit_test(threads_in_different_states),

@@ -72,10 +72,66 @@ static void test_totals(void **state)
 	fixture_close(db);
 }
 
+static s64 find(const struct profile *p, const struct profile_stack *s, const char *name)
+{
+	for (u32 i = 0; i < s->n; i++)
+		if (!strcmp(p->frames[s->frames[i]].name, name))
+			return i;
+	return -1;
+}
+
+/* The wait to its end, then who ended it from the wake on outwards: functions that are inlined stand alone there. */
+static void test_waker_stacks(void **state)
+{
+	static const char *const behind[] = {"--",
+					     "__schedule",
+					     "schedule",
+					     "do_nanosleep",
+					     "hrtimer_nanosleep",
+					     "__x64_sys_clock_nanosleep",
+					     "do_syscall_64",
+					     "entry_SYSCALL_64_after_hwframe",
+					     "clock_nanosleep",
+					     "std::sys::thread::unix::sleep",
+					     "std::thread::functions::sleep",
+					     "orders::api::process_large_file"};
+	sqlite3 *db = fixture_open();
+	struct profile_opts o = {.kind = PROFILE_OFFCPU, .by = PROFILE_BY_THREAD, .class_is = "lock", .wakers = true};
+	_cleanup_profile_ struct profile p = {0};
+	const struct profile_stack *s = NULL;
+	u64 before = total(db, &o, NULL);
+	s64 at = -1;
+
+	(void)state;
+	fixture_exec(db, "UPDATE _offcpu SET waker_stack_id = 1, waker_kstack_id = 20 WHERE poll_id = 11");
+	assert_int_equal(total(db, &o, NULL), before);
+	assert_int_equal(profile_load(db, &o, &p), 0);
+	for (u32 i = 0; i < p.n_stacks && at < 0; i++) {
+		s = &p.stacks[i];
+		at = find(&p, s, "orders::api::process_large_file") >= 0 ? find(&p, s, "--") : -1;
+	}
+	assert_true(at > 0);
+	assert_int_equal(s->ns, fixture_s64(db, "SELECT sum(ts_waking - ts) FROM offcpu WHERE waker_stack_id = 1", NULL));
+	for (u32 i = 0; i < ARRAY_SIZE(behind); i++) {
+		const struct profile_frame *f = &p.frames[s->frames[(u32)at + i]];
+
+		assert_string_equal(f->name, behind[i]);
+		assert_int_equal(f->waker, i > 0);
+		assert_false(f->inlined);
+	}
+	assert_string_equal(p.frames[s->frames[s->n - 3]].name, "std::sys::thread::unix::Thread::new::thread_start");
+	assert_true(p.frames[s->frames[s->n - 1]].synthetic); /* the task and its thread, as without a stack */
+	assert_false(p.frames[s->frames[s->n - 1]].waker);
+	assert_false(p.frames[s->frames[at - 1]].waker);
+	profile_release(&p);
+	fixture_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_waker_stacks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -342,6 +342,69 @@ static void shapes_are_found_in_place(void **state)
 	check_shapes(&m);
 }
 
+static void put_code(struct image *m, u32 function_number, const u8 *code, size_t n)
+{
+	memcpy(m->b + function(function_number), code, n);
+}
+
+/* State::transition_to_complete() and OwnedTasks::bind_inner() of 1.54.1, in part. */
+static const u8 complete_code[] = {0x48, 0x8b, 0x07, 0x48, 0x89, 0xc1, 0x48, 0x83, 0xf1, 0x03, 0xf0, 0x48, 0x0f, 0xb1, 0x0f};
+static const u8 bind_code[] = {0x48, 0x8b, 0x47, 0x28, 0x48, 0x89, 0x46, 0x18, 0x48, 0x8b, 0x46, 0x10, 0x48, 0x8b, 0x40, 0x48};
+
+static void stripped_functions_are_found_by_their_code(void **state)
+{
+	static struct image m;
+	struct tokio_points p;
+
+	(void)state;
+	put_two_vtables(&m, ET_EXEC);
+	put_code(&m, 3, bind_code, sizeof(bind_code));
+	put_code(&m, 5, complete_code, sizeof(complete_code));
+	put_code(&m, FUNCTIONS - 1, complete_code, sizeof(complete_code));
+	assert_int_equal(read_image(&m, "1.54.1", &p), 0);
+	assert_int_equal(p.group[PROBE_BIND].n, 1);
+	assert_true(has_place(&p, PROBE_BIND, function(3)));
+	assert_int_equal(p.group[PROBE_COMPLETE].n, 2);
+	assert_true(has_place(&p, PROBE_COMPLETE, function(5)));
+	assert_true(has_place(&p, PROBE_COMPLETE, function(FUNCTIONS - 1)));
+	assert_int_equal(p.by_shape, 1U << PROBE_BIND | 1U << PROBE_COMPLETE);
+	assert_null(p.group[PROBE_BIND].missing);
+	assert_null(p.group[PROBE_COMPLETE].missing);
+	assert_non_null(strstr(p.group[PROBE_BLOCKING].missing, "only symbols tell"));
+	tokio_points_release(&p);
+
+	/* what reaches into the next function is not this one's */
+	put_two_vtables(&m, ET_EXEC);
+	memcpy(m.b + function(4) - 8, bind_code, sizeof(bind_code));
+	assert_int_equal(read_image(&m, "1.54.1", &p), 0);
+	assert_int_equal(p.group[PROBE_BIND].n, 0);
+	assert_int_equal(p.by_shape, 0);
+	assert_non_null(strstr(p.group[PROBE_BIND].missing, "looks like"));
+	tokio_points_release(&p);
+	assert_int_equal(read_image(&m, "1.29.1", &p), 0);
+	assert_non_null(strstr(p.group[PROBE_BIND].missing, "before Tokio 1.35"));
+	tokio_points_release(&p);
+}
+
+/* With symbols, they say where: code that resembles is not asked. */
+static void code_is_not_asked_where_symbols_tell(void **state)
+{
+	static struct image m;
+	struct tokio_points p;
+
+	(void)state;
+	memset(&m, 0, sizeof(m));
+	put_headers(&m, ET_DYN);
+	put_starts(&m);
+	put_symbols(&m);
+	put_code(&m, FUNCTIONS - 1, bind_code, sizeof(bind_code));
+	assert_int_equal(read_image(&m, "1.54.1", &p), 0);
+	assert_int_equal(p.from, TOKIO_POINTS_SYMBOLS);
+	assert_false(has_place(&p, PROBE_BIND, function(FUNCTIONS - 1)));
+	assert_int_equal(p.by_shape, 0);
+	tokio_points_release(&p);
+}
+
 static void expect_no_shape(struct image *m)
 {
 	struct tokio_points p;
@@ -487,10 +550,16 @@ static void usdt_probes_tell_where_polls_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_lead_to_their_groups),	   cmocka_unit_test(old_versions_say_what_they_lack),
-		cmocka_unit_test(shapes_are_found_by_relocations), cmocka_unit_test(shapes_are_found_by_packed_relocations),
-		cmocka_unit_test(shapes_are_found_in_place),	   cmocka_unit_test(what_only_resembles_a_vtable_is_none),
-		cmocka_unit_test(broken_files_end_in_a_status),	   cmocka_unit_test(usdt_probes_tell_where_polls_end),
+		cmocka_unit_test(names_lead_to_their_groups),
+		cmocka_unit_test(old_versions_say_what_they_lack),
+		cmocka_unit_test(shapes_are_found_by_relocations),
+		cmocka_unit_test(shapes_are_found_by_packed_relocations),
+		cmocka_unit_test(stripped_functions_are_found_by_their_code),
+		cmocka_unit_test(code_is_not_asked_where_symbols_tell),
+		cmocka_unit_test(shapes_are_found_in_place),
+		cmocka_unit_test(what_only_resembles_a_vtable_is_none),
+		cmocka_unit_test(broken_files_end_in_a_status),
+		cmocka_unit_test(usdt_probes_tell_where_polls_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,10 +51,61 @@ static void test_chain(void **state)
 	assert_non_null(strstr(text, "    at       process_large_file  src/api.rs:142\n"));
 	assert_non_null(strstr(text, "\n    task 61 "));
 	assert_non_null(strstr(text, "+3.664300 s    1.2 ms  worker 1"));
+	assert_non_null(strstr(text, "\n  LIFO slot: woken last on that worker"));
 	assert_null(strstr(text, "There are more"));
 	o.top = 2;
 	few = fixture_run(db, view_cascade, &o);
 	assert_non_null(strstr(few, "There are more: --top 0"));
+	fixture_close(db);
+}
+
+/* Of the tasks that waited the one made ready last was in the slot; a single one tells nothing by its order, but the slot was read. */
+static void test_lifo_slot(void **state)
+{
+	static const struct {
+		const char *change, *places;
+	} cases[] = {
+		{"UPDATE _task_poll SET ts = ts - 80000 WHERE ts = 1003664300000", "lifo,taken,local"},
+		/* 45 ran before it: it was at the queue's head, and so the slot was empty */
+		{"UPDATE _task_poll SET ts = 1003664250000 WHERE ts = 1003665600000", "local,local,taken"},
+		/* 45 was spawned last, and ran behind 31: nobody was in the slot */
+		{"UPDATE block_victim SET ts = 1003300000000, wake_id = NULL WHERE task_row = (SELECT id FROM _task WHERE task_id = 45)",
+		 "local,taken,local"},
+		/* 45 is made ready last by another thread: that is no business of this worker's slot */
+		{"UPDATE block_victim SET ts = 1003300000000, thread_id = 4 WHERE task_row = (SELECT id FROM _task WHERE task_id = 45)",
+		 "lifo,taken,-"},
+		/* one of its victims has no row */
+		{"UPDATE poll SET victims = 4 WHERE id = 1", "-,taken,local"},
+		/* one alone, that was there when the slot was read */
+		{"DELETE FROM block_victim WHERE task_row = (SELECT id FROM _task WHERE task_id = 45); UPDATE poll SET victims = 2, lifo = 1 WHERE id = 1",
+		 "lifo,taken"},
+		{"UPDATE poll SET lifo = 0 WHERE id = 1", "local,taken"},
+		/* one alone, that was woken later: what was read at the end holds */
+		{"UPDATE block_victim SET ts = 1003300000000 WHERE task_row = (SELECT id FROM _task WHERE task_id = 31)",
+		 "lifo,taken"},
+		{"UPDATE poll SET lifo_end = 0 WHERE id = 1", "-,taken"},
+	};
+	sqlite3 *db = NULL;
+	struct report_opts o = fixture_opts(120);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *json = NULL, *sql = NULL;
+
+		if (i < 6) { /* those behind go on from there */
+			if (db)
+				fixture_close(db);
+			db = fixture_open_tasks();
+		}
+		fixture_exec(db, cases[i].change);
+		json = fixture_run(db, view_cascade_json, &o);
+		assert_true(asprintf(&sql,
+				     "SELECT group_concat(coalesce(json_extract(value, '$.place'), '-')) = '%s' FROM "
+				     "json_each(?1, '$.steps') WHERE json_extract(value, '$.level') = 0",
+				     cases[i].places) > 0);
+		if (fixture_s64(db, sql, json) != 1)
+			fail_msg("case %zu is not %s: %s", i, cases[i].places, strstr(json, "\"steps\""));
+	}
 	fixture_close(db);
 }
 
@@ -119,6 +170,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_lifo_slot),
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_less_known),
 	};

@@ -323,6 +323,44 @@ static void test_text(void **state)
 	fixture_close(db);
 }
 
+/* The same thread wakes from two functions: two rows, which add up to what was one. */
+static void test_waker_functions(void **state)
+{
+	sqlite3 *db = open_with_runs();
+	struct report_opts o = fixture_opts(80);
+	_cleanup_free_ char *before = NULL, *json = NULL, *narrow = NULL, *wide = NULL;
+	static const char of[] =
+		"(SELECT sum(value ->> '$.total') FROM json_each(?1, '$.wakers') WHERE value ->> '$.tid' = 24037)";
+	char sql[256];
+
+	(void)state;
+	o.min_ns = 0;
+	before = fixture_run(db, view_offcpu_json, &o);
+	assert_null(strstr(before, "process_large_file\",\n      \"count"));
+	fixture_exec(db, "UPDATE _offcpu SET waker_stack_id = 1, waker_kstack_id = 20 WHERE waker_tid = 24037 AND id % 3 = 0;"
+			 "UPDATE _offcpu SET waker_stack_id = 2 WHERE waker_tid = 24037 AND id % 3 = 1");
+	json = fixture_run(db, view_offcpu_json, &o);
+	(void)snprintf(sql, sizeof(sql), "SELECT %s", of);
+	assert_int_equal(fixture_s64(db, sql, json), fixture_s64(db, sql, before));
+	for (u32 stack = 1; stack <= 2; stack++) {
+		(void)snprintf(sql, sizeof(sql),
+			       "SELECT sum(value ->> '$.count') FROM json_each(?1, '$.wakers') WHERE value ->> '$.function' = "
+			       "(SELECT function FROM stack_place WHERE stack_id = %u)",
+			       stack);
+		assert_int_equal(fixture_s64(db, sql, json),
+				 fixture_s64(db,
+					     stack == 1 ? "SELECT count(*) FROM offcpu WHERE waker_stack_id = 1"
+							: "SELECT count(*) FROM offcpu WHERE waker_stack_id = 2",
+					     NULL));
+	}
+	narrow = fixture_run(db, view_offcpu, &o);
+	assert_non_null(strstr(narrow, "\n      from orders::api::process_large_file\n"));
+	o.width = 120;
+	wide = fixture_run(db, view_offcpu, &o);
+	assert_non_null(strstr(wide, "ms   orders::api::process_large_file\n"));
+	fixture_close(db);
+}
+
 static void test_buckets(void **state)
 {
 	u64 from, to, last = 0;
@@ -345,9 +383,9 @@ static void test_buckets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_adds_up), cmocka_unit_test(test_states),	  cmocka_unit_test(test_filters),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_throttled), cmocka_unit_test(test_text),
-		cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_adds_up),		cmocka_unit_test(test_states),	  cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_unknown),		cmocka_unit_test(test_throttled), cmocka_unit_test(test_text),
+		cmocka_unit_test(test_waker_functions), cmocka_unit_test(test_buckets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

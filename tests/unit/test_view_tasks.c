@@ -117,6 +117,8 @@ static void test_text(void **state)
 		"    spawned at src/config.rs:18 by the runtime's driver\n",
 		"spawned at src/main.rs:41 by a root future (block_on)",
 		"(no name) 0x557e1515f4bc",
+		"5 alive at the end, of 9 not known",
+		"no name: 1 task; see WITHOUT NAMES, if it is there,",
 		"BLOCKING POOL ",
 		"orders::render::render_invoice::{closure}",
 		"Root futures (block_on): 2 polls caught",
@@ -150,6 +152,7 @@ static void test_not_recorded(void **state)
 
 	(void)state;
 	assert_non_null(strstr(text, "(type not known)"));
+	assert_null(strstr(text, "no name:"));
 	assert_non_null(strstr(text, "~2.90 s"));
 	assert_non_null(strstr(text, "--wakes"));
 	assert_non_null(strstr(text, "--tasks=off"));

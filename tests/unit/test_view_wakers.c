@@ -11,6 +11,13 @@
 #include "report/wakers.h"
 #include "report_fixture.h"
 
+#define WOKEN	  "SELECT json_extract(value, '$."
+#define OF_ACCEPT "') FROM json_each(?1, '$.nodes') WHERE json_extract(value, '$.name') = 'orders::accept_loop'"
+/* Edges in their order, and how often who is woken is woken in all. */
+#define EDGES                                                                                                                    \
+	"(SELECT e.key AS at, json_extract(e.value, '$.to') AS target, json_extract(n.value, '$.wakes') AS woken FROM "          \
+	"json_each(?1, '$.edges') AS e JOIN json_each(?1, '$.nodes') AS n ON n.key = json_extract(e.value, '$.to'))"
+
 static void test_edges(void **state)
 {
 	sqlite3 *db = fixture_open_tasks();
@@ -37,6 +44,48 @@ static void test_edges(void **state)
 	assert_non_null(strstr(text, "      by I/O, timer or yield                               4 "));
 	assert_non_null(strstr(text, "by the end of a task"));
 	assert_null(strchr(text, '\033'));
+	fixture_close(db);
+}
+
+/* Of 100 delays of 1 to 100 us, ranks 50 and 99. */
+static void test_ranks(void **state)
+{
+	sqlite3 *db = fixture_open_tasks();
+	struct report_opts o = fixture_opts(120);
+	_cleanup_free_ char *json = NULL;
+
+	(void)state;
+	fixture_exec(
+		db,
+		"WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
+		"INSERT INTO _task_wake (ts, thread_id, task_row, type_id, waker, delay) "
+		"SELECT 1020000000000 + i * 1000000, 2, t.id, t.type_id, 'driver', i * 1000 FROM n, _task AS t WHERE t.task_id = 3");
+	json = fixture_run(db, view_wakers_json, &o);
+	assert_int_equal(fixture_s64(db, WOKEN "delay_p50" OF_ACCEPT, json), 50000);
+	assert_int_equal(fixture_s64(db, WOKEN "delay_p99" OF_ACCEPT, json), 99000);
+	assert_int_equal(fixture_s64(db, WOKEN "delay_max" OF_ACCEPT, json), 100000);
+	fixture_close(db);
+}
+
+/* Two that were woken equally often: the edges of one, then those of the other, in the order of the nodes. */
+static void test_ties(void **state)
+{
+	sqlite3 *db = fixture_open_tasks();
+	struct report_opts o = fixture_opts(120);
+	_cleanup_free_ char *json = NULL;
+
+	(void)state;
+	fixture_exec(db, "INSERT INTO _task_wake (ts, thread_id, task_row, type_id, waker, delay) "
+			 "SELECT 1020000000000, 2, id, type_id, 'outside', 1000 FROM _task WHERE task_id = 61");
+	json = fixture_run(db, view_wakers_json, &o);
+	assert_int_equal(fixture_s64(db, "SELECT count(DISTINCT target) FROM " EDGES " WHERE woken = 2", json), 2);
+	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM " EDGES " WHERE woken = 2", json), 4);
+	assert_int_equal(
+		fixture_s64(db,
+			    "SELECT count(*) FROM (SELECT woken, target, lag(woken) OVER (ORDER BY at) AS b, lag(target) "
+			    "OVER (ORDER BY at) AS of FROM " EDGES ") WHERE woken > b OR (woken = b AND target < of)",
+			    json),
+		0);
 	fixture_close(db);
 }
 
@@ -77,13 +126,16 @@ static void test_dot(void **state)
 {
 	sqlite3 *db = fixture_open_tasks();
 	struct report_opts o = fixture_opts(120);
-	_cleanup_free_ char *dot = fixture_run(db, view_wakers_dot, &o), *few = NULL;
+	_cleanup_free_ char *dot = fixture_run(db, view_wakers_dot, &o), *few = NULL, *entity = NULL;
 
 	(void)state;
 	check_dot(dot);
 	assert_int_equal(fixture_count(dot, "digraph wakers {"), 1);
 	assert_non_null(strstr(dot, "[label=\"ev\\\"il<a\\\\b>?[31m | orders::cache::sweep\\nsrc/config.rs:18\"]"));
 	assert_non_null(strstr(dot, "color=red"));
+	fixture_exec(db, "UPDATE task_type SET name = 'app::a&lt;b' WHERE id = 7");
+	entity = fixture_run(db, view_wakers_dot, &o);
+	assert_non_null(strstr(entity, "[label=\"app::a&amp;lt;b\\n"));
 	o.top = 2;
 	few = fixture_run(db, view_wakers_dot, &o);
 	assert_int_equal(fixture_count(few, " -> n"), 2);
@@ -112,9 +164,8 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_edges),
-		cmocka_unit_test(test_dot),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_edges), cmocka_unit_test(test_ranks),   cmocka_unit_test(test_ties),
+		cmocka_unit_test(test_dot),   cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,11 +56,26 @@ def demo():
     ok(wanted <= calls, "functions and categories", wanted - calls)
     polls = [e for e in events if e["cat"] == "poll" and "send_receipt" in e["name"]]
     ok(polls and all(e["args"]["spawn_file"].endswith(".rs") and e["args"]["spawn_line"] for e in polls), "polls tell where their tasks were spawned", polls[:2])
+    unended(events, db)
     counters = {e["name"] for e in events if e["ph"] == "C"}
     ok(counters == {"running workers", "blocked workers", "runnable threads", "ready tasks", "events lost"}, "counters", counters)
     flows = {e["name"] for e in events if e["ph"] == "s"}
     ok(flows == {"thread wake", "wake", "spawn"}, "arrows", flows)
     workers(events, db)
+
+
+def unended(events, db):
+    """A poll whose return the probes did not see ends with what follows on its thread, not with the recording."""
+    start = db.execute("SELECT ts_start FROM capture").fetchone()[0]
+    wrong, rows = [], db.execute(
+        "SELECT t.tid, p.ts, k.task_id, (SELECT min(ts) FROM (SELECT ts FROM task_poll AS n WHERE n.thread_id = p.thread_id AND n.ts > p.ts UNION ALL "
+        "SELECT ts FROM offcpu AS o WHERE o.thread_id = p.thread_id AND o.ts > p.ts AND o.role = 'parked')) "
+        "FROM task_poll AS p JOIN task AS k ON k.id = p.task_row JOIN thread AS t ON t.id = p.thread_id WHERE p.dur IS NULL").fetchall()
+    for tid, ts, task, ends in rows:
+        found = [e for e in events if e["cat"] == "poll" and e["tid"] == tid and round(e["ts"] * 1000) == ts - start]
+        if len(found) != 1 or found[0]["args"]["task"] != task or round((found[0]["ts"] + found[0]["dur"]) * 1000) != ends - start:
+            wrong.append((tid, ts, task, ends, found))
+    ok(rows and not wrong, "a poll whose return was not seen ends with what follows", wrong)
 
 
 def workers(events, db):

@@ -98,13 +98,19 @@ def protoc_tests(t, trace):
     t.equal("protoc: samples are SQL's", r.stdout.count("\n  perf_sample {"), sql("SELECT count(*) AS n FROM sample")[0]["n"])
 
 
+# A poll whose end was not seen ends where its thread begins another one or parks, or its task is polled again.
+ENDS = ("SELECT * FROM (SELECT task_id, task_row, p.ts, ts_start, ts_end, coalesce(p.ts + dur, (SELECT min(f.ts) FROM (SELECT n.ts FROM task_poll AS n WHERE "
+        "n.ts > p.ts AND p.thread_id = n.thread_id UNION ALL SELECT n.ts FROM task_poll AS n WHERE n.ts > p.ts AND p.task_row = n.task_row UNION ALL SELECT o.ts "
+        "FROM offcpu AS o WHERE o.ts > p.ts AND o.thread_id = p.thread_id AND o.role = 'parked') AS f), ts_end) AS over FROM task_poll AS p, capture "
+        "WHERE task_id IS NOT NULL) WHERE over >= ts_start")
+
+
 def own_totals(t, trace):
     rules = perfetto_rules.check(trace)
     t.check("the format's rules hold", not rules.wrong and rules.packets > 1000, "\n".join(rules.wrong))
     slices = rules.slices_by_category()
     t.equal("as many polls on threads and on tasks as SQL has", slices.get("poll"),
-            sql("SELECT (SELECT count(*) FROM poll WHERE classified) + (SELECT count(*) FROM task_poll AS p, capture "
-                "WHERE task_id IS NOT NULL AND coalesce(p.ts + dur, ts_end) >= ts_start) AS n")[0]["n"])
+            sql(f"SELECT (SELECT count(*) FROM poll WHERE classified) + (SELECT count(*) FROM ({ENDS})) AS n")[0]["n"])
 
 
 # A function without a name is module+offset there, and each has its own.
@@ -132,11 +138,9 @@ LEAVES = ("SELECT f.name, count(*) FROM perf_sample s JOIN stack_profile_callsit
           "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10")
 TASK_POLLS = ("SELECT extract_arg(s.arg_set_id, 'debug.task'), count(*), sum(s.dur) FROM slice s WHERE s.category = 'poll' AND s.track_id NOT IN "
               "(SELECT id FROM thread_track) GROUP BY 1 ORDER BY 1",
-              # A poll whose end was not seen, or comes after the next poll's beginning, ends with what follows.
-              "SELECT task_id, count(*), sum(CASE WHEN dur IS NULL THEN min(e, coalesce(wake, e)) ELSE e END - max(ts, ts_start)) FROM (SELECT task_id, p.ts, dur, "
-              "min(coalesce(p.ts + dur, ts_end), coalesce(lead(p.ts) OVER (PARTITION BY task_row ORDER BY p.ts), ts_end)) AS e, (SELECT min(w.ts) FROM task_wake "
-              "AS w WHERE dur IS NULL AND w.task_row = p.task_row AND w.ts > p.ts) AS wake, ts_start FROM task_poll AS p, capture WHERE task_id IS NOT NULL AND "
-              "coalesce(p.ts + dur, ts_end) >= ts_start) GROUP BY 1 ORDER BY 1")
+              # One whose end comes after the next one's beginning ends with that.
+              "SELECT task_id, count(*), sum(e - max(ts, ts_start)) FROM (SELECT *, min(over, ts_end, coalesce(lead(ts) OVER (PARTITION BY task_row "
+              f"ORDER BY ts), ts_end)) AS e FROM ({ENDS})) GROUP BY 1 ORDER BY 1")
 FLOWS = ("SELECT a.name, b.category, count(*) FROM flow f JOIN slice a ON a.id = f.slice_out JOIN slice b ON b.id = f.slice_in GROUP BY 1, 2 ORDER BY 1",
          "SELECT 'spawn', 'poll', count(*) FROM _task AS k WHERE ts_spawn >= (SELECT ts_start FROM capture) AND EXISTS (SELECT 1 FROM _task_poll AS p "
          "WHERE p.task_row = k.id) UNION ALL SELECT 'wake', 'poll', count(*) FROM task_wake AS w WHERE delay IS NOT NULL AND EXISTS (SELECT 1 FROM "

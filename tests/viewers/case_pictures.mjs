@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // case_pictures.mjs: the pictures of doc/viewing.md, made from the demo: `make pictures` copies them to doc/pictures. Here: that each can be made, and is small.
 import { mkdirSync, statSync } from 'node:fs';
-import { ascope, test, check, finish, DEMO } from './viewer.mjs';
+import path from 'node:path';
+import { ascope, test, check, finish, DEMO, VIEWERS } from './viewer.mjs';
 import { open_in_speedscope } from './speedscope.mjs';
+import { install, serve, open_in_perfetto } from './perfetto_ui.mjs';
 
 const MAX = 150000;
 
@@ -36,5 +38,26 @@ await test('speedscope: speedscope', async (t) => {
 	await page.waitForTimeout(1000);
 	await picture(t, page, 'speedscope');
 });
+
+const why = install();
+if (why) {
+	console.log(`ok 3 - Perfetto's UI: perfetto # SKIP ${why}`);
+} else {
+	const ui = await serve();
+	const file = path.join(VIEWERS, 'pictures.trace.json');
+	ascope('export', '--chrome', '--tasks', '--from', '2s', '--to', '2600ms', '--force', '-o', file, DEMO);
+	await test("Perfetto's UI: perfetto", async (t) => {
+		const page = await open_in_perfetto(t, ui, file, { width: 1200, height: 800 });
+		await page.evaluate(async () => {
+			const app = window.app.trace;
+			(app.currentWorkspace ?? app.workspace).flatTracks.forEach((x) => x.expand());
+			const found = await app.engine.query("SELECT max(id) AS id FROM slice WHERE name = 'blocked: sleep wait_before_retry'");
+			app.selection.selectSqlEvent('slice', Number(found.iter({}).get('id')));
+			await window.waitForPerfettoIdle(1000);
+		});
+		await picture(t, page, 'perfetto');
+	});
+	ui.close();
+}
 
 await finish();

@@ -77,7 +77,7 @@ def differences(trace, db):
             wrong.append(f"thread {key[0]}, {key[1]}: {a[key]} ns by SQL, {b[key]} ns in the trace")
     if not any(k.startswith("blocked.") for _, k in b):
         wrong.append("nothing blocks in the trace: nothing was compared")
-    ids = Counter(e["args"]["poll_id"] for e in events if e["ph"] == "X" and e["cat"] in ("poll", "unclassified") and "poll_id" in e["args"])
+    ids = Counter(e["args"]["poll_id"] for e in events if e["ph"] == "X" and e["cat"] in ("poll", "unclassified") and "poll_id" in e.get("args", {}))
     polls = {i for (i,) in db.execute("SELECT id FROM poll")}
     if set(ids) != polls or any(n != 1 for n in ids.values()):
         wrong.append(f"{len(polls)} polls by SQL, {len(ids)} in the trace; differ: {sorted(set(ids) ^ polls)[:10]}")
@@ -87,11 +87,11 @@ def differences(trace, db):
         wrong.append(f"{blocked} ns of waiting in polls by SQL, {drawn} in the trace")
     exact = db.execute("SELECT count(*) FROM _task_poll WHERE type_id IS NULL OR type_id NOT IN (SELECT id FROM task_type WHERE kind = 'worker')").fetchone()[0]
     if exact:
-        slices = sum(e["ph"] == "X" and e["cat"] == "poll" and "task" in e["args"] for e in events)
+        slices = sum(e["ph"] == "X" and e["cat"] == "poll" and "task" in e.get("args", {}) for e in events)
         if slices < exact:
             wrong.append(f"{exact} polls by probes, {slices} in the trace")
     samples = db.execute("SELECT count(*) FROM sample WHERE stack_id IS NOT NULL").fetchone()[0]
-    shown = sum(e["args"].get("samples", 0) for e in events if e["ph"] == "X" and e["cat"] not in ("poll", "unclassified") and not is_state(e["cat"]))
+    shown = sum(e.get("args", {}).get("samples", 0) for e in events if e["ph"] == "X" and e["cat"] not in ("poll", "unclassified") and not is_state(e["cat"]))
     if shown != samples:
         wrong.append(f"{samples} samples with a stack by SQL, {shown} in the trace")
     return wrong

@@ -75,21 +75,26 @@ class Test {
 		return path.join(VIEWERS, name);
 	}
 
-	/** url: a file or a file: URL. allow: a regular expression of what the page may fetch besides itself. */
-	async open(url, { width = 1600, height = 900, dark = false, allow = /^(data|blob):/, hash = '', ...more } = {}) {
+	/**
+	 * url: a file, or a file: or http: URL. allow: a regular expression of what the page may fetch besides itself; refuse: of that, what it does not get;
+	 * quiet: of what it may write to its console.
+	 */
+	async open(url, { width = 1600, height = 900, dark = false, allow = /^(data|blob):/, hash = '', refuse, quiet, ...more } = {}) {
 		const context = await (await the_browser()).newContext({
 			viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce', ...more,
 		});
-		const self = url.startsWith('file:') ? url : pathToFileURL(url).href + hash;
+		const self = /^(file|http):/.test(url) ? url : pathToFileURL(url).href + hash;
 		this.contexts.push(context);
 		const page = await context.newPage();
-		page.on('console', (m) => ['error', 'warning'].includes(m.type()) && this.wrong.push(`console: ${m.text()}`));
+		page.on('console', (m) => ['error', 'warning'].includes(m.type()) && !quiet?.test(m.text()) && this.wrong.push(`console: ${m.text()}`));
 		page.on('pageerror', (e) => this.wrong.push(`thrown: ${e.stack}`));
 		page.on('dialog', (d) => { this.wrong.push(`dialog: ${d.message()}`); d.dismiss(); });
 		page.on('request', (r) => {
 			if (r.url() !== self.replace(/#.*/s, '') && r.url() !== self && !allow.test(r.url()))
 				this.wrong.push(`request: ${r.url()}`);
 		});
+		if (refuse)
+			await page.route(refuse, (route) => route.abort());
 		await page.goto(self);
 		/* What watches its own size has seen it. Without scripts nothing does, and no frame is ever announced. */
 		if (more.javaScriptEnabled !== false)

@@ -61,12 +61,14 @@ SELECT ts, thread, row, type_id, waker, by_task, (SELECT min(p.ts) - w.ts FROM _
 FROM (SELECT 1000000000000 + w.at * 1000 AS ts, w.thread, t.id AS row, t.type_id, w.waker, w.by_task FROM woken AS w JOIN _task AS t ON t.task_id = w.task) AS w
 ORDER BY ts;
 INSERT INTO block_victim
-SELECT 1, w.task_row, w.id, w.ts, min(1003664210000, w.ts + w.delay) - max(1003214000000, w.ts)
+SELECT 1, w.task_row, w.id, w.ts, min(1003664210000, w.ts + w.delay) - max(1003214000000, w.ts), w.thread_id
 FROM _task_wake AS w WHERE w.ts < 1003664210000 AND w.ts > 1003213000000 AND w.ts + w.delay > 1003664210000;
 UPDATE poll SET inject = 47, lifo_end = 1, queued_end = 220, inject_end = 60, ts_queues_end = 1003664220000, victims = 3, worst_delay = 450210000,
     driver_stalled = 431000000 WHERE id = 1;
 UPDATE poll SET victims = 0 WHERE id = 2;
 UPDATE poll SET driver_stalled = 450150000, inject = 0 WHERE id = 4;
+-- polls 1 and 4, and in between a time in which nobody was blocked for long
+INSERT INTO driver_stall VALUES (1, 1003233210000, 431000000), (1, 1004100000000, 1500000), (1, 1005010000000, 450150000);
 INSERT INTO probe VALUES
     (1000000000000, 1, 1, 'spawn', 'attached', 3, 0, 0, NULL), (1000000000000, 1, 1, 'bind', 'attached', 2, 0, 0, NULL),
     (1000000000000, 1, 1, 'complete', 'not possible', 0, 0, 0, 'no symbol of it: the binary is stripped'),
