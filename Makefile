@@ -125,7 +125,7 @@ bench: ## measure what ascope costs beside perf and print it beside its bars: BE
 # ACCURACY: options of tests/accuracy/accuracy.py; DOC=1 writes its tables into README.md and doc/accuracy.md
 accuracy: ## compare captures of all scenarios in three builds with what the programs know: prints each bar with its figure (root; 15 minutes; doc/accuracy.md)
 	@.ci/deps build check
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(HOST_STALLS)
 	@python3 -B tests/accuracy/accuracy.py $(OUT) $(if $(DOC),--doc) $(ACCURACY)
 
 check-mutants: $(UNIT_TESTS) ## break each rule of what blocking is, one at a time: a test must notice

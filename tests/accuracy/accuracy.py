@@ -79,7 +79,7 @@ def record_all(args):
             folder = pathlib.Path(tempfile.mkdtemp(prefix="accuracy.", dir=args.out))
             try:
                 yield measure.undisturbed(lambda empty: measure.measure(ascope, binary, scenario, empty, build=label, seconds=seconds, turns=turns, names=names,
-                                                                        target=twin if args.twin else None), folder)
+                                                                        target=twin if args.twin else None), folder, quiet_only=not args.short)
             except measure.Skipped as why:
                 print(f"skipped: {scenario[0]}: {why}")
             except (measure.Failed, OSError, ValueError, subprocess.SubprocessError) as error:
@@ -93,7 +93,7 @@ def record_all(args):
 
 def failed_run(scenario, label, seconds, why):
     nothing = measure.score_dict(measure.score.Score(scenario[0]))
-    return {"scenario": scenario[0], "build": label, "quiet": scenario[2] == "quiet", "seconds": seconds, "verdict": "none", "losses": {}, "stolen": 0, "derived": 0, "why": "",
+    return {"scenario": scenario[0], "build": label, "quiet": scenario[2] == "quiet", "seconds": seconds, "verdict": "none", "losses": {}, "stolen": 0, "disturbed": "", "derived": 0, "why": "",
             "off": nothing, "cpu": nothing, "complaints": [why]}
 
 
@@ -166,7 +166,7 @@ def main(argv):
                 pathlib.Path(args.json).write_text(json.dumps(runs) + "\n", encoding="utf-8")
     found = bars.bars(runs, full=not args.short and not args.scenario)
     tables = bars.table(runs), bars.bar_table(found)
-    print("\n" + "\n".join(tables))
+    print("\n" + "\n".join(tables[args.short:]))  # the short form is a test: of a long log little is kept
     if args.markdown:
         pathlib.Path(args.markdown).write_text("\n".join(tables), encoding="utf-8")
     if args.doc:

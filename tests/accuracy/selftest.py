@@ -20,7 +20,7 @@ def part(must=0, **changes):
 
 
 def run(off=None, cpu=None, **changes):
-    fields = {"scenario": "sleep", "build": "release", "quiet": False, "seconds": 10, "verdict": "complete", "losses": {}, "stolen": 0, "derived": 0,
+    fields = {"scenario": "sleep", "build": "release", "quiet": False, "seconds": 10, "verdict": "complete", "losses": {}, "stolen": 0, "disturbed": "", "derived": 0,
               "off": off or part(), "cpu": cpu or part(), "complaints": []}
     return {**fields, **changes}
 
@@ -72,20 +72,27 @@ class Bars(unittest.TestCase):
         self.assertEqual(self.unmet(good(quiet={"seconds": 6}), full=False), [])
         self.assert_unmet("quiet", good()[:1])
 
-    def repeats(self, runs):
+    def repeats(self, runs, quiet_only=True):
         """How many of these runs, one after another, are recorded, and the one that counts."""
         left = list(runs)
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            counted = measure.undisturbed(lambda _: left.pop(0), pathlib.Path(folder))
+            counted = measure.undisturbed(lambda _: left.pop(0), pathlib.Path(folder), quiet_only)
         return len(runs) - len(left), counted
 
     def test_a_quiet_run_is_repeated_when_the_host_took_time(self):
-        stolen = {"scenario": "idle", "quiet": True, "cpu": part(false=1), "stolen": measure.STOLEN}
-        self.assertEqual(self.repeats([run(**stolen), run(), run()])[0], 2)
-        self.assertEqual(self.repeats([run(**stolen)] * 4), (3, run(**stolen)))
-        self.assertEqual(self.repeats([run(**{**stolen, "stolen": measure.STOLEN - 1}), run()])[0], 1)
-        self.assertEqual(self.repeats([run(**{**stolen, "quiet": False}), run()])[0], 1)
-        self.assertEqual(self.repeats([run(**{**stolen, "cpu": part()}), run()])[0], 1)
+        taken = {"scenario": "idle", "quiet": True, "cpu": part(false=1), "disturbed": "the host stopped it"}
+        self.assertEqual(self.repeats([run(**taken), run(), run()])[0], 2)
+        self.assertEqual(self.repeats([run(**taken)] * 4), (3, run(**taken)))
+        self.assertEqual(self.repeats([run(**{**taken, "disturbed": ""}), run()])[0], 1)
+        self.assertEqual(self.repeats([run(**{**taken, "quiet": False}), run()])[0], 1)
+        self.assertEqual(self.repeats([run(**{**taken, "cpu": part()}), run()])[0], 1)
+
+    def test_any_run_of_the_short_form_is_repeated(self):
+        taken = {"disturbed": "the host stopped it"}
+        for disagrees in ({"off": part(9, found=8)}, {"cpu": part(9, found=8)}, {"off": part(9, wrong={"class": 1})}, {"complaints": ["it did not start"]}):
+            self.assertEqual(self.repeats([run(**taken, **disagrees), run(), run()], quiet_only=False)[0], 2)
+            self.assertEqual(self.repeats([run(**disagrees), run()], quiet_only=False)[0], 1)
+        self.assertEqual(self.repeats([run(**taken, off=part(9)), run()], quiet_only=False)[0], 1)
 
     def test_every_quiet_scenario_must_be_long(self):
         self.assert_unmet("quiet", good() + [run(scenario="timers", quiet=True, seconds=10)])
