@@ -94,17 +94,20 @@ static int wait_args(struct chrome *c, const struct tl_segment *s, const struct 
 static int put_state_args(struct chrome *c, const struct tl_thread *t, const struct track_slice *slice)
 {
 	const struct tl_segment *s = slice->segment;
+	bool woken = s->kind == TL_RUNNABLE && !s->first; /* the slice before it says what it waited for */
 	const struct chrome_wait *k;
 	int r;
 
 	if (c->o->no_args || s->kind == TL_ONCPU || s->kind == TL_UNSEEN)
 		return 0;
-	r = wait_args(c, s, &k);
-	if (r < 0)
-		return r;
-	if (k->n) {
-		chrome_arg_next(&c->w);
-		chrome_put(&c->w, k->args, k->n);
+	if (!woken) {
+		r = wait_args(c, s, &k);
+		if (r < 0)
+			return r;
+		if (k->n) {
+			chrome_arg_next(&c->w);
+			chrome_put(&c->w, k->args, k->n);
+		}
 	}
 	if (s->has_task)
 		chrome_arg_u64(&c->w, "task", s->task_id);
@@ -115,7 +118,7 @@ static int put_state_args(struct chrome *c, const struct tl_thread *t, const str
 	if (s->poll_id)
 		chrome_arg_u64(&c->w, "poll_id", s->poll_id);
 	r = put_waker(c, s);
-	return r < 0 ? r : put_stacks(c, s->stack_id, s->kstack_id);
+	return r < 0 || woken ? r : put_stacks(c, s->stack_id, s->kstack_id);
 }
 
 static int put_state(struct chrome *c, const struct tl_thread *t, const struct track_slice *s)

@@ -178,6 +178,20 @@ static void test_args(void **state)
 			    "(tid 24039)'",
 			    NULL),
 		1);
+	/* The wait says what it was for: not once more in the time from its wake to the CPU. One that was preempted has no wait before it. */
+	assert_int_equal(fixture_s64(db,
+				     "SELECT count(*) > 20 FROM ev WHERE cat = 'runnable' AND args NOT LIKE '%\"state\":\"R\"%'",
+				     NULL),
+			 1);
+	assert_int_equal(
+		fixture_s64(
+			db,
+			"SELECT count(*) FROM ev WHERE cat = 'runnable' AND args NOT LIKE '%\"state\":\"R\"%' AND "
+			"(args LIKE '%\"class\"%' OR args LIKE '%\"syscall\"%' OR args LIKE '%\"stack\"%' OR args LIKE '%\"kernel\"%')",
+			NULL),
+		0);
+	assert_int_equal(
+		fixture_s64(db, "SELECT count(*) FROM ev WHERE cat = 'runnable' AND args LIKE '%\"state\":\"R\"%'", NULL), 2);
 	/* speedscope shows even an empty object. */
 	assert_int_equal(fixture_s64(db, "SELECT count(*) FROM ev WHERE args = '{}'", NULL), 0);
 	o.no_args = true;
