@@ -337,7 +337,8 @@ static bool is_blocked(const struct tl_segment *s)
 	return s->role && strcmp(s->role, "in_poll") == 0 && !strchr("Tt", s->state);
 }
 
-static void put_wait_args(struct perfetto *p, const struct tl_segment *s)
+/* waker_function: where the waker was when it ended the wait; NULL not known. */
+static void put_wait_args(struct perfetto *p, const struct tl_segment *s, const char *waker_function)
 {
 	char state[2] = {s->state, '\0'};
 
@@ -357,13 +358,15 @@ static void put_wait_args(struct perfetto *p, const struct tl_segment *s)
 		pf_arg_text(&p->w, PF_KEY_WAKER, "irq");
 	if (s->has_waker && s->waker_task)
 		pf_arg_u64(&p->w, PF_KEY_WAKER_TASK, s->waker_task);
+	if (s->has_waker && waker_function)
+		pf_arg_text(&p->w, PF_KEY_WAKER_FUNCTION, waker_function);
 }
 
 static int put_wait(struct perfetto *p, const struct tl_segment *s)
 {
 	int idle = tl_is_idle(&p->idle, s), r;
 	enum pf_category c = idle > 0 ? PF_CAT_PARK : is_blocked(s) ? PF_CAT_BLOCKED : PF_CAT_WAIT;
-	struct pf_stack stack;
+	struct pf_stack stack, from;
 	char name[256];
 
 	if (idle < 0)
@@ -372,6 +375,8 @@ static int put_wait(struct perfetto *p, const struct tl_segment *s)
 	if ((idle && p->o->no_idle) || strchr("XZ", s->state))
 		return 0;
 	r = pf_stacks_get(&p->stacks, s->stack_id, s->kstack_id, &stack);
+	if (r == 0)
+		r = pf_stacks_get(&p->stacks, s->waker_stack_id, 0, &from);
 	if (r < 0 || !open_slice(p, s->ts, s->end, c))
 		return r;
 	if (idle)
@@ -382,7 +387,7 @@ static int put_wait(struct perfetto *p, const struct tl_segment *s)
 		(void)snprintf(name, sizeof(name), "%s: %s%s%s", c == PF_CAT_BLOCKED ? "blocked" : "waiting",
 			       s->class_name ? s->class_name : "other", stack.place ? " " : "", stack.place ? stack.place : "");
 	pf_name(&p->w, name);
-	put_wait_args(p, s);
+	put_wait_args(p, s, from.place);
 	pf_stack(&p->w, stack.iid);
 	pf_event_end(&p->w);
 	return 0;

@@ -117,6 +117,7 @@ static const char *const key_names[PF_KEYS] = {
 	[PF_KEY_POLL_ID] = "poll_id",
 	[PF_KEY_WAKER] = "waker",
 	[PF_KEY_WAKER_TASK] = "waker_task",
+	[PF_KEY_WAKER_FUNCTION] = "waker_function",
 	[PF_KEY_FUNCTION] = "function",
 	[PF_KEY_FILE] = "file",
 	[PF_KEY_LINE] = "line",

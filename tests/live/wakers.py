@@ -9,6 +9,7 @@ The scenario `mutex` is the truth: what `reserve` waits for is given free by `co
 Needs root and /sys/kernel/btf/vmlinux; without them every test is skipped and counted. Environment: ASCOPE (out/ascope), KEEP=1 leaves each test's folder.
 """
 import json
+import pathlib
 import subprocess
 import sys
 import time
@@ -87,6 +88,12 @@ def what_is_told(work):
         check(not behind[-1].endswith("_[w]") and all(name.endswith("_[w]") for name in behind[:-1]), f"the thread stands last: {behind}")
     total = sum(int(line.rsplit(" ", 1)[1]) for line in folded)
     check(abs(total - ns // 1000) <= len(folded), f"{total} us in the profile, {ns} ns in the database")
+    events = json.loads(capture.run("export", "--chrome", "-o", "-"))["traceEvents"]
+    named = [event for event in events if event.get("cat") == "blocked.lock" and event["args"].get("waker_function") == "count_stock"]
+    check(len(named) == times, f"{times} waits, {len(named)} slices of --chrome name their waker's function")
+    trace = pathlib.Path(work, "trace.perfetto")
+    capture.run("export", "--perfetto", "-o", str(trace))
+    check(b"waker_function" in trace.read_bytes(), "--perfetto does not name the wakers' functions")
     return f"{times} waits, {ns / 1e6:.0f} ms, {len(folded)} stacks"
 
 
