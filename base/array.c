@@ -6,7 +6,7 @@
 
 enum { ROWS_AT_FIRST = 64 };
 
-int array_room(void *rows, size_t n, size_t *cap, size_t size)
+int array_room_raw(void *rows, size_t n, size_t *cap, size_t size)
 {
 	size_t want = *cap ? *cap : ROWS_AT_FIRST;
 	void *old, *p;
@@ -23,9 +23,22 @@ int array_room(void *rows, size_t n, size_t *cap, size_t size)
 	p = reallocarray(old, want, size);
 	if (!p)
 		return -ENOMEM;
-	memset((u8 *)p + *cap * size, 0, (want - *cap) * size);
 	memcpy(rows, &p, sizeof(p));
 	*cap = want;
+	return 0;
+}
+
+int array_room(void *rows, size_t n, size_t *cap, size_t size)
+{
+	size_t before = *cap;
+	u8 *p;
+
+	if (n < before)
+		return 0;
+	if (array_room_raw(rows, n, cap, size) < 0)
+		return -ENOMEM;
+	memcpy(&p, rows, sizeof(p));
+	memset(p + before * size, 0, (*cap - before) * size);
 	return 0;
 }
 

@@ -10,8 +10,12 @@
  */
 int array_room(void *rows, size_t n, size_t *cap, size_t size) __must_check;
 
+/* The same, but rows that were never used are as malloc() gives them: where there may be millions, zeroing what is not used would cost memory. */
+int array_room_raw(void *rows, size_t n, size_t *cap, size_t size) __must_check;
+
 /* The same with the row's own size. */
-#define ARRAY_ROOM(rows, n, cap) array_room(&(rows), n, cap, sizeof(*(rows)))
+#define ARRAY_ROOM(rows, n, cap)     array_room(&(rows), n, cap, sizeof(*(rows)))
+#define ARRAY_ROOM_RAW(rows, n, cap) array_room_raw(&(rows), n, cap, sizeof(*(rows)))
 
 int array_u64_compare(const void *a, const void *b); /* for qsort and bsearch: two u64 */
 

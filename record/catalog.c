@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/strtab.h"
 #include "base/u64map.h"
@@ -31,17 +32,19 @@ struct catalog {
 	struct strtab *strings;
 	struct mappings *mappings;
 	struct cat_process **procs; /* all images, by idx - 1 */
-	u32 n_procs, cap_procs;
+	u32 n_procs;
+	size_t cap_procs;
 	struct u64map proc_by_pid;   /* pid -> index of its current image */
 	struct u64map thread_by_tid; /* pid << 32 | tid -> thread index */
 	struct u64map stack_by_hash;
 	struct u64map context_by_key;
 	struct u64map kernel_seen;
 	u64 *kernel_addrs;
-	u32 n_kernel_addrs, cap_kernel_addrs;
+	u32 n_kernel_addrs;
+	size_t cap_kernel_addrs;
 	u32 n_threads, n_stacks, n_contexts, n_layouts;
 	struct fmt_thread *threads; /* as written last, by idx - 1 */
-	u32 cap_threads;
+	size_t cap_threads;
 	u32 last_gen;
 	struct task_catalog_counts tasks;
 };
@@ -148,18 +151,10 @@ const char *catalog_string_text(const struct catalog *c, u32 idx)
 static struct cat_process *process_add(struct catalog *c, u32 pid, u32 exec_gen)
 {
 	struct cat_process *p;
-	struct cat_process **procs;
 
-	if (c->n_procs == c->cap_procs) {
-		u32 cap = c->cap_procs ? c->cap_procs * 2 : 16;
-
-		procs = reallocarray(c->procs, cap, sizeof(*procs));
-		if (!procs) {
-			note_err(c, -ENOMEM);
-			return NULL;
-		}
-		c->procs = procs;
-		c->cap_procs = cap;
+	if (ARRAY_ROOM(c->procs, c->n_procs, &c->cap_procs) < 0) {
+		note_err(c, -ENOMEM);
+		return NULL;
 	}
 	p = calloc(1, sizeof(*p));
 	if (!p || u64map_put(&c->proc_by_pid, pid, c->n_procs) < 0) {
@@ -324,16 +319,9 @@ u32 catalog_thread_known(const struct catalog *c, u32 pid, u32 tid)
 
 static void keep_thread(struct catalog *c, const struct fmt_thread *row)
 {
-	if (row->idx > c->cap_threads) {
-		u32 cap = c->cap_threads ? c->cap_threads * 2 : 64;
-		struct fmt_thread *threads = reallocarray(c->threads, cap, sizeof(*threads));
-
-		if (!threads) {
-			note_err(c, -ENOMEM);
-			return;
-		}
-		c->threads = threads;
-		c->cap_threads = cap;
+	if (ARRAY_ROOM(c->threads, row->idx - 1, &c->cap_threads) < 0) {
+		note_err(c, -ENOMEM);
+		return;
 	}
 	c->threads[row->idx - 1] = *row;
 }
@@ -435,15 +423,8 @@ static void note_kernel_addr(struct catalog *c, u64 addr)
 
 	if (c->n_kernel_addrs >= MAX_KERNEL_ADDRS || u64map_get(&c->kernel_seen, addr, &seen))
 		return;
-	if (c->n_kernel_addrs == c->cap_kernel_addrs) {
-		u32 cap = c->cap_kernel_addrs ? c->cap_kernel_addrs * 2 : 256;
-		u64 *addrs = reallocarray(c->kernel_addrs, cap, sizeof(*addrs));
-
-		if (!addrs)
-			return;
-		c->kernel_addrs = addrs;
-		c->cap_kernel_addrs = cap;
-	}
+	if (ARRAY_ROOM(c->kernel_addrs, c->n_kernel_addrs, &c->cap_kernel_addrs) < 0)
+		return;
 	if (u64map_put(&c->kernel_seen, addr, 1) == 0)
 		c->kernel_addrs[c->n_kernel_addrs++] = addr;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "record/copies.h"
 
 /* convert_ctx() fills FMT_CTX_COLS as an array */
@@ -68,17 +69,7 @@ void convert_release(struct convert *cv)
 /* NULL when out of memory. */
 static struct convert_thread *thread_of(struct convert *cv, u64 idx)
 {
-	if (idx >= cv->cap_threads) {
-		u32 cap = max_u64(idx + 1, cv->cap_threads * 2ULL);
-		struct convert_thread *t = reallocarray(cv->threads, cap, sizeof(*t));
-
-		if (!t)
-			return NULL;
-		memset(t + cv->cap_threads, 0, (cap - cv->cap_threads) * sizeof(*t));
-		cv->threads = t;
-		cv->cap_threads = cap;
-	}
-	return &cv->threads[idx];
+	return ARRAY_ROOM(cv->threads, idx, &cv->cap_threads) < 0 ? NULL : &cv->threads[idx];
 }
 
 /*

@@ -19,7 +19,7 @@ struct convert {
 	struct catalog *cat;
 	struct fmt_writer *w;
 	struct convert_thread *threads; /* by thread index */
-	u32 cap_threads;
+	size_t cap_threads;
 	bool (*find_stack)(void *ctx,
 			   u64 hash); /* may have convert_record() called with a stack that is still to come; NULL: none is */
 	void *find_ctx;

@@ -22,7 +22,8 @@ struct discover {
 	bool want_snapshot; /* a runtime was found, or found elsewhere than thought, or mappings became known that stacks had missed: threads may be
 			       waiting since before */
 	struct snapshot_row *rows; /* of snapshots, not written yet; by time */
-	u32 n_rows, first_row, cap_rows;
+	u32 n_rows, first_row;
+	size_t cap_rows;
 };
 
 void discover_release(struct discover *d);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/demangle.h"
 
 enum {
@@ -23,15 +24,8 @@ static bool is_function(const Elf64_Sym *s, size_t strings)
 
 static int put_function(struct elf_functions *f, const char *name, u64 addr)
 {
-	if (f->n == f->cap) {
-		size_t cap = f->cap ? f->cap * 2 : 1024;
-		struct elf_function *rows = f->n < MAX_FUNCTIONS ? reallocarray(f->rows, cap, sizeof(*rows)) : NULL;
-
-		if (!rows)
-			return -ENOMEM;
-		f->rows = rows;
-		f->cap = cap;
-	}
+	if (f->n >= MAX_FUNCTIONS || ARRAY_ROOM_RAW(f->rows, f->n, &f->cap) < 0)
+		return -ENOMEM;
 	f->rows[f->n++] = (struct elf_function){.name = name, .addr = addr};
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+
 int extents_init(struct extents *e, u32 first, u32 end)
 {
 	*e = (struct extents){.free = calloc(4, sizeof(*e->free)), .cap_free = 4};
@@ -39,20 +41,6 @@ bool extents_have(const struct extents *e, u32 n)
 	return first_fit(e, n) < e->n_free;
 }
 
-static int make_room(struct extents *e)
-{
-	struct extent *bigger;
-
-	if (e->n_taken + 2 <= e->cap_free)
-		return 0;
-	bigger = reallocarray(e->free, e->cap_free * 2, sizeof(*bigger));
-	if (!bigger)
-		return -ENOMEM;
-	e->free = bigger;
-	e->cap_free *= 2;
-	return 0;
-}
-
 int extents_take(struct extents *e, u32 n, u32 *ret_off)
 {
 	u32 i = first_fit(e, n);
@@ -60,7 +48,7 @@ int extents_take(struct extents *e, u32 n, u32 *ret_off)
 
 	if (i == e->n_free)
 		return -ENOSPC;
-	if (make_room(e) < 0)
+	if (ARRAY_ROOM(e->free, e->n_taken + 1, &e->cap_free) < 0) /* for extents_give() */
 		return -ENOMEM;
 	f = &e->free[i];
 	*ret_off = f->off;

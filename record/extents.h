@@ -11,7 +11,8 @@ struct extent {
 /* Zero-initialise, then extents_init(). */
 struct extents {
 	struct extent *free; /* sorted, never touching each other */
-	u32 n_free, cap_free;
+	u32 n_free;
+	size_t cap_free;
 	u32 n_taken; /* parts that are out */
 	u32 used;    /* entries that are out */
 };

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "base/array.h"
+
 enum { THREADS = 8 };
 
 struct work {
@@ -99,20 +101,9 @@ static bool has_threads(struct link_closer *c, size_t work)
 
 static bool has_room(struct link_closer *c, u32 n)
 {
-	struct work *list;
-	size_t cap;
-
 	if (c->first == c->end)
 		c->first = c->end = 0;
-	if (c->end + n <= c->cap)
-		return true;
-	cap = (c->end + n) * 2;
-	list = reallocarray(c->list, cap, sizeof(*list));
-	if (!list)
-		return false;
-	c->list = list;
-	c->cap = cap;
-	return true;
+	return ARRAY_ROOM(c->list, c->end + n, &c->cap) == 0;
 }
 
 u64 link_closer_put(struct link_closer *c, int *fds, u32 n)

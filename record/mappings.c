@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "record/modules.h"
 #include "record/procfs.h"
@@ -33,7 +34,8 @@ struct scan {
 	struct cat_process *p;
 	u64 ts;
 	struct cat_mapping *list; /* to become the process's */
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 	u32 kept_modules, kept_anon; /* mappings that were there before */
 	u32 new_modules, new_anon;
 	bool built, unbuilt;	 /* a table was added; one is still to be built */
@@ -240,21 +242,14 @@ static int build(struct scan *s, const struct proc_map *m, u32 module)
 static int take_mapping(void *ctx, const struct proc_map *m)
 {
 	struct scan *s = ctx;
-	struct cat_mapping *list, *at;
+	struct cat_mapping *at;
 	int err;
 
 	/* the kernel makes the text in pieces, in between the process may change what it says: overlaps are possible */
 	if (!m->exec || m->end <= m->start || s->n == MAX_MAPPINGS || (s->n && m->start < s->list[s->n - 1].end))
 		return 0;
-	if (s->n == s->cap) {
-		u32 cap = s->cap ? s->cap * 2 : 16;
-
-		list = reallocarray(s->list, cap, sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		s->list = list;
-		s->cap = cap;
-	}
+	if (ARRAY_ROOM(s->list, s->n, &s->cap) < 0)
+		return -ENOMEM;
 	at = &s->list[s->n];
 	err = identify(s, m, at);
 	if (!err)

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "record/uprobe_link.h"
@@ -224,7 +225,7 @@ struct attaching {
 	const u64 *offsets; /* those of *p whose price is that of cookie */
 	u64 cookie;
 	struct kernel_probe_links *links;
-	u32 room; /* in links->fds */
+	size_t room; /* in links->fds */
 	u32 tries;
 };
 
@@ -246,14 +247,8 @@ static int attach_some(struct attaching *a, u32 from, u32 n)
 	u32 most = a->s->multi ? 1 : n;
 	int got;
 
-	if (l->n + most > a->room) {
-		int *fds = reallocarray(l->fds, l->n + most + a->room, sizeof(*fds));
-
-		if (!fds)
-			return -ENOMEM;
-		l->fds = fds;
-		a->room += l->n + most;
-	}
+	if (ARRAY_ROOM(l->fds, l->n + most, &a->room) < 0)
+		return -ENOMEM;
 	got = helper_probe(a->s->helper, &hp, l->fds + l->n);
 	if (got < 0)
 		return got;

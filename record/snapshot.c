@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+
+#include "base/array.h"
 #include "base/u64map.h"
 #include "record/convert.h"
 #include "record/copies.h"
@@ -31,7 +33,8 @@ struct looked_at {
 struct snapshot {
 	struct discover *d;
 	struct looked_at *list;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 	struct u64map by_tid; /* tid -> index in list */
 };
 
@@ -74,15 +77,8 @@ static int look_at(void *ctx, const struct wire_task *t)
 
 	if (!p)
 		return -ENOMEM;
-	if (s->n == s->cap) {
-		u32 cap = s->cap ? s->cap * 2 : 64;
-
-		l = reallocarray(s->list, cap, sizeof(*l));
-		if (!l)
-			return -ENOMEM;
-		s->list = l;
-		s->cap = cap;
-	}
+	if (ARRAY_ROOM(s->list, s->n, &s->cap) < 0)
+		return -ENOMEM;
 	memcpy(comm, t->comm, WIRE_COMM_LEN);
 	l = &s->list[s->n];
 	*l = (struct looked_at){.task = *t};
@@ -143,15 +139,8 @@ static u32 stack_of(struct catalog *cat, struct cat_process *p, const struct loo
 
 static int keep_row(struct discover *d, const struct cat_process *p, const struct fmt_snapshot *row)
 {
-	if (d->n_rows == d->cap_rows) {
-		u32 cap = d->cap_rows ? d->cap_rows * 2 : 64;
-		struct snapshot_row *rows = reallocarray(d->rows, cap, sizeof(*rows));
-
-		if (!rows)
-			return -ENOMEM;
-		d->rows = rows;
-		d->cap_rows = cap;
-	}
+	if (ARRAY_ROOM(d->rows, d->n_rows, &d->cap_rows) < 0)
+		return -ENOMEM;
 	d->rows[d->n_rows++] = (struct snapshot_row){.row = *row, .p = p};
 	return 0;
 }
@@ -214,5 +203,6 @@ void discover_release(struct discover *d)
 {
 	free(d->rows);
 	d->rows = NULL;
-	d->n_rows = d->first_row = d->cap_rows = 0;
+	d->n_rows = d->first_row = 0;
+	d->cap_rows = 0;
 }

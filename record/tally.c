@@ -3,8 +3,8 @@
 #include "record/tally.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/array.h"
 #include "format/fmt_schema.h"
 
 /* Flags beside a status in stack_of. */
@@ -19,28 +19,10 @@ void tally_release(struct tally *t)
 	t->cap_stacks = 0;
 }
 
-static bool grow(struct tally *t, u64 idx)
-{
-	u64 cap = t->cap_stacks ? t->cap_stacks : 1024;
-	u8 *p;
-
-	if (idx > FMT_MAX_ID)
-		return false;
-	while (cap <= idx)
-		cap *= 2;
-	p = realloc(t->stack_of, cap);
-	if (!p)
-		return false;
-	memset(p + t->cap_stacks, 0, cap - t->cap_stacks);
-	t->stack_of = p;
-	t->cap_stacks = cap;
-	return true;
-}
-
 /* An index keeps its first meaning, as for readers. */
 static void note_stack(struct tally *t, const struct fmt_stack *s)
 {
-	if (s->idx >= t->cap_stacks && !grow(t, s->idx)) {
+	if (s->idx > FMT_MAX_ID || ARRAY_ROOM(t->stack_of, s->idx, &t->cap_stacks) < 0) {
 		t->is_wrong = true;
 		return;
 	}

@@ -26,7 +26,7 @@ struct tally {
 	u32 n_gaps;
 	bool is_wrong; /* out of memory, or more causes than there is room for: the sums are not to be written */
 	u8 *stack_of;  /* by stack index: its status and flags */
-	u64 cap_stacks;
+	size_t cap_stacks;
 };
 
 /* Zero-initialise; tally_release() at the end. */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "record/copies.h"
 #include "record/link_closer.h"
@@ -58,15 +59,8 @@ u32 task_probes_groups(const struct task_probes_opts *o)
 
 static int add_probe(struct task_probes *tp, const struct probe *b)
 {
-	if (tp->n == tp->cap) {
-		u32 cap = tp->cap ? tp->cap * 2 : 16;
-		struct probe *list = reallocarray(tp->probes, cap, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		tp->probes = list;
-		tp->cap = cap;
-	}
+	if (ARRAY_ROOM(tp->probes, tp->n, &tp->cap) < 0)
+		return -ENOMEM;
 	tp->probes[tp->n++] = *b;
 	return 0;
 }
@@ -87,15 +81,8 @@ static int add_probed(struct task_probes *tp, struct cat_process *p)
 	for (u32 i = tp->n_probed; i--;)
 		if (tp->probed[i].p == p)
 			return 0;
-	if (tp->n_probed == tp->cap_probed) {
-		u32 cap = tp->cap_probed ? tp->cap_probed * 2 : 16;
-		struct probed *list = reallocarray(tp->probed, cap, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		tp->probed = list;
-		tp->cap_probed = cap;
-	}
+	if (ARRAY_ROOM(tp->probed, tp->n_probed, &tp->cap_probed) < 0)
+		return -ENOMEM;
 	tp->probed[tp->n_probed] = (struct probed){.p = p};
 	(void)process_cpu(p->pid, &tp->probed[tp->n_probed].cpu_ns);
 	tp->n_probed++;

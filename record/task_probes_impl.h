@@ -20,9 +20,11 @@ struct task_probes {
 	struct probe_points *points;
 	struct link_closer *closer;
 	struct probe *probes;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 	struct probed *probed;
-	u32 n_probed, cap_probed;
+	u32 n_probed;
+	size_t cap_probed;
 	struct governor_cpu cpu; /* of processes that ended since the last window */
 	struct poll_ends ends;
 	u64 ends_refused;

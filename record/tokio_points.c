@@ -141,13 +141,8 @@ static int put(const struct elf_view *v, struct tokio_group *g, u64 addr)
 
 	if (g->n == TOKIO_MAX_PLACES || elf_file_offset(v, addr, &off) < 0)
 		return 0;
-	if (!(g->n & (g->n - 1))) { /* full at each power of two */
-		u64 *offsets = reallocarray(g->offsets, g->n ? (size_t)g->n * 2 : 1, sizeof(*offsets));
-
-		if (!offsets)
-			return -ENOMEM;
-		g->offsets = offsets;
-	}
+	if (ARRAY_ROOM(g->offsets, g->n, &g->cap) < 0)
+		return -ENOMEM;
 	g->offsets[g->n++] = off;
 	return 0;
 }

@@ -20,6 +20,7 @@ enum { TOKIO_MAX_PLACES = 1 << 16 /* of a group */ };
 struct tokio_group {
 	u64 *offsets; /* owned; file offsets, sorted, none twice */
 	u32 n;
+	size_t cap;
 	const char *missing; /* NULL; or, n being 0, why: static text, one line, to be put behind "no probe on X: " */
 };
 

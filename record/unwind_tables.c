@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "record/extents.h"
 
 enum { MAX_MODULES = 1 << 24 }; /* struct uw_map has so many bits for one */
@@ -44,7 +45,7 @@ struct unwind_tables {
 	struct unwind_arrays a;
 	struct extents rows, idx, maps;
 	struct table *tables; /* by module index */
-	u32 n_tables;
+	size_t n_tables;
 	struct waiting *waiting; /* queue: [first_waiting, first_waiting + n_waiting), wrapping */
 	u32 first_waiting, n_waiting, cap_waiting, n_live;
 	u64 now; /* the latest time told */
@@ -210,22 +211,7 @@ bool unwind_tables_has(const struct unwind_tables *t, u32 module)
 
 static int reserve_tables(struct unwind_tables *t, u32 module)
 {
-	u32 n = t->n_tables ? t->n_tables : 64;
-	struct table *bigger;
-
-	if (module < t->n_tables)
-		return 0;
-	if (module >= MAX_MODULES)
-		return -ENOMEM;
-	while (n <= module)
-		n *= 2;
-	bigger = reallocarray(t->tables, n, sizeof(*bigger));
-	if (!bigger)
-		return -ENOMEM;
-	memset(bigger + t->n_tables, 0, (n - t->n_tables) * sizeof(*bigger));
-	t->tables = bigger;
-	t->n_tables = n;
-	return 0;
+	return module >= MAX_MODULES ? -ENOMEM : ARRAY_ROOM(t->tables, module, &t->n_tables);
 }
 
 /* As extents_take(), at the price of tables that nobody needs. */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+
 enum {
 	FUNCTIONS = 7,
 	VTABLE_SIZE = 80,
@@ -100,15 +102,8 @@ static int window_at(struct window *w, u64 addr, size_t n, const u8 **ret)
 
 static int put_slot(struct slots *s, const struct function_starts *starts, u64 addr, u64 target)
 {
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? s->cap * 2 : 4096;
-		struct slot *rows = s->n < MAX_SLOTS ? reallocarray(s->rows, cap, sizeof(*rows)) : NULL;
-
-		if (!rows)
-			return -ENOMEM;
-		s->rows = rows;
-		s->cap = cap;
-	}
+	if (s->n >= MAX_SLOTS || ARRAY_ROOM_RAW(s->rows, s->n, &s->cap) < 0)
+		return -ENOMEM;
 	s->unsorted |= s->n && s->rows[s->n - 1].addr > addr;
 	s->rows[s->n++] = (struct slot){.addr = addr, .target = function_starts_has(starts, target) ? target : NO_FUNCTION};
 	return 0;
@@ -262,15 +257,8 @@ static bool are_offsets(u64 trailer, u64 scheduler, u64 id)
 
 static int put_vtable(struct tokio_vtables *t, const struct tokio_vtable *row)
 {
-	if (t->n == t->cap) {
-		u32 cap = t->cap ? t->cap * 2 : 64;
-		struct tokio_vtable *rows = reallocarray(t->rows, cap, sizeof(*rows));
-
-		if (!rows)
-			return -ENOMEM;
-		t->rows = rows;
-		t->cap = cap;
-	}
+	if (ARRAY_ROOM_RAW(t->rows, t->n, &t->cap) < 0)
+		return -ENOMEM;
 	t->rows[t->n++] = *row;
 	return 0;
 }

@@ -24,7 +24,8 @@ struct tokio_vtable {
 
 struct tokio_vtables {
 	struct tokio_vtable *rows; /* owned; sorted by address */
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 };
 
 /* Where functions of the file begin; sorted. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/strtab.h"
 #include "report/db.h"
@@ -17,24 +18,14 @@ struct adviser {
 	struct strtab *asked; /* class, detail, libraries: index i is answered by answers[i] */
 	struct strtab *texts; /* answers: index = advice.id */
 	u32 *answers;
-	u32 cap;
+	size_t cap;
 	struct buf key;
 };
 
 static int remember(struct adviser *a, u32 idx, u32 answer)
 {
-	u32 want = a->cap ? a->cap : 64;
-	u32 *p;
-
-	while (want <= idx)
-		want *= 2;
-	if (want != a->cap) {
-		p = reallocarray(a->answers, want, sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		a->answers = p;
-		a->cap = want;
-	}
+	if (ARRAY_ROOM(a->answers, idx, &a->cap) < 0)
+		return -ENOMEM;
 	a->answers[idx] = answer;
 	return 0;
 }

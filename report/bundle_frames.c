@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/load_symbol.h"
 
 /* How the innermost address of a stack is looked up; a set, for events share stacks. */
@@ -58,15 +59,8 @@ static int put_place(struct frame_set *f, const struct fmt_mapping *m, u64 addr,
 
 	if (off >= LOAD_FILE_OFF_MAX)
 		return 0;
-	if (f->n == f->cap) {
-		size_t cap = f->cap ? f->cap * 2 : 4096;
-		struct frame_place *p = reallocarray(f->places, cap, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		f->places = p;
-		f->cap = cap;
-	}
+	if (ARRAY_ROOM_RAW(f->places, f->n, &f->cap) < 0)
+		return -ENOMEM;
 	f->places[f->n++] = (struct frame_place){m->module, load_symbols_key(off, is_return)};
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/bundle_tasks.h"
 #include "report/db.h"
 #include "report/load_symbol.h"
@@ -26,15 +27,8 @@ static int table_put(struct name_table *t, const void *key, size_t n, u64 known_
 	if (err)
 		return err;
 	if (*ret_is_new) {
-		if (at >= t->cap) {
-			u32 cap = t->cap ? t->cap * 2 : 1024;
-			u64 *p = reallocarray(t->idx, cap, sizeof(*p));
-
-			if (!p)
-				return -ENOMEM;
-			t->idx = p;
-			t->cap = cap;
-		}
+		if (ARRAY_ROOM_RAW(t->idx, at, &t->cap) < 0)
+			return -ENOMEM;
 		if (!known_idx && t->next > FMT_MAX_ID)
 			return -ERANGE;
 		t->idx[at] = known_idx ? known_idx : t->next++;

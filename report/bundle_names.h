@@ -15,7 +15,7 @@
 struct name_table {
 	struct strtab *keys;
 	u64 *idx; /* by number in keys: index in the capture */
-	u32 cap;
+	size_t cap;
 	u64 next; /* the next free index in the capture */
 };
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/parse.h"
 #include "report/capture_scan_impl.h"
 
@@ -27,15 +28,8 @@ u64 *scan_table_value(struct scan_table *t, u64 key)
 
 	if (u64map_get(&t->by_key, key, &at))
 		return &t->entries[at].value;
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? t->cap * 2 : 16;
-		struct scan_entry *entries = reallocarray(t->entries, cap, sizeof(*entries));
-
-		if (!entries)
-			return NULL;
-		t->entries = entries;
-		t->cap = cap;
-	}
+	if (ARRAY_ROOM_RAW(t->entries, t->n, &t->cap) < 0)
+		return NULL;
 	if (u64map_put(&t->by_key, key, t->n))
 		return NULL;
 	t->entries[t->n] = (struct scan_entry){.key = key};

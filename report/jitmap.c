@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* Where a line's name is in the text. */
 struct jitmap_line {
 	u32 name, n;
@@ -61,15 +63,8 @@ static bool read_line(const char *text, size_t from, size_t to, u64 *ret_start, 
 /* As number m->names. */
 static int add_line(struct jitmap *m, size_t *cap, u64 start, u64 end, const struct jitmap_line *line)
 {
-	if (m->names == *cap) {
-		size_t more = *cap ? *cap * 2 : 256;
-		struct jitmap_line *lines = reallocarray(m->lines, more, sizeof(*lines));
-
-		if (!lines)
-			return -ENOMEM;
-		m->lines = lines;
-		*cap = more;
-	}
+	if (ARRAY_ROOM_RAW(m->lines, m->names, cap) < 0)
+		return -ENOMEM;
 	m->lines[m->names] = *line;
 	return sym_ranges_add(&m->ranges, start, end, (u32)m->names++);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/strtab.h"
 #include "base/u64map.h"
@@ -50,7 +51,8 @@ struct reader {
 	struct strtab *names; /* of libraries */
 	struct u64map seen;   /* frame << 16 | depth -> index in facts + 1 */
 	struct symbol_fact *facts;
-	u32 n_facts, cap_facts;
+	u32 n_facts;
+	size_t cap_facts;
 	struct list list;
 };
 
@@ -95,21 +97,6 @@ static int learn_symbol(struct reader *r, struct symbol_fact *ret)
 	return library ? strtab_intern(r->names, library, strlen(library), &ret->library, NULL) : 0;
 }
 
-static int grow_facts(struct reader *r)
-{
-	u32 want = r->cap_facts ? r->cap_facts * 2 : 1024;
-	struct symbol_fact *p;
-
-	if (r->n_facts < r->cap_facts)
-		return 0;
-	p = reallocarray(r->facts, want, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	r->facts = p;
-	r->cap_facts = want;
-	return 0;
-}
-
 /* The facts of the row's name, from before or new. */
 static int fact_of_row(struct reader *r, struct symbol_fact *ret)
 {
@@ -123,7 +110,7 @@ static int fact_of_row(struct reader *r, struct symbol_fact *ret)
 	}
 	err = learn_symbol(r, ret);
 	if (!err)
-		err = grow_facts(r);
+		err = ARRAY_ROOM_RAW(r->facts, r->n_facts, &r->cap_facts);
 	if (err)
 		return err;
 	r->facts[r->n_facts] = *ret;

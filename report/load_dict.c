@@ -8,6 +8,8 @@
 #include "base/array.h"
 #include "report/load_symbol.h"
 
+#define DICT_MAX_ROWS (1U << 31) /* of a table: a slot is a u32 */
+
 void *dict_table_at(const struct dict_table *t, u32 slot)
 {
 	return t->rows + (size_t)slot * t->row_size;
@@ -31,15 +33,8 @@ void *dict_table_add(struct dict_table *t, u64 idx, bool *ret_is_new)
 	*ret_is_new = false;
 	if (u64map_get(&t->by_idx, idx, &slot))
 		return dict_table_at(t, (u32)slot);
-	if (t->n == t->cap) {
-		u32 cap = t->cap ? t->cap * 2 : 64;
-		u8 *rows = cap < t->cap ? NULL : reallocarray(t->rows, cap, t->row_size);
-
-		if (!rows)
-			return NULL;
-		t->rows = rows;
-		t->cap = cap;
-	}
+	if (t->n >= DICT_MAX_ROWS || array_room_raw(&t->rows, t->n, &t->cap, t->row_size) < 0)
+		return NULL;
 	if (u64map_put(&t->by_idx, idx, t->n) < 0)
 		return NULL;
 	*ret_is_new = true;

@@ -18,7 +18,8 @@
 struct dict_table {
 	u8 *rows;
 	size_t row_size;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 	struct u64map by_idx; /* file index -> slot */
 };
 

@@ -3,8 +3,8 @@
 #include "report/load_events.h"
 
 #include <errno.h>
-#include <string.h>
 
+#include "base/array.h"
 #include "report/load_wake.h"
 #include "report/wait_detail.h"
 
@@ -238,24 +238,6 @@ void event_loader_release(struct event_loader *el)
 	*el = (struct event_loader){0};
 }
 
-static int grow_runs(struct event_loader *el, u32 slot)
-{
-	u32 cap = el->cap_runs;
-	struct thread_load **runs;
-
-	if (slot < cap)
-		return 0;
-	while (cap <= slot)
-		cap = cap ? cap * 2 : 64;
-	runs = reallocarray(el->runs, cap, sizeof(struct thread_load *));
-	if (!runs)
-		return -ENOMEM;
-	memset(runs + el->cap_runs, 0, (cap - el->cap_runs) * sizeof(struct thread_load *));
-	el->runs = runs;
-	el->cap_runs = cap;
-	return 0;
-}
-
 /* The state of the thread an event names; *ret is NULL for an impossible index. A thread whose entry was lost gets an empty one. */
 static int run_of(struct event_loader *el, u64 idx, struct thread_load **ret)
 {
@@ -277,7 +259,7 @@ static int run_of(struct event_loader *el, u64 idx, struct thread_load **ret)
 		el->unknown_threads++;
 		slot = el->d->threads.n - 1;
 	}
-	err = grow_runs(el, slot);
+	err = ARRAY_ROOM(el->runs, slot, &el->cap_runs);
 	if (err)
 		return err;
 	if (!el->runs[slot]) {

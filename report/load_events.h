@@ -44,7 +44,7 @@ struct event_loader {
 	struct driver_stall stall;
 	enum capture_rows rows_wanted;
 	struct thread_load **runs; /* by slot of d->threads; entries appear with a thread's first event */
-	u32 cap_runs;
+	size_t cap_runs;
 	struct row_writer rows;
 	sqlite3_stmt *ins_poll;
 	struct thread_load *at; /* the thread whose event is being read */

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "base/array.h"
+
 enum {
 	MAX_OPEN = 1 << 20, /* STARTs without END that are kept */
 	MAX_PAIR = 8,	    /* record's --marker */
@@ -89,15 +91,8 @@ static u32 take_entry(struct marker_loader *ml)
 		ml->free_open = ml->open[at - 1].next;
 		return at;
 	}
-	if (ml->n_open == ml->cap_open) {
-		u32 cap = ml->cap_open ? ml->cap_open * 2 : 256;
-		struct open_marker *open = ml->n_open < MAX_OPEN ? reallocarray(ml->open, cap, sizeof(*open)) : NULL;
-
-		if (!open)
-			return 0;
-		ml->open = open;
-		ml->cap_open = cap;
-	}
+	if (ml->n_open >= MAX_OPEN || ARRAY_ROOM_RAW(ml->open, ml->n_open, &ml->cap_open) < 0)
+		return 0;
 	return ++ml->n_open;
 }
 

@@ -16,7 +16,8 @@ struct open_marker; /* private */
 struct marker_loader {
 	sqlite3_stmt *ins;
 	struct open_marker *open; /* those that are not ended, and free ones */
-	u32 n_open, cap_open, free_open;
+	u32 n_open, free_open;
+	size_t cap_open;
 	struct u64map last; /* hash of whom it belongs to -> 1 + the innermost one, of all that share the hash */
 	u64 next_id;
 	u64 ends_alone; /* ENDs without START */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "report/capture_file.h"
 #include "report/db.h"
 #include "report/frame_kind.h"
@@ -41,15 +42,8 @@ static int add_frame(struct load_dict *d, const struct fmt_section *s, u32 i)
 		d->bad_rows++;
 		return 0;
 	}
-	if (d->n_symbol_frames == d->cap_symbol_frames) {
-		size_t cap = d->cap_symbol_frames ? d->cap_symbol_frames * 2 : 1024;
-		struct load_frame_row *p = reallocarray(d->symbol_frames, cap, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		d->symbol_frames = p;
-		d->cap_symbol_frames = cap;
-	}
+	if (ARRAY_ROOM_RAW(d->symbol_frames, d->n_symbol_frames, &d->cap_symbol_frames) < 0)
+		return -ENOMEM;
 	d->symbol_frames[d->n_symbol_frames] = (struct load_frame_row){.module = f.module,
 								       .key = load_symbols_key(f.file_off, f.is_return),
 								       .symbol = f.symbol,

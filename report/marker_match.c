@@ -43,24 +43,6 @@ const char *marker_why_text(enum marker_why w)
 	return why_texts[w];
 }
 
-/* Room for row n, which is zeroed; NULL when out of memory, or there are too many. */
-static void *next_row(void *slot, u32 n, u32 *cap, size_t size)
-{
-	void **rows = slot;
-
-	if (n == *cap) {
-		u32 want = *cap ? *cap * 2 : 64;
-		void *p = n < MAX_ROWS ? reallocarray(*rows, want, size) : NULL;
-
-		if (!p)
-			return NULL;
-		*rows = p;
-		*cap = want;
-	}
-	memset((u8 *)*rows + n * size, 0, size);
-	return (u8 *)*rows + n * size;
-}
-
 /* ---- loading ---- */
 
 /*
@@ -78,14 +60,15 @@ static int load_intervals(sqlite3 *db, const struct capture_facts *f, struct mar
 {
 	u64 binds[3] = {f->lo, f->hi, f->ts_end};
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	u32 cap = 0;
+	size_t cap = 0;
 	int r = sql_prepare(db, &st, INTERVALS_SQL, binds, 3);
 
 	while (r >= 0 && (r = db_step(st)) > 0) {
-		struct marker_interval *i = next_row(&m->intervals, m->n_intervals, &cap, sizeof(*i));
+		struct marker_interval *i;
 
-		if (!i)
+		if (m->n_intervals >= MAX_ROWS || ARRAY_ROOM_RAW(m->intervals, m->n_intervals, &cap) < 0)
 			return -ENOMEM;
+		i = &m->intervals[m->n_intervals];
 		*i = (struct marker_interval){
 			.id = sql_u64(st, 0),
 			.pair = sql_u64(st, 1),
@@ -114,14 +97,15 @@ static int load_polls(sqlite3 *db, const struct capture_facts *f, struct marker_
 {
 	u64 binds[3] = {m->min_ns, f->lo, f->hi};
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	u32 cap = 0;
+	size_t cap = 0;
 	int r = sql_prepare(db, &st, POLLS_SQL, binds, 3);
 
 	while (r >= 0 && (r = db_step(st)) > 0) {
-		struct marker_poll *p = next_row(&m->polls, m->n_polls, &cap, sizeof(*p));
+		struct marker_poll *p;
 
-		if (!p)
+		if (m->n_polls >= MAX_ROWS || ARRAY_ROOM_RAW(m->polls, m->n_polls, &cap) < 0)
 			return -ENOMEM;
+		p = &m->polls[m->n_polls];
 		*p = (struct marker_poll){
 			.id = sql_u64(st, 0),
 			.ts = sql_u64(st, 1),
@@ -445,14 +429,15 @@ static void sum_pair(const struct marker_match *m, struct marker_pair_stats *s, 
 static int sum_pairs(sqlite3 *db, struct marker_match *m, u64 *scratch)
 {
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	u32 cap = 0;
+	size_t cap = 0;
 	int r = db_prepare(db, PAIRS_SQL, &st);
 
 	while (r >= 0 && (r = db_step(st)) > 0) {
-		struct marker_pair_stats *s = next_row(&m->pairs, m->n_pairs, &cap, sizeof(*s));
+		struct marker_pair_stats *s;
 
-		if (!s)
+		if (m->n_pairs >= MAX_ROWS || ARRAY_ROOM(m->pairs, m->n_pairs, &cap) < 0)
 			return -ENOMEM;
+		s = &m->pairs[m->n_pairs];
 		s->pair = sql_u64(st, 0);
 		s->text = strdup(sql_text(st, 1) ? sql_text(st, 1) : "?");
 		m->n_pairs++;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/array.h"
 #include "report/stack_status.h"
 
 void stack_ends_release(struct stack_ends *e)
@@ -24,15 +25,8 @@ int stack_ends_find(struct stack_ends *e, u64 status, u64 module, u32 *ret_at)
 		*ret_at = (u32)at;
 		return 0;
 	}
-	if (e->n == e->cap) {
-		u32 cap = e->cap ? e->cap * 2 : 16;
-		struct stack_end *rows = reallocarray(e->rows, cap, sizeof(*rows));
-
-		if (!rows)
-			return -ENOMEM;
-		e->rows = rows;
-		e->cap = cap;
-	}
+	if (ARRAY_ROOM(e->rows, e->n, &e->cap) < 0)
+		return -ENOMEM;
 	if (u64map_put(&e->by_key, key, e->n) < 0)
 		return -ENOMEM;
 	*ret_at = e->n;

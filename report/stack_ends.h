@@ -17,7 +17,8 @@ struct stack_end {
 
 struct stack_ends {
 	struct stack_end *rows;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 	struct u64map by_key; /* status and module -> position */
 };
 

@@ -11,6 +11,8 @@
 
 #include "report/sym_impl.h"
 
+#include "base/array.h"
+
 #define CODES_MAX 65536 /* compilers number abbreviations from 1 */
 #define ATTRS_MAX 128	/* of one abbreviation */
 
@@ -178,15 +180,8 @@ void sym_cursor_skip_form(struct sym_cursor *c, const struct sym_unit *u, u32 fo
 
 static int add_attr(struct sym_abbrevs *a, u64 name, u64 form)
 {
-	if (a->n_attrs == a->cap_attrs) {
-		u32 cap = a->cap_attrs ? a->cap_attrs * 2 : 512;
-		struct sym_attr *attrs = reallocarray(a->attrs, cap, sizeof(*attrs));
-
-		if (!attrs)
-			return -ENOMEM;
-		a->attrs = attrs;
-		a->cap_attrs = cap;
-	}
+	if (ARRAY_ROOM(a->attrs, a->n_attrs, &a->cap_attrs) < 0)
+		return -ENOMEM;
 	/* Too large ones become one that means nothing, instead of another one. */
 	a->attrs[a->n_attrs++] = (struct sym_attr){
 		.name = (u16)min_u64(name, UINT16_MAX),
@@ -220,22 +215,6 @@ static int read_attrs(struct sym_abbrevs *a, struct sym_abbrev *ab, struct sym_c
 	}
 }
 
-static int make_room(struct sym_abbrevs *a, u64 code)
-{
-	u32 n = (u32)code + (u32)code / 2 + 64;
-	struct sym_abbrev *v;
-
-	if (code < a->n)
-		return 0;
-	v = reallocarray(a->v, n, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	memset(v + a->n, 0, (n - a->n) * sizeof(*v));
-	a->v = v;
-	a->n = n;
-	return 0;
-}
-
 /* DWARF 5, 7.5.3. */
 int sym_abbrevs_read(struct sym_abbrevs *a, const struct sym_unit *u, const struct sym_section *abbrev)
 {
@@ -254,7 +233,7 @@ int sym_abbrevs_read(struct sym_abbrevs *a, const struct sym_unit *u, const stru
 			return 0;
 		err = read_attrs(a, &ab, &c, u);
 		if (!err)
-			err = make_room(a, code);
+			err = ARRAY_ROOM(a->v, code, &a->n);
 		if (err || c.is_broken)
 			return err;
 		if (!a->v[code].tag)

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+
+#include "base/array.h"
 #include "report/frame_kind.h"
 #include "report/sym_impl.h"
 
@@ -52,15 +54,8 @@ static int add_unit(struct sym_dwarf *d, const struct sym_elf *e, const struct s
 	struct sym_cu *cu;
 	int err;
 
-	if (d->n_cus == d->cap_cus) {
-		u32 cap = d->cap_cus ? d->cap_cus * 2 : 64;
-
-		cu = reallocarray(d->cus, cap, sizeof(*cu));
-		if (!cu)
-			return -ENOMEM;
-		d->cus = cu;
-		d->cap_cus = cap;
-	}
+	if (ARRAY_ROOM(d->cus, idx, &d->cap_cus) < 0)
+		return -ENOMEM;
 	cu = &d->cus[idx];
 	*cu = (struct sym_cu){.unit = *unit};
 	err = sym_die_ranges(e, &cu->unit.die, &d->ranges, idx);
@@ -414,15 +409,8 @@ static int learn_scope(struct sym_module *m, struct sym_cu *cu, u64 key, Dwarf_D
 	struct sym_known k = {0};
 	int err;
 
-	if (d->n_known == d->cap_known) {
-		u32 cap = d->cap_known ? d->cap_known * 2 : 256;
-		struct sym_known *v = reallocarray(d->known, cap, sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		d->known = v;
-		d->cap_known = cap;
-	}
+	if (ARRAY_ROOM(d->known, d->n_known, &d->cap_known) < 0)
+		return -ENOMEM;
 	err = is_inlined ? inlined_names(m, cu, die, &k) : entry_names(m, cu, die, false, &k);
 	if (!err && is_inlined)
 		err = call_line(m, cu, die, &k.call_file, &k.call_line);

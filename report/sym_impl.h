@@ -184,9 +184,10 @@ struct sym_abbrev {
 
 struct sym_abbrevs {
 	struct sym_abbrev *v; /* by code */
-	u32 n;
+	size_t n;
 	struct sym_attr *attrs;
-	u32 n_attrs, cap_attrs;
+	u32 n_attrs;
+	size_t cap_attrs;
 };
 
 /* The abbreviations of a unit into *a (zeroed by the caller). Damage ends the table; -ENOMEM. */
@@ -209,7 +210,8 @@ struct sym_scope {
 
 struct sym_scopes {
 	struct sym_scope *v;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 	struct sym_ranges ranges; /* innermost scope by address */
 };
 
@@ -274,11 +276,13 @@ struct sym_dwarf {
 	Dwarf *dbg; /* NULL: the file has none */
 	struct sym_sections sections;
 	struct sym_cu *cus;
-	u32 n_cus, cap_cus;
+	u32 n_cus;
+	size_t cap_cus;
 	struct sym_ranges ranges; /* unit by address */
 	struct u64map names;	  /* address of a linker name in memory -> strtab index of its readable form */
 	struct sym_known *known;
-	u32 n_known, cap_known;
+	u32 n_known;
+	size_t cap_known;
 	struct u64map by_scope; /* unit << 32 | scope -> index into known */
 	struct u64map
 		by_origin; /* address of an inlined function's entry in memory -> index into known, of which the names hold */

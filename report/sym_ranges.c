@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define RANGES_MAX (16U << 20)
 
 enum {
@@ -17,18 +19,10 @@ int sym_ranges_add(struct sym_ranges *r, u64 lo, u64 hi, u32 owner)
 {
 	if (lo >= hi)
 		return 0;
-	if (r->n == r->cap) {
-		u32 cap = r->cap ? r->cap * 2 : 64;
-		struct sym_range *v;
-
-		if (cap > RANGES_MAX)
-			return -EFBIG;
-		v = reallocarray(r->v, cap, sizeof(*v));
-		if (!v)
-			return -ENOMEM;
-		r->v = v;
-		r->cap = cap;
-	}
+	if (r->n >= RANGES_MAX)
+		return -EFBIG;
+	if (ARRAY_ROOM_RAW(r->v, r->n, &r->cap) < 0)
+		return -ENOMEM;
 	r->v[r->n++] = (struct sym_range){.lo = lo, .hi = hi, .owner = owner};
 	return 0;
 }

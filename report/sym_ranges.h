@@ -15,7 +15,8 @@ struct sym_range {
 
 struct sym_ranges {
 	struct sym_range *v;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 };
 
 #define SYM_NO_OWNER UINT32_MAX

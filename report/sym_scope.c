@@ -15,6 +15,8 @@
 
 #include "report/sym_impl.h"
 
+#include "base/array.h"
+
 #define DEPTH_MAX      1024
 #define SCOPES_MAX     (16U << 20)
 #define DIE_RANGES_MAX 65536
@@ -175,18 +177,10 @@ static int add_scope(struct scan *s, u64 die_off, u32 parent)
 {
 	struct sym_scopes *o = s->out;
 
-	if (o->n == o->cap) {
-		u32 cap = o->cap ? o->cap * 2 : 64;
-		struct sym_scope *v;
-
-		if (cap > SCOPES_MAX)
-			return -EFBIG;
-		v = reallocarray(o->v, cap, sizeof(*v));
-		if (!v)
-			return -ENOMEM;
-		o->v = v;
-		o->cap = cap;
-	}
+	if (o->n >= SCOPES_MAX)
+		return -EFBIG;
+	if (ARRAY_ROOM_RAW(o->v, o->n, &o->cap) < 0)
+		return -ENOMEM;
 	o->v[o->n++] = (struct sym_scope){.die_off = die_off, .parent = parent};
 	return 0;
 }

@@ -4,26 +4,15 @@
 
 #include <errno.h>
 
+#include "base/array.h"
 #include "base/u64map.h"
 #include "report/db.h"
 #include "report/frame_kind.h"
 
 static int frames_add(struct sym_frames *f, u64 id, u64 file_off, bool is_return)
 {
-	if (f->n == f->cap) {
-		u64 cap = f->cap ? f->cap * 2 : 256;
-		u64 *ids = reallocarray(f->ids, cap, sizeof(*ids));
-		struct sym_wire_lookup *lookups;
-
-		if (!ids)
-			return -ENOMEM;
-		f->ids = ids;
-		lookups = reallocarray(f->lookups, cap, sizeof(*lookups));
-		if (!lookups)
-			return -ENOMEM;
-		f->lookups = lookups;
-		f->cap = cap;
-	}
+	if (ARRAY_ROOM_RAW(f->ids, f->n, &f->cap_ids) < 0 || ARRAY_ROOM_RAW(f->lookups, f->n, &f->cap_lookups) < 0)
+		return -ENOMEM;
 	f->ids[f->n] = id;
 	f->lookups[f->n++] = (struct sym_wire_lookup){.file_off = file_off, .is_return = is_return};
 	return 0;

@@ -13,7 +13,8 @@ struct library_table;
 struct sym_frames {
 	u64 *ids; /* of table frame */
 	struct sym_wire_lookup *lookups;
-	u64 n, cap;
+	u64 n;
+	size_t cap_ids, cap_lookups;
 };
 
 /* Frames of a module by file offset: all of them, or those without a name. */

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "base/fdio.h"
+
+#include "base/array.h"
 #include "report/sym_impl.h"
 #include "report/task_find.h"
 
@@ -223,7 +225,8 @@ static bool pointer_at(void *ctx, u64 addr, u64 *ret)
 
 struct vtables {
 	struct task_vtable *v;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 };
 
 static bool has_name(const struct sym_tasks *t, u64 addr, const char *part)
@@ -252,15 +255,8 @@ static int add_vtable(const struct sym_tasks *t, struct vtables *all, u64 at, u6
 		return 0;
 	v.dealloc = has_name(t, second, "5tokio7runtime4task3raw7dealloc") ? second : third;
 	v.schedule = v.dealloc == third ? second : 0;
-	if (all->n == all->cap) {
-		u32 cap = all->cap ? all->cap * 2 : 256;
-		struct task_vtable *p = reallocarray(all->v, cap, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		all->v = p;
-		all->cap = cap;
-	}
+	if (ARRAY_ROOM(all->v, all->n, &all->cap) < 0)
+		return -ENOMEM;
 	all->v[all->n++] = v;
 	return 0;
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* Code has a few inlined frames at each place, not the most everywhere: what a child may make the parent keep. */
 #define FRAMES_PER_LOOKUP 32
 #define FRAMES_ALWAYS	  65536
@@ -92,36 +94,12 @@ static int take_string(struct sym_answers *a, const u8 *p, u32 len)
 		return broken(a, "a string that is too long or not text");
 	if (a->text.len + len + 1 > SYM_WIRE_STRINGS_MAX || a->n_strings == STRINGS_MAX)
 		return broken(a, "too much text");
-	if (a->n_strings == a->cap_strings) {
-		u32 cap = a->cap_strings ? a->cap_strings * 2 : 1024;
-		u64 *v = reallocarray(a->strings, cap, sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		a->strings = v;
-		a->cap_strings = cap;
-	}
+	if (ARRAY_ROOM_RAW(a->strings, a->n_strings, &a->cap_strings) < 0)
+		return -ENOMEM;
 	a->strings[a->n_strings++] = a->text.len;
 	buf_put(&a->text, p, len);
 	buf_putc(&a->text, 0);
 	return buf_err(&a->text);
-}
-
-static int reserve_frames(struct sym_answers *a, u32 n)
-{
-	struct sym_answer *v;
-	u64 cap = a->cap_frames ? a->cap_frames : 4096;
-
-	while (cap < a->n_frames + n)
-		cap *= 2;
-	if (cap == a->cap_frames)
-		return 0;
-	v = reallocarray(a->frames, cap, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	a->frames = v;
-	a->cap_frames = cap;
-	return 0;
 }
 
 static int take_frames(struct sym_answers *a, const u8 *p, u32 len)
@@ -134,7 +112,7 @@ static int take_frames(struct sym_answers *a, const u8 *p, u32 len)
 		return broken(a, "an answer of impossible length");
 	if (a->n_frames + n > FRAMES_ALWAYS && (a->n_frames + n) / FRAMES_PER_LOOKUP > a->n_lookups)
 		return broken(a, "too many frames");
-	if (reserve_frames(a, n))
+	if (ARRAY_ROOM_RAW(a->frames, a->n_frames + n, &a->cap_frames) < 0)
 		return -ENOMEM;
 	for (u32 i = 0; i < n; i++) {
 		struct sym_wire_frame f;
@@ -159,15 +137,8 @@ static int take_task(struct sym_answers *a, const u8 *p, u32 len)
 	memcpy(&t, p, sizeof(t));
 	if (t.name > a->n_strings || t.how > TASK_CANDIDATES || t.kind >= TASK_KINDS || !t.name != !t.how)
 		return broken(a, "a type of a task that makes no sense");
-	if (a->n_tasks_done == a->cap_tasks) {
-		u64 cap = a->cap_tasks ? a->cap_tasks * 2 : 64;
-		struct sym_wire_task *v = reallocarray(a->tasks, cap, sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		a->tasks = v;
-		a->cap_tasks = cap;
-	}
+	if (ARRAY_ROOM_RAW(a->tasks, a->n_tasks_done, &a->cap_tasks) < 0)
+		return -ENOMEM;
 	a->tasks[a->n_tasks_done++] = t;
 	return 0;
 }

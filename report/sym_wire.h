@@ -100,14 +100,17 @@ struct sym_answers {
 	struct buf in; /* part of a record */
 	struct buf text;
 	u64 *strings; /* offset in text of string i + 1 */
-	u32 n_strings, cap_strings;
+	u32 n_strings;
+	size_t cap_strings;
 	struct sym_answer *frames;
-	u64 n_frames, cap_frames;
+	u64 n_frames;
+	size_t cap_frames;
 	u64 *ends; /* of lookup i: behind its last frame in frames[] */
 	u64 n_lookups_done;
 	u64 n_tasks; /* as n_lookups */
 	struct sym_wire_task *tasks;
-	u64 n_tasks_done, cap_tasks;
+	u64 n_tasks_done;
+	size_t cap_tasks;
 	struct sym_wire_opened opened; /* valid from RUNNING on */
 	struct sym_wire_done done;     /* valid in DONE */
 	int err;		       /* FAILED: negative errno */

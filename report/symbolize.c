@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "report/db.h"
@@ -340,10 +341,9 @@ static int list_modules(sqlite3 *db, struct job **ret, u32 *ret_n)
 		"FROM module AS m "
 		"WHERE path <> '[kernel]' AND EXISTS (SELECT 1 FROM frame WHERE module_id = m.id) ORDER BY id",
 		&s);
-	u32 cap = 0;
+	size_t cap = 0;
 
 	while (!err) {
-		struct job *v = *ret;
 		struct module w = {0};
 		int n = db_step(s);
 
@@ -351,13 +351,8 @@ static int list_modules(sqlite3 *db, struct job **ret, u32 *ret_n)
 			return n;
 		if (sqlite3_column_int(s, 5))
 			continue;
-		if (*ret_n == cap) {
-			cap = cap ? cap * 2 : 16;
-			v = reallocarray(v, cap, sizeof(*v));
-			if (!v)
-				return -ENOMEM;
-			*ret = v;
-		}
+		if (ARRAY_ROOM(*ret, *ret_n, &cap) < 0)
+			return -ENOMEM;
 		w.id = (u64)sqlite3_column_int64(s, 0);
 		w.path = copy_text(s, 1, &err);
 		w.build_id = copy_text(s, 2, &err);
@@ -368,8 +363,8 @@ static int list_modules(sqlite3 *db, struct job **ret, u32 *ret_n)
 			module_release(&w);
 			continue;
 		}
-		v[*ret_n] = (struct job)JOB_NONE;
-		v[(*ret_n)++].module = w;
+		(*ret)[*ret_n] = (struct job)JOB_NONE;
+		(*ret)[(*ret_n)++].module = w;
 	}
 	return err;
 }

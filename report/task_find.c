@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/demangle.h"
 #include "base/u64map.h"
 
@@ -164,15 +165,8 @@ static int count_use(void *ctx, const struct visit *v, u32 look)
 	/* poll and dealloc themselves, too: whose names have no types may still serve several */
 	if (!(look & LOOK_TYPES) && v->depth)
 		return 0;
-	if (t->n_uses == t->cap_uses) {
-		size_t cap = t->cap_uses ? t->cap_uses * 2 : 256;
-		struct use *p = reallocarray(t->uses, cap, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		t->uses = p;
-		t->cap_uses = cap;
-	}
+	if (ARRAY_ROOM_RAW(t->uses, t->n_uses, &t->cap_uses) < 0)
+		return -ENOMEM;
 	t->uses[t->n_uses++] = (struct use){v->func, n->vtable->schedule, n->vtable->poll};
 	return 0;
 }

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+
 int task_set_init(struct task_set *t, u64 n_runtimes)
 {
 	*t = (struct task_set){.n_runtimes = n_runtimes};
@@ -31,15 +33,8 @@ bool task_set_has(const struct task_set *t, u64 runtime, u64 task)
 
 static int add_page(struct task_set *t, struct u64map *m, u64 key, u64 *ret)
 {
-	if (t->n_pages == t->cap_pages) {
-		u32 cap = t->cap_pages ? t->cap_pages * 2 : 64;
-		void *pages = reallocarray(t->pages, cap, sizeof(*t->pages));
-
-		if (!pages)
-			return -ENOMEM;
-		t->pages = pages;
-		t->cap_pages = cap;
-	}
+	if (ARRAY_ROOM_RAW(t->pages, t->n_pages, &t->cap_pages) < 0)
+		return -ENOMEM;
 	if (u64map_put(m, key, t->n_pages) < 0)
 		return -ENOMEM;
 	memset(t->pages[t->n_pages], 0, sizeof(*t->pages));

@@ -14,7 +14,8 @@ struct task_set {
 	struct u64map *pages_of; /* by runtime: id / 512 -> page */
 	u64 n_runtimes;
 	u64 (*pages)[8];
-	u32 n_pages, cap_pages;
+	u32 n_pages;
+	size_t cap_pages;
 	u64 count; /* distinct ones; a lower bound when is_full */
 	bool is_full;
 };

@@ -40,6 +40,24 @@ static void test_room_far_behind_the_end(void **state)
 		assert_int_equal(rows[n], 0);
 }
 
+static void test_raw_rows_stay(void **state)
+{
+	_cleanup_free_ u32 *rows = NULL;
+	size_t cap = 0;
+
+	(void)state;
+	for (u32 n = 0; n < 1000; n++) {
+		assert_int_equal(ARRAY_ROOM_RAW(rows, n, &cap), 0);
+		assert_true(n < cap);
+		rows[n] = n;
+	}
+	for (u32 n = 0; n < 1000; n++)
+		assert_int_equal(rows[n], n);
+	assert_int_equal(ARRAY_ROOM_RAW(rows, SIZE_MAX / 8, &cap), -ENOMEM);
+	assert_int_equal(cap, 1024);
+	assert_int_equal(rows[999], 999);
+}
+
 static void test_too_much_leaves_the_array_as_it_was(void **state)
 {
 	_cleanup_free_ u64 *rows = NULL;
@@ -70,6 +88,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_stay_and_new_ones_are_zero),
 		cmocka_unit_test(test_room_far_behind_the_end),
+		cmocka_unit_test(test_raw_rows_stay),
 		cmocka_unit_test(test_too_much_leaves_the_array_as_it_was),
 		cmocka_unit_test(test_numbers_once_and_in_order),
 	};
