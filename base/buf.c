@@ -174,11 +174,6 @@ void buf_put_uvarint(struct buf *b, u64 v)
 		buf_put(b, bytes, encode_uvarint(bytes, v));
 }
 
-void buf_put_zigzag(struct buf *b, s64 v)
-{
-	buf_put_uvarint(b, (u64)v << 1 ^ (u64)(v >> 63));
-}
-
 char *buf_take_str(struct buf *b)
 {
 	char *s = b->err ? NULL : realloc(b->data, b->len + 1);

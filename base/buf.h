@@ -29,6 +29,5 @@ void buf_printf(struct buf *b, const char *fmt, ...) __printf_fmt(2, 3);
 void buf_put_le32(struct buf *b, u32 v);
 void buf_put_le64(struct buf *b, u64 v);
 void buf_put_uvarint(struct buf *b, u64 v); /* LEB128, at most 10 bytes */
-void buf_put_zigzag(struct buf *b, s64 v);  /* zigzag, then LEB128 */
 u8 *buf_reserve(struct buf *b, size_t n);   /* room for n more bytes behind len (the caller adds to len); NULL after an error */
 char *buf_take_str(struct buf *b);	    /* NUL-terminated, caller frees; NULL after an error. The buf is empty afterwards. */

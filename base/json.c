@@ -215,12 +215,6 @@ void json_kv_u64_or_null(struct json *j, const char *key, bool known, u64 v)
 		json_null(j);
 }
 
-void json_kv_s64(struct json *j, const char *key, s64 v)
-{
-	json_key(j, key);
-	json_s64(j, v);
-}
-
 void json_kv_bool(struct json *j, const char *key, bool v)
 {
 	json_key(j, key);

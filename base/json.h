@@ -45,5 +45,4 @@ void json_raw(struct json *j, const char *text); /* one value already in JSON */
 void json_kv_string(struct json *j, const char *key, const char *s);
 void json_kv_u64(struct json *j, const char *key, u64 v);
 void json_kv_u64_or_null(struct json *j, const char *key, bool known, u64 v);
-void json_kv_s64(struct json *j, const char *key, s64 v);
 void json_kv_bool(struct json *j, const char *key, bool v);

@@ -53,11 +53,6 @@ void pb_u64(struct pb *p, u32 field, u64 v)
 	done(p);
 }
 
-void pb_s64(struct pb *p, u32 field, s64 v)
-{
-	pb_u64(p, field, (u64)v);
-}
-
 void pb_fixed64(struct pb *p, u32 field, u64 v)
 {
 	put_tag(p, field, WIRE_FIXED64);
@@ -106,16 +101,6 @@ void pb_string(struct pb *p, u32 field, const char *s)
 }
 
 void pb_packed_u64(struct pb *p, u32 field, const u64 *v, size_t n)
-{
-	if (!n)
-		return;
-	pb_begin(p, field);
-	for (size_t i = 0; i < n; i++)
-		buf_put_uvarint(&p->b, v[i]);
-	pb_end(p);
-}
-
-void pb_packed_u32(struct pb *p, u32 field, const u32 *v, size_t n)
 {
 	if (!n)
 		return;

@@ -29,20 +29,17 @@ struct pb {
 
 void pb_init(struct pb *p, FILE *out);
 void pb_release(struct pb *p);
-#define _cleanup_pb_ _cleanup_(pb_release)
 
 /*
  * Field numbers are 1..2^29-1. The types of the .proto that each function serves stand behind it. A field that has its default
  * is written as any other: leave it out yourself.
  */
-void pb_u64(struct pb *p, u32 field, u64 v);			     /* uint32, uint64, bool, enum */
-void pb_s64(struct pb *p, u32 field, s64 v);			     /* int32, int64 */
+void pb_u64(struct pb *p, u32 field, u64 v);			     /* uint32, uint64, bool, enum; int32, int64 cast to it */
 void pb_fixed64(struct pb *p, u32 field, u64 v);		     /* fixed64 */
 void pb_double(struct pb *p, u32 field, double v);		     /* double */
 void pb_bytes(struct pb *p, u32 field, const void *data, size_t n);  /* bytes */
 void pb_string(struct pb *p, u32 field, const char *s);		     /* string: what is no UTF-8 becomes U+FFFD; NULL as "" */
 void pb_packed_u64(struct pb *p, u32 field, const u64 *v, size_t n); /* repeated uint64 [packed]; n 0 writes nothing */
-void pb_packed_u32(struct pb *p, u32 field, const u32 *v, size_t n); /* likewise of uint32 */
 
 /* What is written in between is the contents of that field: a message, or with pb_raw_varint the values of a packed field. */
 void pb_begin(struct pb *p, u32 field);

@@ -384,18 +384,3 @@ void tokio_points_release(struct tokio_points *p)
 	free(p->vtables.rows);
 	*p = (struct tokio_points){0};
 }
-
-const struct tokio_vtable *tokio_points_vtable(const struct tokio_points *p, u64 addr)
-{
-	u32 lo = 0, hi = p->vtables.n;
-
-	while (lo < hi) {
-		u32 mid = lo + (hi - lo) / 2;
-
-		if (p->vtables.rows[mid].addr < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < p->vtables.n && p->vtables.rows[lo].addr == addr ? &p->vtables.rows[lo] : NULL;
-}

@@ -47,6 +47,3 @@ struct tokio_points {
  */
 int tokio_points_read(const struct elf_view *v, const struct tokio_elf *e, struct tokio_points *ret) __must_check;
 void tokio_points_release(struct tokio_points *p);
-
-/* The vtable at an address of the file, or NULL. */
-const struct tokio_vtable *tokio_points_vtable(const struct tokio_points *p, u64 addr);

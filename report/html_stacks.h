@@ -27,7 +27,6 @@ struct html_stacks {
 
 int html_stacks_init(struct html_stacks *s, sqlite3 *db) __must_check;
 void html_stacks_release(struct html_stacks *s);
-#define _cleanup_html_stacks_ _cleanup_(html_stacks_release)
 
 /* The position of a text, without control bytes and invalid UTF-8; NULL and "" are 0. */
 int html_text_add(struct html_stacks *s, const char *text, u32 *ret) __must_check;

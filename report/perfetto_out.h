@@ -102,7 +102,6 @@ struct pf_out {
 
 int pf_init(struct pf_out *o, FILE *out) __must_check;
 void pf_release(struct pf_out *o);
-#define _cleanup_pf_ _cleanup_(pf_release)
 int pf_finish(struct pf_out *o) __must_check; /* 0, -ENOMEM, -EFBIG, -EIO */
 
 /* The iid of a text, which the packet that is ended next defines when it is new. 0 for "" and after a failure, which sticks. */

@@ -30,7 +30,6 @@ struct pf_stacks {
 
 int pf_stacks_init(struct pf_stacks *s, sqlite3 *db, struct pf_out *o) __must_check;
 void pf_stacks_release(struct pf_stacks *s);
-#define _cleanup_pf_stacks_ _cleanup_(pf_stacks_release)
 
 /* Ids as in table stack, 0 none. What is new is defined by the packet that is ended next. */
 int pf_stacks_get(struct pf_stacks *s, u64 stack_id, u64 kstack_id, struct pf_stack *ret) __must_check;

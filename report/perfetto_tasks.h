@@ -37,7 +37,6 @@ struct pf_tasks {
 /* uuid: of its first track; it takes as many as there are tasks, and one for each process. The caller releases *ret. */
 int pf_tasks_load(sqlite3 *db, const struct capture_facts *f, u64 uuid, struct pf_tasks *ret) __must_check;
 void pf_tasks_release(struct pf_tasks *t);
-#define _cleanup_pf_tasks_ _cleanup_(pf_tasks_release)
 
 /* Type and place of the spawn of a task that was polled by a thread of this runtime (0 none) and process: NULL where they are not known. */
 int pf_tasks_name(struct pf_tasks *t, u64 runtime_id, u64 process_id, u64 task_id, const char **ret_kind,

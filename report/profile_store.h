@@ -47,7 +47,6 @@ struct profile_store {
 /* Returns 0 or -errno. Release in any case. */
 int profile_store_init(struct profile_store *s, sqlite3 *db) __must_check;
 void profile_store_release(struct profile_store *s);
-#define _cleanup_profile_store_ _cleanup_(profile_store_release)
 
 /* The number of a frame that is no code; the text is copied, "" is "?". -ENOMEM. */
 int profile_store_own(struct profile_store *s, const char *name, u32 *ret) __must_check;

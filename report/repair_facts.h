@@ -7,8 +7,6 @@
 
 #include "base/base.h"
 
-#define REPAIR_KEY_LEN 32
-
 /* X(member, key): in the order in which they are written */
 #define REPAIR_FACTS(X)                                                                                                          \
 	X(blocks, "repaired.blocks")                                                                                             \

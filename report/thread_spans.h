@@ -82,7 +82,6 @@ struct thread_spans {
 
 int thread_spans_init(struct thread_spans *s, sqlite3 *db) __must_check;
 void thread_spans_release(struct thread_spans *s);
-#define _cleanup_thread_spans_ _cleanup_(thread_spans_release)
 
 /* Called in order of time; a negative return ends the walk and is its result. */
 typedef int (*span_fn)(void *ctx, const struct tl_thread *t, const struct span *s);

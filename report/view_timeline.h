@@ -71,6 +71,5 @@ struct tl_idle {
 };
 int tl_idle_init(struct tl_idle *i, sqlite3 *db) __must_check;
 void tl_idle_release(struct tl_idle *i);
-#define _cleanup_tl_idle_ _cleanup_(tl_idle_release)
 /* 1 idle, 0 not, or negative errno. */
 int tl_is_idle(struct tl_idle *i, const struct tl_segment *s) __must_check;

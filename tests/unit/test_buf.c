@@ -61,26 +61,6 @@ static void uvarint_bytes(void **state)
 	assert_bytes(&b, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01);
 }
 
-static void zigzag_bytes(void **state)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	(void)state;
-	buf_put_zigzag(&b, 0);
-	buf_put_zigzag(&b, -1);
-	buf_put_zigzag(&b, 1);
-	buf_put_zigzag(&b, -2);
-	buf_put_zigzag(&b, 63);
-	buf_put_zigzag(&b, -64);
-	buf_put_zigzag(&b, 64);
-	assert_bytes(&b, 0, 1, 2, 3, 126, 127, 0x80, 0x01);
-	buf_reset(&b);
-	buf_put_zigzag(&b, INT64_MAX);
-	buf_put_zigzag(&b, INT64_MIN);
-	assert_bytes(&b, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		     0xff, 0xff, 0x01);
-}
-
 static void maximum_is_exact_and_sticky(void **state)
 {
 	_cleanup_buf_ struct buf b = {.max = 8};
@@ -182,7 +162,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(appends),
 		cmocka_unit_test(uvarint_bytes),
-		cmocka_unit_test(zigzag_bytes),
 		cmocka_unit_test(maximum_is_exact_and_sticky),
 		cmocka_unit_test(maximum_of_printf_and_varint),
 		cmocka_unit_test(huge_reserve_is_refused),

@@ -42,14 +42,11 @@ static void the_examples_of_the_documentation(void **state)
 	pb_init(&p, NULL);
 	pb_packed_u64(&p, 6, packed, 3);
 	EXPECT(&p, "\x32\x06\x03\x8e\x02\x9e\xa7\x05");
-	pb_init(&p, NULL);
-	pb_s64(&p, 1, -2);
-	EXPECT(&p, "\x08\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01");
 }
 
 static void every_kind_of_field(void **state)
 {
-	const u32 packed[] = {1, 128};
+	const u64 packed[] = {1, 128};
 	struct pb p;
 
 	(void)state;
@@ -60,8 +57,8 @@ static void every_kind_of_field(void **state)
 	pb_double(&p, 2, 1.0);
 	pb_bytes(&p, 3, "a\0b", 3);
 	pb_bytes(&p, 3, NULL, 0);
-	pb_packed_u32(&p, 4, packed, 2);
-	pb_packed_u32(&p, 4, packed, 0);
+	pb_packed_u64(&p, 4, packed, 2);
+	pb_packed_u64(&p, 4, packed, 0);
 	pb_begin(&p, 5);
 	pb_raw_varint(&p, 300);
 	pb_end(&p);
