@@ -323,8 +323,7 @@ static bool is_program_crate(struct slice crate, const char *module_path)
 	return true;
 }
 
-static enum frame_kind kind_of_function(const struct library_table *t, const char *function, const char *module_path,
-					const char *dependencies)
+static enum frame_kind kind_of_function(const struct library_table *t, const char *function, const char *module_path)
 {
 	struct slice crate = crate_of_function(function);
 
@@ -341,18 +340,12 @@ static enum frame_kind kind_of_function(const struct library_table *t, const cha
 		return slice_is(crate, "tokio_util") || slice_is(crate, "tracing") ? FRAME_RUNTIME : FRAME_USER;
 	if (is_program_crate(crate, module_path))
 		return FRAME_USER;
-	if (slice_in(crate, dependencies) || (t && library_table_has_crate(t, crate.s, crate.n)))
+	if (t && library_table_has_crate(t, crate.s, crate.n))
 		return FRAME_LIBRARY;
 	return FRAME_USER;
 }
 
 enum frame_kind frame_kind_of(const struct library_table *t, const char *function, const char *file, const char *module_path)
-{
-	return frame_kind_of_among(t, function, file, module_path, NULL);
-}
-
-enum frame_kind frame_kind_of_among(const struct library_table *t, const char *function, const char *file,
-				    const char *module_path, const char *dependencies)
 {
 	enum frame_kind said;
 
@@ -366,7 +359,7 @@ enum frame_kind frame_kind_of_among(const struct library_table *t, const char *f
 		return said;
 	if (file && *file)
 		return kind_of_file(file);
-	return kind_of_function(t, function, module_path, dependencies ? dependencies : "");
+	return kind_of_function(t, function, module_path);
 }
 
 /* "harness", "core", "raw": the files and modules of the poll itself; the name may go on behind the word. */

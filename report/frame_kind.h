@@ -37,10 +37,6 @@ bool frame_kind_of_name(const char *name, enum frame_kind *ret); /* false, and *
  */
 enum frame_kind frame_kind_of(const struct library_table *t, const char *function, const char *file, const char *module_path);
 
-/* Likewise; `dependencies` is what sym_module_dependencies() says of the module (NULL or "" unknown) and goes before the table. */
-enum frame_kind frame_kind_of_among(const struct library_table *t, const char *function, const char *file,
-				    const char *module_path, const char *dependencies);
-
 /*
  * The path of the item that a function belongs to, within its name: of `<orders::Store as core::fmt::Debug>::fmt` from orders::
  * on, of `<T as core::fmt::Debug>::fmt` from core:: on; the whole name when it begins with a path, or with none at all.

@@ -97,10 +97,3 @@ struct task_answer;
  * negative errno.
  */
 int sym_module_task(struct sym_module *m, u64 poll_off, u64 dealloc_off, struct task_answer *ret) __must_check;
-
-/*
- * Crates that the file's own panic messages place in a registry or git checkout, as items spell them, a blank around each: "
- * hyper serde_json ". Tells dependencies from the program's own crates where there is no debug info. "" when it names none (built
- * with paths remapped); NULL on ENOMEM. Owned by the module.
- */
-const char *sym_module_dependencies(struct sym_module *m);

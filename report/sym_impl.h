@@ -12,7 +12,6 @@
  *   sym_image   sections as a file in memory, for libdw
  *   sym_rangelist  addresses and ranges of split units
  *   sym_name    names as they are handed out
- *   sym_deps    crates by the source paths in the program's data
  *   sym_task    types of tasks (task_find.h)
  *   sym_module  the public face: DWARF first, symbol table where DWARF has nothing
  *
@@ -304,7 +303,6 @@ struct sym_module {
 	struct sym_symtab symtab;
 	struct sym_dwarf dwarf;
 	struct strtab *strings;	 /* every string handed out */
-	char *dependencies;	 /* of sym_module_dependencies(); NULL not asked for yet */
 	struct sym_tasks *tasks; /* of sym_module_task(); NULL not asked for yet */
 };
 

@@ -137,7 +137,6 @@ struct sym_module *sym_module_close(struct sym_module *m)
 	free(m->debug);
 	sym_elf_release(&m->elf);
 	(void)strtab_free(m->strings);
-	free(m->dependencies);
 	m->tasks = sym_tasks_free(m->tasks);
 	free(m);
 	return NULL;

@@ -339,27 +339,6 @@ static void test_damaged_copies(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
-/* Paths as Rust leaves them in read-only data, one behind the other. */
-static const char *volatile panic_paths =
-	"/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/futures-util-0.3.31/src/lib.rs/root/.cargo/registry/src/"
-	"index.crates.io-1949cf8c6b5b557f/hyper-1.5.0/src/a.rs\n/x/.cargo/git/checkouts/widget-0123456789abcdef/7b6ccb5/src/lib.rs"
-	"/root/.cargo/registry/src/index/hyper-1.5.0/src/b.rs";
-
-static void test_dependencies(void **state)
-{
-	struct sym_module *m = open_ok("/proc/self/exe");
-	const char *deps = sym_module_dependencies(m);
-
-	(void)state;
-	assert_non_null(panic_paths);
-	assert_non_null(deps);
-	assert_non_null(strstr(deps, " futures_util "));
-	assert_non_null(strstr(deps, " hyper "));
-	assert_null(strstr(strstr(deps, " hyper ") + 1, " hyper "));
-	assert_ptr_equal(sym_module_dependencies(m), deps);
-	(void)sym_module_close(m);
-}
-
 /* ---- parts ---- */
 
 static void check_owner(const struct sym_ranges *r, u64 addr, u32 owner)
@@ -512,7 +491,6 @@ int main(void)
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_without_debug_info),
 		cmocka_unit_test(test_damaged_copies),
-		cmocka_unit_test(test_dependencies),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_many_ranges),
 		cmocka_unit_test(test_cursor),
