@@ -206,6 +206,15 @@ const char *strtab_get(const struct strtab *t, u32 idx, size_t *ret_len)
 	return t->entries[idx - 1].s;
 }
 
+int strtab_keep(struct strtab *t, const char *s, const char **ret)
+{
+	u32 idx;
+	int r = s ? strtab_intern(t, s, strlen(s), &idx, NULL) : 0;
+
+	*ret = s && !r ? strtab_get(t, idx, NULL) : NULL;
+	return r;
+}
+
 u32 strtab_count(const struct strtab *t)
 {
 	return t->n;

@@ -16,4 +16,8 @@ struct strtab *strtab_free(struct strtab *t); /* accepts NULL, returns NULL */
 int strtab_intern(struct strtab *t, const char *s, size_t n, u32 *ret_idx, bool *ret_is_new) __must_check;
 const char *strtab_get(const struct strtab *t, u32 idx,
 		       size_t *ret_len); /* NUL-terminated; "" for 0 and unknown; valid until free */
+
+/* A copy of the text that lasts until free, the same one for the same text; NULL stays NULL. 0 or -ENOMEM (*ret is NULL). */
+int strtab_keep(struct strtab *t, const char *s, const char **ret) __must_check;
+
 u32 strtab_count(const struct strtab *t);

@@ -64,21 +64,6 @@ void profile_store_release(struct profile_store *s)
 	*s = (struct profile_store){0};
 }
 
-/* A lasting copy; NULL stays NULL. */
-static int keep(struct profile_store *s, const char *text, const char **ret)
-{
-	u32 idx;
-	int r;
-
-	*ret = NULL;
-	if (!text)
-		return 0;
-	r = strtab_intern(s->texts, text, strlen(text), &idx, NULL);
-	if (r == 0)
-		*ret = strtab_get(s->texts, idx, NULL);
-	return r;
-}
-
 static int add_frame(struct profile_store *s, const struct profile_frame *f, u32 *ret)
 {
 	int r = ARRAY_ROOM(s->frames, s->n_frames, &s->cap_frames);
@@ -163,13 +148,13 @@ static int read_frame(struct profile_store *s, bool kernel, struct profile_frame
 			return -ENOMEM;
 		function = address;
 	}
-	r = keep(s, *function ? function : "?", &f->name);
+	r = strtab_keep(s->texts, *function ? function : "?", &f->name);
 	if (r == 0)
-		r = keep(s, sql_text(s->frame, 1), &f->file);
+		r = strtab_keep(s->texts, sql_text(s->frame, 1), &f->file);
 	if (r == 0)
-		r = keep(s, module, &f->module);
+		r = strtab_keep(s->texts, module, &f->module);
 	if (r == 0)
-		r = keep(s, sql_text(s->frame, 7), &f->build_id);
+		r = strtab_keep(s->texts, sql_text(s->frame, 7), &f->build_id);
 	return r;
 }
 

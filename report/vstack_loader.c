@@ -57,21 +57,6 @@ void vstack_release(struct vstack *s)
 	*s = (struct vstack){0};
 }
 
-/* A text that lasts as long as the loader; NULL stays NULL. */
-static int keep_text(struct vstack_loader *l, const char *s, const char **ret)
-{
-	u32 idx;
-	int r;
-
-	*ret = NULL;
-	if (!s)
-		return 0;
-	r = strtab_intern(l->texts, s, strlen(s), &idx, NULL);
-	if (r == 0)
-		*ret = strtab_get(l->texts, idx, NULL);
-	return r;
-}
-
 static int read_function(struct vstack_loader *l, struct vframe *f)
 {
 	_cleanup_free_ char *label = NULL;
@@ -81,15 +66,15 @@ static int read_function(struct vstack_loader *l, struct vframe *f)
 	*f = (struct vframe){
 		.line = sql_u64(l->functions, 2), .inlined = sql_u64(l->functions, 3) != 0, .file_off = sql_u64(l->functions, 6)};
 	f->has_kind = frame_kind_of_name(sql_text(l->functions, 4), &f->kind);
-	r = keep_text(l, sql_text(l->functions, 0), &f->function);
+	r = strtab_keep(l->texts, sql_text(l->functions, 0), &f->function);
 	if (r == 0)
-		r = keep_text(l, sql_text(l->functions, 1), &f->file);
+		r = strtab_keep(l->texts, sql_text(l->functions, 1), &f->file);
 	if (r == 0)
-		r = keep_text(l, sql_text(l->functions, 5), &f->module);
+		r = strtab_keep(l->texts, sql_text(l->functions, 5), &f->module);
 	if (r == 0)
 		r = vframe_label(f, false, &label);
 	if (r == 0)
-		r = keep_text(l, label, &f->label);
+		r = strtab_keep(l->texts, label, &f->label);
 	if (r < 0 || !f->has_kind || f->kind != FRAME_RUNTIME || !f->function)
 		return r;
 	f->polls_task = frame_is_task_poll(f->function, f->file);

@@ -52,6 +52,26 @@ static void indices(void **state)
 	assert_null(strtab_free(NULL));
 }
 
+static void kept_texts(void **state)
+{
+	struct strtab *t = strtab_new();
+	char text[] = "one";
+	const char *a, *b = text;
+
+	(void)state;
+	assert_int_equal(strtab_keep(t, text, &a), 0);
+	text[0] = 'x';
+	assert_string_equal(a, "one");
+	assert_int_equal(strtab_keep(t, "one", &b), 0);
+	assert_ptr_equal(a, b);
+	assert_int_equal(strtab_keep(t, "", &a), 0);
+	assert_string_equal(a, "");
+	assert_int_equal(strtab_keep(t, NULL, &b), 0);
+	assert_null(b);
+	assert_int_equal(strtab_count(t), 1);
+	(void)strtab_free(t);
+}
+
 static void embedded_nuls(void **state)
 {
 	struct strtab *t = strtab_new();
@@ -106,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(indices),
+		cmocka_unit_test(kept_texts),
 		cmocka_unit_test(embedded_nuls),
 		cmocka_unit_test(many_and_stable),
 	};
