@@ -6,15 +6,12 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "report/load_exact.h"
 
 #define RUNTIME_NOT_ENTERED 2 /* as in load_task.c: on a worker's thread, block_in_place has handed its core off */
 
 /* Tasks that left a queue during one poll: more are not kept, so that a hostile file costs no more. A queue of Tokio's has 257 places. */
 #define MAX_GONE 65536
-
-/* What is heard of probes: a process has a few rows for each group. */
-#define MAX_PROBES  4096
-#define MAX_LAYOUTS 4096U
 
 /* Rows of block_victim: of blocks that a person would call one, and not more than anybody reads. */
 #define VICTIM_ROWS    1000
@@ -493,31 +490,6 @@ static int count_queue(struct task_loader *tl, struct block *b, struct run_queue
 	return err;
 }
 
-static bool is_exact(const struct task_loader *tl, const struct poll_row *p, u64 layout)
-{
-	u32 slot;
-
-	if (!dict_table_find(&tl->d->layouts, layout, &slot))
-		return false;
-	return p->ts >= tl->exact[slot].from && p->ts + p->dur + p->stopped <= tl->exact[slot].to;
-}
-
-/* A LocalSet outside any runtime's threads has no context that says whose it is: any copy of Tokio of its process that has the task. */
-static u64 layout_of(const struct task_loader *tl, const struct task_thread *t, const struct poll_row *p)
-{
-	const struct dict_thread *th = dict_table_find(&tl->d->threads, t->run->thread_id, NULL);
-
-	if (p->runtime_id)
-		return tl->runtimes->runtimes[p->runtime_id - 1].layout;
-	for (u32 i = 0; th && i < min_u64(tl->d->layouts.n, 64); i++) {
-		const struct fmt_layout *l = dict_table_at(&tl->d->layouts, i);
-
-		if (l->process == th->f.process && task_index_get(&tl->index, l->idx, p->task))
-			return l->idx;
-	}
-	return 0;
-}
-
 /* No event since the block began may be missing. */
 static bool is_whole(const struct task_loader *tl, const struct poll_row *p)
 {
@@ -549,8 +521,7 @@ int task_loader_block(struct task_loader *tl, struct task_thread *t, const struc
 	wake_store_advance(tl, p->ts);
 	if (p->runtime_id && p->worker && u64map_get(&ws->by_worker, worker_key(p->runtime_id, p->worker), &at))
 		queues[1] = (u32)at;
-	ret->is_known =
-		(p->dur || p->waits) && is_whole(tl, p) && !may_have_strangers(ws, t, p) && is_exact(tl, p, layout_of(tl, t, p));
+	ret->is_known = (p->dur || p->waits) && is_whole(tl, p) && !may_have_strangers(ws, t, p) && load_exact_holds(tl, t, p);
 	b.has_rows = tl->wants_rows && p->classified && p->dur >= VICTIM_MIN_DUR;
 	for (u32 i = 0; i < ARRAY_SIZE(queues) && !err; i++) {
 		struct run_queue *q = queues[i] ? &ws->queues[queues[i] - 1] : NULL;
@@ -567,54 +538,10 @@ int task_loader_block(struct task_loader *tl, struct task_thread *t, const struc
 
 /* ---- begin and end ---- */
 
-/* Narrows the spans of the copies of Tokio that a probe's row is about. */
-static void apply_probe(struct task_loader *tl, const struct fmt_probe *p, struct exact_span *both)
-{
-	const char *group = load_dict_str(tl->d, p->group);
-	u32 which;
-
-	if (!group || (strcmp(group, "schedule") != 0 && strcmp(group, "poll") != 0))
-		return;
-	which = group[0] == 's';
-	for (u32 slot = 0; slot < min_u64(tl->d->layouts.n, MAX_LAYOUTS); slot++) {
-		const struct fmt_layout *l = dict_table_at(&tl->d->layouts, slot);
-		struct exact_span *x = &both[2 * slot + which];
-
-		if ((p->process && p->process != l->process) || (p->module && p->module != l->module))
-			continue;
-		if (p->action == FMT_PROBE_ATTACHED)
-			x->from = min_u64(x->from, p->ts);
-		else if (p->action == FMT_PROBE_TAKEN)
-			x->to = min_u64(x->to, p->ts);
-		else if (p->action == FMT_PROBE_IMPOSSIBLE)
-			x->to = 0;
-	}
-}
-
-static int find_exact(struct task_loader *tl)
-{
-	u32 n = tl->d->layouts.n;
-	_cleanup_free_ struct exact_span *both = calloc(2 * ((size_t)n + 1), sizeof(*both));
-
-	tl->exact = calloc((size_t)n + 1, sizeof(*tl->exact));
-	if (!both || !tl->exact)
-		return -ENOMEM;
-	for (u32 i = 0; i < 2 * n; i++)
-		both[i] = (struct exact_span){UINT64_MAX, UINT64_MAX};
-	for (size_t i = 0; i < tl->d->n_probes && i < MAX_PROBES; i++)
-		apply_probe(tl, &tl->d->probes[i], both);
-	for (u32 i = 0; i < n; i++) {
-		tl->exact[i] = (struct exact_span){max_u64(both[2 * i].from, both[2 * i + 1].from),
-						   min_u64(both[2 * i].to, both[2 * i + 1].to)};
-		tl->has_exact |= tl->exact[i].from < tl->exact[i].to;
-	}
-	return 0;
-}
-
 int wake_store_init(struct task_loader *tl)
 {
 	struct wake_store *ws = &tl->wakes;
-	int err = find_exact(tl);
+	int err = load_exact_init(tl);
 
 	if (!err)
 		err = db_prepare(tl->db, "INSERT INTO _task_poll VALUES (?, ?, ?, ?, ?, ?)", &ws->ins_poll);

@@ -120,14 +120,14 @@ VICTIMS = mutants(
     ("victims: everybody's task waits for the one thread that there is", "	if (x->is_single) {", "	if (0) {"),
     ("victims: a worker's own queue", "	if (is_local && t->ci && t->ci->worker", "	if (0 && t->ci && t->ci->worker"),
     ("victims: nothing is known to wait across a gap", "	if (q->epoch == ws->epoch)\n		return;", "	if (1)\n		return;"),
-    ("victims: a block over a gap says nothing", "is_whole(tl, p) && is_exact", "is_exact"),
-    ("victims: only where every wake and poll is recorded", "is_whole(tl, p) && is_exact(tl, p, layout_of(tl, t, p));", "is_whole(tl, p);"),
-    ("victims: until the probes are taken away", "			x->to = min_u64(x->to, p->ts);", "			;"),
-    ("victims: not where a probe was not possible", "			x->to = 0;", "			;"),
+    ("victims: a block over a gap says nothing", "is_whole(tl, p) && ", ""),
+    ("victims: only where every wake and poll is recorded", " && load_exact_holds(tl, t, p);", ";"),
     ("victims: they pay from the block's begin", "b->to - max_u64(r->ts, b->from)", "b->to - r->ts"),
 ) + [
     Mutant("victims: a spawned task is ready", "report/load_task.c", "	return err || k->blocking ? err : ready_spawned(tl, t, k, e);", "	return err;", ["test_load_task"]),
     Mutant("victims: a closure of the pool waits for no worker", "report/load_task.c", "	return err || k->blocking ? err :", "	return err ? err :", ["test_load_task"]),
+    Mutant("victims: until the probes are taken away", "report/load_exact.c", "			x->to = min_u64(x->to, p->ts);", "			;", ["test_load_task"]),
+    Mutant("victims: not where a probe was not possible", "report/load_exact.c", "			x->to = 0;", "			;", ["test_load_task"]),
     Mutant("delay: not across a gap", WAKE, "	is_known = r->epoch == ws->epoch && !(ws->epoch & 1) && ts;", "	is_known = ts != 0;", ["test_load_task"]),
 ]
 
