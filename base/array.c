@@ -6,13 +6,11 @@
 
 enum { ROWS_AT_FIRST = 64 };
 
-int array_room_raw(void *rows, size_t n, size_t *cap, size_t size)
+int array_grow_raw(void *rows, size_t n, size_t *cap, size_t size)
 {
 	size_t want = *cap ? *cap : ROWS_AT_FIRST;
 	void *old, *p;
 
-	if (n < *cap)
-		return 0;
 	while (want <= n) {
 		if (want > SIZE_MAX / 2)
 			return -ENOMEM;
@@ -28,14 +26,12 @@ int array_room_raw(void *rows, size_t n, size_t *cap, size_t size)
 	return 0;
 }
 
-int array_room(void *rows, size_t n, size_t *cap, size_t size)
+int array_grow(void *rows, size_t n, size_t *cap, size_t size)
 {
 	size_t before = *cap;
 	u8 *p;
 
-	if (n < before)
-		return 0;
-	if (array_room_raw(rows, n, cap, size) < 0)
+	if (array_grow_raw(rows, n, cap, size) < 0)
 		return -ENOMEM;
 	memcpy(&p, rows, sizeof(p));
 	memset(p + before * size, 0, (*cap - before) * size);
