@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "format/fmt_cursor.h"
 #include "record/cfi_pointer.h"
 #include "record/cfi_program.h"
@@ -28,24 +29,11 @@ struct cfi_walk {
 	struct cfi_counts counts;
 	struct cfi_cie *cies; /* sorted by offset, as they are found */
 	struct cfi_fde *fdes;
-	u32 n_cies, cap_cies, n_fdes, cap_fdes;
+	u32 n_cies, n_fdes;
+	size_t cap_cies, cap_fdes;
 	u32 last_cie, last_text;
 	bool sorted;
 };
-
-/* One more of *array, whose elements are n in number. NULL: no memory. */
-static void *grow(void *array, u32 *cap, u32 n, size_t size)
-{
-	u32 new_cap = *cap ? *cap * 2 : 256;
-	void *p = array;
-
-	if (n < *cap)
-		return array;
-	p = realloc(array, new_cap * size);
-	if (p)
-		*cap = new_cap;
-	return p;
-}
 
 /* ---- CIEs ---- */
 
@@ -145,11 +133,8 @@ static void read_cie(const struct cfi_input *in, struct fmt_cursor c, struct cfi
 
 static int add_cie(struct cfi_walk *w, u32 off, struct fmt_cursor c)
 {
-	struct cfi_cie *cies = grow(w->cies, &w->cap_cies, w->n_cies, sizeof(*cies));
-
-	if (!cies)
+	if (ARRAY_ROOM_RAW(w->cies, w->n_cies, &w->cap_cies) < 0)
 		return -ENOMEM;
-	w->cies = cies;
 	w->cies[w->n_cies] = (struct cfi_cie){.off = off};
 	read_cie(w->in, c, &w->cies[w->n_cies++]);
 	return 0;
@@ -205,7 +190,7 @@ static int add_fde(struct cfi_walk *w, u64 cie_off, struct fmt_cursor c)
 {
 	const struct cfi_input *in = w->in;
 	const struct cfi_cie *cie = find_cie(w, cie_off);
-	struct cfi_fde fde, *fdes;
+	struct cfi_fde fde;
 	u64 start, size, skip;
 
 	if (!cie || !cie->known) {
@@ -226,12 +211,10 @@ static int add_fde(struct cfi_walk *w, u64 cie_off, struct fmt_cursor c)
 	fde.program = c.err ? 1 : (u32)(c.p - in->eh_frame);
 	fde.prog_end = c.err ? 0 : (u32)(c.end - in->eh_frame);
 	fde.cie = (u32)(cie - w->cies);
-	fdes = grow(w->fdes, &w->cap_fdes, w->n_fdes, sizeof(*fdes));
-	if (!fdes)
+	if (ARRAY_ROOM_RAW(w->fdes, w->n_fdes, &w->cap_fdes) < 0)
 		return -ENOMEM;
-	w->fdes = fdes;
-	w->sorted = w->sorted && (!w->n_fdes || fdes[w->n_fdes - 1].start <= fde.start);
-	fdes[w->n_fdes++] = fde;
+	w->sorted = w->sorted && (!w->n_fdes || w->fdes[w->n_fdes - 1].start <= fde.start);
+	w->fdes[w->n_fdes++] = fde;
 	return 0;
 }
 

@@ -36,7 +36,8 @@ struct cfi_counts {
 /* Growing array of rows. Zero-initialise; free rows with free(). */
 struct cfi_rows {
 	u64 *rows;
-	u32 n, cap;
+	u32 n;
+	size_t cap;
 };
 
 /*

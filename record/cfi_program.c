@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "base/array.h"
 #include "record/cfi_pointer.h"
 
 /* DWARF 5 table 7.29; 0x2d to 0x2f are GNU's (LSB Core 5.0 section 10.5.2.2 and binutils' include/dwarf2.def). */
@@ -75,18 +76,10 @@ int cfi_rows_put(struct cfi_rows *out, u32 first, u32 pc, u32 rule)
 {
 	if (out->n > first && (u32)out->rows[out->n - 1] == rule)
 		return 0;
-	if (out->n == out->cap) {
-		u32 cap = out->cap ? out->cap * 2 : 1024;
-		u64 *rows;
-
-		if (out->n >= MAX_ROWS)
-			return -EFBIG;
-		rows = realloc(out->rows, cap * sizeof(*rows));
-		if (!rows)
-			return -ENOMEM;
-		out->rows = rows;
-		out->cap = cap;
-	}
+	if (out->n >= MAX_ROWS)
+		return -EFBIG;
+	if (ARRAY_ROOM_RAW(out->rows, out->n, &out->cap) < 0)
+		return -ENOMEM;
 	out->rows[out->n++] = (u64)pc << 32 | rule;
 	return 0;
 }
