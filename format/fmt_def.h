@@ -28,23 +28,28 @@
 #ifndef FMT_CELLS /* fuzzers are built with less: clearing 64 MB for twenty bytes would be most of their time */
 #define FMT_CELLS (1 << 23)
 #endif
+#ifndef FMT_CODED /* likewise */
+#define FMT_CLASSES 4096
+#define FMT_CODED   4096
+#define FMT_PROBS   (1 << 16)
+#endif
 
 /* Limits: part of the format; a writer stays below them and a reader refuses above them. */
 enum fmt_limit {
-	FMT_MAX_PAYLOAD = 1 << 24, /* bytes of a block's compressed payload */
-	FMT_MAX_RAW = 1 << 24,	   /* bytes of a block's payload after decompression */
-	FMT_MAX_ROWS = 1 << 18,	   /* rows of one kind in one block */
-	FMT_MAX_SECTIONS = 64,	   /* kinds in one block */
-	FMT_MAX_COLUMNS = 64,	   /* columns of one kind */
-	FMT_MAX_CELLS = FMT_CELLS, /* rows x columns of one block, payload elements included */
-	FMT_MAX_STRING = 4096,	   /* bytes of a string */
-	FMT_MAX_FRAMES = 512,	   /* frames of a stack */
-	FMT_MAX_DICT = 256,	   /* distinct values of a dictionary-coded column in one block */
-	FMT_MAX_CLASSES = 4096,	   /* classes of rows in one section */
-	FMT_MAX_CODED = 4096,	   /* rows of a section with columns of encodings 11-14 */
-	FMT_MAX_PROBS = 1 << 16,   /* probabilities of a column of encodings 11-14 */
-	FMT_MAX_ID = 1 << 28,	   /* the largest dictionary index (strings, threads, stacks, ...) */
-	FMT_MAX_PERFMAP = 1 << 14, /* pieces of one process's perf map: 64 MiB */
+	FMT_MAX_PAYLOAD = 1 << 24,     /* bytes of a block's compressed payload */
+	FMT_MAX_RAW = 1 << 24,	       /* bytes of a block's payload after decompression */
+	FMT_MAX_ROWS = 1 << 18,	       /* rows of one kind in one block */
+	FMT_MAX_SECTIONS = 64,	       /* kinds in one block */
+	FMT_MAX_COLUMNS = 64,	       /* columns of one kind */
+	FMT_MAX_CELLS = FMT_CELLS,     /* rows x columns of one block, payload elements included */
+	FMT_MAX_STRING = 4096,	       /* bytes of a string */
+	FMT_MAX_FRAMES = 512,	       /* frames of a stack */
+	FMT_MAX_DICT = 256,	       /* distinct values of a dictionary-coded column in one block */
+	FMT_MAX_CLASSES = FMT_CLASSES, /* classes of rows in one section */
+	FMT_MAX_CODED = FMT_CODED,     /* rows of a section with columns of encodings 11-14 */
+	FMT_MAX_PROBS = FMT_PROBS,     /* probabilities of a column of encodings 11-14 */
+	FMT_MAX_ID = 1 << 28,	       /* the largest dictionary index (strings, threads, stacks, ...) */
+	FMT_MAX_PERFMAP = 1 << 14,     /* pieces of one process's perf map: 64 MiB */
 };
 
 enum fmt_block_type {

@@ -10,11 +10,13 @@
 #include "report/check_refs.h"
 #include "report/repair_facts.h"
 
+#ifndef CHECK_MAX_DAMAGES      /* a fuzzer's are fewer: to clear them would be much of its time */
 #define CHECK_MAX_DAMAGES 1000 /* that are kept; more are counted */
 #define CHECK_MAX_SPANS	  1000
-#define CHECK_MAX_FAULTS  64
-#define CHECK_KINDS	  128 /* kind ids below are counted one by one */
-#define CHECK_FAULT_LEN	  224
+#endif
+#define CHECK_MAX_FAULTS 64
+#define CHECK_KINDS	 128 /* kind ids below are counted one by one */
+#define CHECK_FAULT_LEN	 224
 
 /* Blocks that are lost, one after the other, and what was in them. */
 struct check_lost {

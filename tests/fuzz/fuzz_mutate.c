@@ -89,6 +89,25 @@ static void count_sections(const u8 *p, size_t n, u32 *ret_sections, u64 *ret_ro
 
 enum { MAX_RAW = 1 << 16 };
 
+/* Out of the contexts that fuzz_zstd.c keeps. As ZSTD_decompress() and ZSTD_compress(). */
+static size_t unpack(u8 *to, size_t room, const u8 *p, size_t n)
+{
+	ZSTD_DCtx *z = ZSTD_createDCtx();
+	size_t ret = z ? ZSTD_decompressDCtx(z, to, room, p, n) : (size_t)-1;
+
+	(void)ZSTD_freeDCtx(z);
+	return ret;
+}
+
+static size_t pack(u8 *to, size_t room, const u8 *p, size_t n)
+{
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+	size_t ret = z ? ZSTD_compressCCtx(z, to, room, p, n, 1) : (size_t)-1;
+
+	(void)ZSTD_freeCCtx(z);
+	return ret;
+}
+
 /* Replaces the payload of the block at off by a mutation of it. Returns the file's new size; the old one when that fails. */
 static size_t mutate_payload(u8 *data, size_t size, size_t max_size, size_t off, u32 seed)
 {
@@ -101,11 +120,11 @@ static size_t mutate_payload(u8 *data, size_t size, size_t max_size, size_t off,
 
 	if (!raw || !out)
 		return size;
-	raw_size = ZSTD_decompress(raw, MAX_RAW, h + FMT_BLOCK_HEADER, n);
+	raw_size = unpack(raw, MAX_RAW, h + FMT_BLOCK_HEADER, n);
 	if (ZSTD_isError(raw_size))
 		return size;
 	raw_size = LLVMFuzzerMutate(raw, raw_size, MAX_RAW);
-	packed = ZSTD_compress(out, bound, raw, raw_size, 1);
+	packed = pack(out, bound, raw, raw_size);
 	if (ZSTD_isError(packed) || off + FMT_BLOCK_HEADER + packed + rest > max_size)
 		return size;
 	memmove(h + FMT_BLOCK_HEADER + packed, h + FMT_BLOCK_HEADER + n, rest);

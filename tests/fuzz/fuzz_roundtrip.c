@@ -61,6 +61,14 @@ FUZZ_PLAIN static u8 next_byte(struct orders *o)
 	return *o->p++;
 }
 
+/* How many rows: mostly few, for an input of many kinds and blocks says more than one of rows that it has no bytes for; now and then hundreds. */
+FUZZ_PLAIN static u32 next_count(struct orders *o)
+{
+	u8 n = next_byte(o);
+
+	return n < 232 ? n % 24 : n;
+}
+
 /* A value of some width: what is near the value before, small, or any. */
 FUZZ_PLAIN static u64 next_value(struct orders *o, u64 before)
 {
@@ -112,7 +120,8 @@ static bool write_all(struct orders *o, int fd, const struct fmt_kind *kinds, u3
 
 	MUST(fmt_writer_new(fd, uuid, 1, &w) == 0);
 	while (o->left && total < MAX_ROWS) {
-		u8 what = next_byte(o), count = next_byte(o);
+		u8 what = next_byte(o);
+		u32 count = next_count(o);
 		const struct fmt_kind *kind = &kinds[what % n_kinds];
 
 		if (what >= 250)
