@@ -8,7 +8,7 @@ FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/reliability/*.h format/*.h base/
   tests/unit/cfi_section.h tests/unit/elf_image.h
 FUZZ_LIB     := $(filter-out base/demangle.c,$(wildcard format/*.c base/*.c)) tests/reliability/gen.c # the readers need no names
 # smaller buffers and limits: to get and clear the real ones would be most of the time
-FUZZ_SMALL   := -DARENA_CHUNK=65536 -DFMT_SOURCE_WINDOW=8192
+FUZZ_SMALL   := -DARENA_CHUNK=16384 -DFMT_SOURCE_WINDOW=8192
 FUZZ_FLAGS   = -std=gnu11 $(filter-out -Wstack-usage=%,$(WARN)) -O2 -g -I. -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all $(FUZZ_SMALL)
 FUZZ_ZSTD    := -DZSTD_createDCtx=fuzz_dctx_new -DZSTD_freeDCtx=fuzz_dctx_free -DZSTD_createCCtx=fuzz_cctx_new -DZSTD_freeCCtx=fuzz_cctx_free
 FUZZ_ENV     := ASAN_OPTIONS=quarantine_size_mb=2:malloc_context_size=2
@@ -23,10 +23,10 @@ FUZZ_SRC_cfi    := $(wildcard record/cfi*.c) record/elf_view.c record/unwind_ext
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(OUT)/fuzz/replay_%)
 $(foreach t,reader section repair,$(OUT)/fuzz/replay_$(t) $(OUT)/fuzz/$(t)): FUZZ_SMALL += -DFMT_CELLS=65536
 
-$(OUT)/fuzz/replay_repair $(OUT)/fuzz/repair: FUZZ_SMALL += -UARENA_CHUNK -DARENA_CHUNK=16384 -DFMT_CLASSES=512 -DFMT_CODED=512 -DFMT_PROBS=9216 -DCHECK_MAX_DAMAGES=16 -DCHECK_MAX_SPANS=16
-$(OUT)/fuzz/replay_roundtrip $(OUT)/fuzz/roundtrip: FUZZ_SMALL += -DFMT_CLASSES=512 -DFMT_CODED=512 -DFMT_PROBS=9216
-# To tell libFuzzer of each compare was half of their time. It helps to find magic numbers: orders have none, and those of a capture the mutator knows.
-$(OUT)/fuzz/roundtrip $(OUT)/fuzz/repair: FUZZ_TRACE := -fno-sanitize-coverage=trace-cmp
+$(foreach t,section roundtrip repair,$(OUT)/fuzz/replay_$(t) $(OUT)/fuzz/$(t)): FUZZ_SMALL += -DFMT_CLASSES=512 -DFMT_CODED=512 -DFMT_PROBS=9216
+$(OUT)/fuzz/replay_repair $(OUT)/fuzz/repair: FUZZ_SMALL += -DCHECK_MAX_DAMAGES=16 -DCHECK_MAX_SPANS=16
+# To tell libFuzzer of each compare was half of their time. It helps to find magic numbers: orders and sections have none, and those of a capture the mutator knows.
+$(foreach t,section roundtrip repair,$(OUT)/fuzz/$(t)): FUZZ_TRACE := -fno-sanitize-coverage=trace-cmp
 
 .SECONDEXPANSION:
 # the target without libFuzzer, for any compiler
