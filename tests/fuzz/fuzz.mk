@@ -34,7 +34,7 @@ $(FUZZ_REPLAYS): $(OUT)/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz_repla
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lzstd -lxxhash
 
-$(FUZZ_TARGETS:%=$(OUT)/fuzz/%): $(OUT)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz_zstd.c $$(FUZZ_SRC_$$*) $(FUZZ_LIB) $(FUZZ_HEADERS) tests/fuzz/fuzz.mk
+$(FUZZ_TARGETS:%=$(OUT)/fuzz/%): $(OUT)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz_zstd.c tests/fuzz/fuzz_leaks.c $$(FUZZ_SRC_$$*) $(FUZZ_LIB) $(FUZZ_HEADERS) tests/fuzz/fuzz.mk
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) $(FUZZ_ZSTD) -fsanitize=fuzzer $(FUZZ_TRACE) -o $@ $(filter %.c,$^) -lzstd -lxxhash
 
