@@ -397,6 +397,19 @@ static void lifo_ping_pong(void **state)
 	expect_never_wrong(p, 600);
 }
 
+/* The same for long enough: what grew at each of hundreds of parks, and often between polls, is the tick. */
+static void lifo_ping_pong_with_many_parks(void **state)
+{
+	struct program p = of(&idle, MT);
+
+	(void)state;
+	p.tasks = 4;
+	p.polls_per_wake = 12;
+	p.lifo = 90;
+	p.waits_in_poll = 100; /* each poll is seen */
+	expect_found_anywhere(p, 12000);
+}
+
 /* Nothing behind the tick: it may be half of a counter. An answer is not needed, a wrong one is not taken. */
 static void a_tick_like_a_counter(void **state)
 {
@@ -548,6 +561,7 @@ int main(void)
 		cmocka_unit_test(a_mixed_load),
 		cmocka_unit_test(a_tick_that_wraps),
 		cmocka_unit_test(lifo_ping_pong),
+		cmocka_unit_test(lifo_ping_pong_with_many_parks),
 		cmocka_unit_test(a_tick_like_a_counter),
 		cmocka_unit_test(no_tick_at_all),
 		cmocka_unit_test(two_that_cannot_be_told_apart),
