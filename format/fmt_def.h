@@ -172,7 +172,9 @@ enum fmt_payload {
 	X(tick_off_ct, VARINT, "offset of tick in the current-thread Core, as used from ts on")                                  \
 	X(tick_from_mt, VARINT, "ticks of multi-thread records from this time on are proven; 0 not (yet) proven")                \
 	X(tick_from_ct, VARINT, "the same for current-thread records")                                                           \
-	X(no_task_ids, VARINT, "1: this Tokio (before 1.22) keeps no task id where it can be read; task is 0 in its records")
+	X(no_task_ids, VARINT, "1: this Tokio (before 1.22) keeps no task id where it can be read; task is 0 in its records")    \
+	X(void_until, VARINT, "ns of CLOCK_MONOTONIC: what earlier records say of its contexts is void; 0 nothing is")           \
+	X(unfit, VARINT, "1: runtime context not usable: live threads contradict the layout, void_until is 2^64 - 1")
 
 #define FMT_CONTEXT_COLS(X)                                                                                                      \
 	X(idx, DELTA, "context index; a later entry of the same index replaces the earlier")                                     \

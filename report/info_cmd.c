@@ -162,6 +162,10 @@ static void print_layouts(const struct capture_scan *s)
 			pid = s->processes.entries[at].value;
 		printf("  tokio %s in ", *version ? version : "(version unknown)");
 		printf("%s (pid %llu)", *clean(s, path, &text) ? text.s : "?", (unsigned long long)pid);
+		if (l->unfit) {
+			printf(": runtime context not usable: its threads contradict the layout that version and symbols call for\n");
+			continue;
+		}
 		if (!l->found_by) { /* there for its tasks alone: a copy that is probed */
 			printf(": its threads' runtime contexts were not found, its tasks are known by probes alone\n");
 			continue;
@@ -379,6 +383,7 @@ static void json_layouts(struct json *j, const struct capture_scan *s)
 		json_string_of(j, s, "found_by", l->found_by);
 		json_string_of(j, s, "layout", l->row);
 		json_kv_u64(j, "threads", l->threads);
+		json_kv_bool(j, "usable", !l->unfit);
 		json_kv_bool(j, "tick_valid_multi_thread", l->tick_from_mt != 0);
 		json_kv_bool(j, "tick_valid_current_thread", l->tick_from_ct != 0);
 		json_object_end(j);

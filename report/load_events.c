@@ -400,6 +400,47 @@ union any_event {
 	struct fmt_task_wake task_wake;
 };
 
+_Static_assert(offsetof(struct fmt_sample, tick) - offsetof(struct fmt_sample, ctx_status) == 7 * sizeof(u64), "context columns");
+
+/* What a record says of the runtime, where the recorder found later that it was read at the wrong places. The rest of it stands. */
+static void drop_void(struct event_loader *el, u32 kind, union any_event *e)
+{
+	u64 process = process_of(el, e->cols[1]), ts = e->cols[0];
+
+	switch (kind) {
+	case FMT_SWITCH_OUT:
+		if (runtime_set_is_void(el->runtimes, e->out.context, process, ts)) {
+			memset(&e->out.ctx_status, 0, 8 * sizeof(u64));
+			e->out.lifo = e->out.queued = e->out.inject = 0;
+		}
+		break;
+	case FMT_SAMPLE:
+		if (runtime_set_is_void(el->runtimes, e->sample.context, process, ts)) {
+			memset(&e->sample.ctx_status, 0, 8 * sizeof(u64));
+			e->sample.lifo = e->sample.queued = e->sample.inject = 0;
+		}
+		break;
+	case FMT_SNAPSHOT:
+		if (runtime_set_is_void(el->runtimes, e->snapshot.context, process, ts))
+			memset(&e->snapshot.ctx_status, 0, 8 * sizeof(u64));
+		break;
+	case FMT_WAKING:
+		if (e->waking.waker_context && runtime_set_is_void(el->runtimes, e->waking.waker_context, process, ts))
+			e->waking.waker_context = e->waking.waker_budget = e->waking.waker_task = 0;
+		break;
+	case FMT_TASK_SPAWN:
+		if (runtime_set_is_void(el->runtimes, 0, process, ts))
+			e->task_spawn.by_task = e->task_spawn.budget = e->task_spawn.runtime = e->task_spawn.entered = 0;
+		break;
+	case FMT_TASK_WAKE:
+		if (runtime_set_is_void(el->runtimes, 0, process, ts))
+			e->task_wake.by_task = e->task_wake.budget = e->task_wake.runtime = e->task_wake.entered = 0;
+		break;
+	default:
+		break;
+	}
+}
+
 /* Events of tasks say nothing about the scheduling of the thread that they are of. */
 static int on_task_event(struct event_loader *el, u32 kind, union any_event *e)
 {
@@ -437,6 +478,8 @@ static int on_event(struct event_loader *el, u32 kind, union any_event *e)
 	if (err || !el->at)
 		return err;
 	t = &el->at->run;
+	if (el->runtimes->void_until)
+		drop_void(el, kind, e);
 	switch (kind) {
 	case FMT_SWITCH_OUT:
 		return on_switch_out(el, t, &e->out);

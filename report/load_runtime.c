@@ -44,6 +44,24 @@ static int runtime_of(struct runtime_set *rs, struct strtab *keys, const struct 
 	return 0;
 }
 
+/* Of most captures nothing is. */
+static int note_void(struct runtime_set *rs)
+{
+	for (u32 i = 0; i < rs->d->layouts.n; i++) {
+		const struct fmt_layout *l = dict_table_at(&rs->d->layouts, i);
+		u32 slot;
+
+		if (!l->void_until || !dict_table_find(&rs->d->processes, l->process, &slot))
+			continue;
+		if (!rs->void_until)
+			rs->void_until = calloc((size_t)rs->d->processes.n, sizeof(*rs->void_until));
+		if (!rs->void_until)
+			return -ENOMEM;
+		rs->void_until[slot] = max_u64(rs->void_until[slot], l->void_until);
+	}
+	return 0;
+}
+
 int runtime_set_init(struct runtime_set *rs, const struct load_dict *d)
 {
 	struct strtab *keys = strtab_new();
@@ -58,9 +76,10 @@ int runtime_set_init(struct runtime_set *rs, const struct load_dict *d)
 	for (u32 slot = 0; slot < d->contexts.n && !err; slot++) {
 		const struct fmt_context *c = dict_table_at(&d->contexts, slot);
 		const struct fmt_layout *l = dict_table_find(&d->layouts, c->layout, NULL);
-		struct runtime_info *r;
+		struct runtime_info *r = NULL;
 
-		err = runtime_of(rs, keys, c, &r);
+		if (!l || l->void_until != UINT64_MAX)
+			err = runtime_of(rs, keys, c, &r);
 		rs->contexts[slot] = (struct context_info){
 			.layout = c->layout,
 			.flavor = c->flavor,
@@ -71,11 +90,12 @@ int runtime_set_init(struct runtime_set *rs, const struct load_dict *d)
 		};
 	}
 	strtab_free(keys);
-	return err;
+	return err ? err : note_void(rs);
 }
 
 void runtime_set_release(struct runtime_set *rs)
 {
+	free(rs->void_until);
 	free(rs->runtimes);
 	free(rs->contexts);
 	free(rs->first_seen);
@@ -91,6 +111,26 @@ const struct context_info *runtime_set_context(struct runtime_set *rs, u64 idx, 
 	if (!rs->first_seen[slot] || ts < rs->first_seen[slot])
 		rs->first_seen[slot] = ts;
 	return &rs->contexts[slot];
+}
+
+bool runtime_set_is_void(const struct runtime_set *rs, u64 context, u64 process, u64 ts)
+{
+	const struct fmt_context *c = rs->void_until && context ? dict_table_find(&rs->d->contexts, context, NULL) : NULL;
+	const struct fmt_layout *l = c ? dict_table_find(&rs->d->layouts, c->layout, NULL) : NULL;
+	u32 slot;
+
+	if (l)
+		return ts < l->void_until;
+	return rs->void_until && !context && dict_table_find(&rs->d->processes, process, &slot) && ts < rs->void_until[slot];
+}
+
+/* A context that void records alone have named is none. */
+static bool is_there(const struct runtime_set *rs, u32 slot)
+{
+	const struct fmt_context *c = dict_table_at(&rs->d->contexts, slot);
+	const struct fmt_layout *l = dict_table_find(&rs->d->layouts, c->layout, NULL);
+
+	return rs->contexts[slot].runtime_id && (!l || !l->void_until || rs->first_seen[slot]);
 }
 
 struct worker_row {
@@ -123,7 +163,7 @@ static int write_workers(struct runtime_set *rs, sqlite3 *db, u64 ts_start)
 	for (u32 slot = 0; slot < rs->d->contexts.n; slot++) {
 		const struct fmt_context *c = dict_table_at(&rs->d->contexts, slot);
 
-		if (rs->contexts[slot].runtime_id && dict_table_find(&rs->d->threads, c->thread, NULL))
+		if (is_there(rs, slot) && dict_table_find(&rs->d->threads, c->thread, NULL))
 			rows[n++] = (struct worker_row){rs->contexts[slot].runtime_id, c->worker, c->thread,
 							rs->first_seen[slot] ? rs->first_seen[slot] : ts_start};
 	}
@@ -153,8 +193,12 @@ int runtime_set_write(struct runtime_set *rs, sqlite3 *db, u64 ts_start)
 
 	if (!err)
 		err = write_workers(rs, db, ts_start);
+	for (u32 slot = 0; slot < rs->d->contexts.n; slot++)
+		if (is_there(rs, slot))
+			rs->runtimes[rs->contexts[slot].runtime_id - 1].is_there = true;
 	for (u32 i = 0; i < rs->n_runtimes && !err; i++) {
 		const struct runtime_info *r = &rs->runtimes[i];
+
 		const struct fmt_layout *l = dict_table_find(&rs->d->layouts, r->layout, NULL);
 		const struct dict_process *p = dict_table_find(&rs->d->processes, r->process, NULL);
 		const struct fmt_module *m = dict_table_find(&rs->d->modules, l->module, NULL);
@@ -175,7 +219,7 @@ int runtime_set_write(struct runtime_set *rs, sqlite3 *db, u64 ts_start)
 			DB_INT(!l->no_task_ids),
 		};
 
-		err = db_run(ins, v, ARRAY_SIZE(v));
+		err = r->is_there ? db_run(ins, v, ARRAY_SIZE(v)) : 0;
 	}
 	return err;
 }

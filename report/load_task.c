@@ -184,6 +184,9 @@ static int set_executor(struct task_loader *tl, struct task_entry *k, u64 handle
 
 	if (!err && !k->runtime_id)
 		k->runtime_id = tl->executors[k->executor].runtime_id;
+	if (!err && k->runtime_id)
+		tl->runtimes->runtimes[k->runtime_id - 1].is_there =
+			true; /* its Handle was read from the task, not from a thread's context */
 	return err;
 }
 

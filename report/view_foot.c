@@ -49,23 +49,35 @@ static int runtime_line(sqlite3_stmt *st, const struct report_opts *o, FILE *out
 	return 0;
 }
 
+/* Without a runtime: none was found, or what was found turned out to be read at the wrong places. */
+static int no_runtimes(sqlite3 *db, const struct report_opts *o, FILE *out)
+{
+	static const char rest[] = "which task ran, which worker it held and what counts as blocking are unknown. What remains: "
+				   "where each thread ran and waited (report --summary, export --folded --offcpu, query).";
+	char text[640];
+	u64 unfit = 0;
+	int r = sql_one_u64(db, "SELECT count(*) FROM meta WHERE key = 'tokio.not_usable'", NULL, 0, &unfit);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(text, sizeof(text), "%s: %s",
+		       unfit ? "Runtime context not usable, for the target's threads contradict the layout of its Tokio"
+			     : "No Tokio runtime was found",
+		       rest);
+	text_color(out, o->color, TEXT_BOLD, "RUNTIMES");
+	(void)fputs("\n  ", out);
+	text_paragraph(out, o->width, 2, 2, text);
+	return 0;
+}
+
 int view_runtimes(sqlite3 *db, const struct report_opts *o, const struct capture_facts *f, FILE *out)
 {
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int r;
 
 	(void)fputc('\n', out);
-	if (!f->runtimes) {
-		static const char text[] =
-			"No Tokio runtime was found: which task ran, which worker it held and what counts as blocking are "
-			"unknown. What remains: "
-			"where each thread ran and waited (report --summary, export --folded --offcpu, query).";
-
-		text_color(out, o->color, TEXT_BOLD, "RUNTIMES");
-		(void)fputs("\n  ", out);
-		text_paragraph(out, o->width, 2, 2, text);
-		return 0;
-	}
+	if (!f->runtimes)
+		return no_runtimes(db, o, out);
 	text_color(out, o->color, TEXT_BOLD, "RUNTIMES");
 	(void)fputc('\n', out);
 	r = sql_prepare(

@@ -485,6 +485,46 @@ static void without_task_ids(void **state)
 	cb_expect(cb, "SELECT task_ids FROM runtime ORDER BY runtime_id", "1\n1\n0");
 }
 
+/* ---- read at the wrong places ---- */
+
+/* What the scheduler saw stands; that it was a task's does not, nor is there a runtime. */
+static void an_unfit_layout_tells_nothing(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_row(cb, FMT_LAYOUT, &(struct fmt_layout){.idx = 2, .process = 1, .module = 1, .void_until = UINT64_MAX, .unfit = 1});
+	OUT(10, .context = CB_CONTEXT_UNPROVEN);
+	IN(60);
+	SAMPLE(61, .context = CB_CONTEXT_UNPROVEN);
+	SAMPLE(81, .context = CB_CONTEXT_UNPROVEN);
+	OUT(90, .context = 0); /* names none: any copy of the process may be meant */
+	IN(95);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT count(*) FROM poll", "0");
+	cb_expect(cb, "SELECT count(*) FROM runtime WHERE runtime_id = 3", "0");
+	cb_expect(cb, "SELECT dur / 1000, role FROM offcpu ORDER BY ts", "50000|unknown\n5000|unknown");
+	cb_expect(cb, "SELECT DISTINCT role FROM sample", "unknown");
+}
+
+/* Another reading was right: what it tells counts, what the first one had told does not; the other copy's records count anyway. */
+static void a_layout_is_void_until_then(void **state)
+{
+	struct capture_builder *cb = *state;
+
+	cb_row(cb, FMT_LAYOUT,
+	       &(struct fmt_layout){.idx = 2, .process = 1, .module = 1, .tick_from_mt = 1, .void_until = AT(100)});
+	OUT(10, .context = CB_CONTEXT_UNPROVEN);
+	IN(60);
+	OUT(70);
+	IN(95);
+	OUT(110, .context = CB_CONTEXT_UNPROVEN);
+	IN(150);
+	cb_finish(cb);
+	cb_expect(cb, "SELECT dur / 1000, runtime_id FROM poll ORDER BY ts", "25000|1\n40000|3");
+	cb_expect(cb, "SELECT runtime_id FROM runtime ORDER BY 1", "1\n2\n3");
+	cb_expect(cb, "SELECT dur / 1000, role FROM offcpu ORDER BY ts", "50000|unknown\n25000|in_poll\n40000|in_poll");
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, cb_setup, cb_teardown)
@@ -492,6 +532,8 @@ int main(void)
 		TEST(sleep_in_poll),
 		TEST(insane_queue_depths_are_dropped),
 		TEST(not_woken_is_all_waiting),
+		TEST(an_unfit_layout_tells_nothing),
+		TEST(a_layout_is_void_until_then),
 		TEST(waking_before_the_switch_counts_from_the_switch),
 		TEST(a_waker_is_a_task_only_within_a_poll),
 		TEST(an_interrupt_is_no_waker),
