@@ -560,6 +560,8 @@ void catalog_layout(struct catalog *c, const struct cat_process *p, struct cat_c
 			.tick_from_mt = copy->tick_from_mt,
 			.tick_from_ct = copy->tick_from_ct,
 			.no_task_ids = copy->wire.off_id == WIRE_NO_FIELD,
+			.void_until = copy->void_until,
+			.unfit = copy->is_unfit,
 		},
 		NULL, 0);
 }

@@ -12,6 +12,7 @@
 #include "format/fmt_def.h"
 #include "format/fmt_writer.h"
 #include "record/calibrate.h"
+#include "record/layout.h"
 #include "record/procfs.h"
 #include "record/tls_slot.h"
 #include "record/tokio_elf.h"
@@ -66,6 +67,11 @@ struct cat_copy {
 	u64 tls_back;	   /* as in the layout entry */
 	u64 layout_ts;
 	const char *row, *found_by;
+	const struct layout_row *reading; /* of wire, or the one that was given up; NULL none yet */
+	s32 at[LAYOUT_PLACES];		  /* of it, as in struct layout_result */
+	struct layout_witness witness;	  /* of it */
+	u64 void_until; /* CLOCK_MONOTONIC ns; what its context said before is void; UINT64_MAX: all it will say; 0 nothing is */
+	bool is_unfit;	/* live threads contradict every reading that was tried: none is used */
 	u64 tick_from_mt, tick_from_ct;
 	struct calibrate *cal_mt, *cal_ct; /* NULL until the first bytes of a Core; large, and most processes have none */
 	u64 next_look_ns;		   /* when to look for a runtime again */

@@ -133,6 +133,7 @@ static void leave_library(struct cat_copy *c, bool *ret_changed)
 	c->wire.valid = 0;
 	c->wire.want_core = 0;
 	c->is_confirmed = false;
+	c->witness = (struct layout_witness){0};
 	c->look_interval_ns = 0;
 	c->next_look_ns = 0;
 }

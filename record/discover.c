@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "record/copies.h"
 #include "record/procfs.h"
+#include "record/refusals.h"
 #include "record/task_lists.h"
 
 #define LOOK_FIRST (10 * NSEC_PER_MSEC)
@@ -41,7 +43,16 @@ struct thread_list {
 	const struct cat_copy *copy;
 	struct tls_place where;
 	u32 n;
-	struct layout_thread *threads; /* MAX_SCAN_THREADS */
+	struct layout_thread *threads; /* MAX_SCAN_THREADS, as all below */
+	struct sleeper *sleepers;      /* of the same threads */
+	struct layout_word *words;     /* what they say */
+};
+
+/* Whether a thread has run between two looks at it. */
+struct sleeper {
+	u32 tid;
+	bool is_asleep;
+	u64 switches;
 };
 
 static int collect_thread(void *ctx, const struct wire_task *t)
@@ -52,8 +63,10 @@ static int collect_thread(void *ctx, const struct wire_task *t)
 	if (t->tgid != l->p->pid || l->n == MAX_SCAN_THREADS)
 		return 0;
 	tls_end = copies_tls_end(l->p, l->copy, &l->where, t->fsbase);
-	if (tls_end)
-		l->threads[l->n++] = (struct layout_thread){.tls_end = tls_end, .sp = t->sp};
+	if (!tls_end)
+		return 0;
+	l->sleepers[l->n] = (struct sleeper){t->tid, t->state != 0, t->nvcsw + t->nivcsw};
+	l->threads[l->n++] = (struct layout_thread){.tls_end = tls_end, .sp = t->sp};
 	return 0;
 }
 
@@ -101,11 +114,31 @@ static void keep_places(struct wire_layout *l, const struct wire_layout *known)
 		l->at_ct = known->at_ct;
 }
 
+static bool has_spoken(const struct layout_witness *w)
+{
+	return w->fit[0] || w->fit[1];
+}
+
+/* A reading that no thread ever confirmed gives way to one that threads have: what it told is void. */
+static void take_reading(struct cat_copy *c, const struct layout_result *r)
+{
+	bool is_other = c->reading && !layout_reads_alike(c->reading, r->row);
+
+	if (is_other && (c->wire.valid || c->is_unfit) && !has_spoken(&c->witness))
+		c->void_until = clock_ns(CLOCK_MONOTONIC);
+	if (is_other || !c->reading)
+		c->witness = (struct layout_witness){0};
+	c->is_unfit = false;
+	c->reading = r->row;
+}
+
 static int use_layout(struct discover *d, struct thread_list *tl, struct cat_copy *c, const struct layout_result *r, u64 ts)
 {
 	struct wire_layout l = wire_of(c, &tl->where, r);
 	bool same_row = c->wire.valid && c->row && !strcmp(c->row, r->row->name), same_place;
 
+	take_reading(c, r);
+	memcpy(c->at, r->at, sizeof(c->at));
 	if (same_row)
 		keep_places(&l, &c->wire);
 	same_place = same_row && c->wire.dtv_off == l.dtv_off && c->wire.at == l.at && c->wire.at_mt == l.at_mt &&
@@ -122,20 +155,98 @@ static int use_layout(struct discover *d, struct thread_list *tl, struct cat_cop
 		c->tls_back = l.at == WIRE_NOWHERE ? 0 : (u64)(0 - (s64)r->at[LAYOUT_CONTEXT]);
 		c->layout_ts = ts;
 		c->tick_from_mt = c->tick_from_ct = 0;
+		free(TAKE_PTR(c->cal_mt)); /* what it was fed with was read otherwise */
+		free(TAKE_PTR(c->cal_ct));
 		d->want_snapshot = true;
 	}
 	catalog_layout(d->cat, tl->p, c, ts);
 	return tell_kernel(d, tl->p);
 }
 
+/* ---- what threads say of it ---- */
+
+/* Of a thread that has run since it was asked, what was read may be of two moments. */
+static int still_asleep(void *ctx, const struct wire_task *t)
+{
+	struct thread_list *l = ctx;
+
+	for (u32 i = 0; t->tgid == l->p->pid && i < l->n; i++)
+		if (l->sleepers[i].tid == t->tid)
+			l->sleepers[i].is_asleep &= t->state != 0 && t->nvcsw + t->nivcsw == l->sleepers[i].switches;
+	return 0;
+}
+
+/* What it told and will tell is void; who is there and when it ran is recorded all the same. */
+static int give_up_layout(struct discover *d, struct cat_process *p, struct cat_copy *c, u64 ts)
+{
+	if (!d->is_quiet)
+		log_warn("%s", REFUSAL_UNFIT);
+	catalog_row(d->cat, FMT_META,
+		    &(struct fmt_meta){.key = catalog_string(d->cat, "tokio.not_usable"),
+				       .value = catalog_string(d->cat, REFUSAL_UNFIT)});
+	c->is_unfit = true;
+	c->is_confirmed = c->is_partial = c->is_ambiguous = false;
+	c->void_until = UINT64_MAX;
+	c->tick_from_mt = c->tick_from_ct = 0;
+	c->wire.valid = 0;
+	c->wire.want_core = 0;
+	c->wire.gen = 0; /* records that were read with it and are still to come are none of this copy's */
+	catalog_layout(d->cat, p, c, ts);
+	return tell_kernel(d, p);
+}
+
+/* Without a reading: symbols say that there is a Tokio, threads may show that no row is right. */
+static int ask_threads(struct discover *d, struct thread_list *l, struct cat_copy *c, u64 ts)
+{
+	const struct layout_row *row = c->wire.valid ? c->reading : NULL;
+	u32 n = 0;
+	int err;
+
+	if (c->is_unfit || (!row && c->is_ambiguous))
+		return 0;
+	err = layout_ask(c->elf, row, c->at, l->threads, l->n, cat_process_read, l->p, l->words);
+	for (u32 i = 0; i < l->n; i++)
+		n += l->words[i].what != LAYOUT_SAYS_NOTHING && l->sleepers[i].is_asleep;
+	if (err || !n)
+		return err;
+	err = kernel_side_each_thread(d->kernel, still_asleep, l);
+	if (err)
+		return err;
+	for (u32 i = 0; i < l->n; i++)
+		if (!l->sleepers[i].is_asleep)
+			l->words[i] = (struct layout_word){0};
+	layout_hear(&c->witness, l->words, l->n);
+	return layout_is_refuted(&c->witness) ? give_up_layout(d, l->p, c, ts) : 0;
+}
+
+/*
+ * A worker that is in its runtime, but has its core out of its place, fits rows of other builds, too: until one was seen with it, another row of the same place is
+ * still possible, and so is that none is right.
+ */
+static bool is_open(const struct cat_copy *c)
+{
+	return c->is_confirmed && c->reading->mt_owner != WIRE_NO_FIELD && !c->witness.fit[1];
+}
+
+static bool is_better(const struct cat_copy *c, const struct layout_result *r)
+{
+	if (r->outcome != LAYOUT_FOUND || (c->is_unfit && layout_reads_alike(c->reading, r->row)))
+		return false;
+	if (!c->is_confirmed || c->is_partial)
+		return true;
+	return r->with_mt_core && !layout_reads_alike(c->reading, r->row) && !memcmp(c->at, r->at, sizeof(c->at));
+}
+
 static int look(struct discover *d, struct cat_process *p, struct cat_copy *c, u64 ts)
 {
 	_cleanup_free_ struct layout_thread *threads = calloc(MAX_SCAN_THREADS, sizeof(*threads));
-	struct thread_list l = {.p = p, .copy = c, .threads = threads};
+	_cleanup_free_ struct sleeper *sleepers = calloc(MAX_SCAN_THREADS, sizeof(*sleepers));
+	_cleanup_free_ struct layout_word *words = calloc(MAX_SCAN_THREADS, sizeof(*words));
+	struct thread_list l = {.p = p, .copy = c, .threads = threads, .sleepers = sleepers, .words = words};
 	struct layout_result r;
 	int err;
 
-	if (!threads)
+	if (!threads || !sleepers || !words)
 		return -ENOMEM;
 	c->look_interval_ns = c->look_interval_ns ? min_u64(c->look_interval_ns * 2, LOOK_MAX) : LOOK_FIRST;
 	c->next_look_ns = ts + c->look_interval_ns;
@@ -149,11 +260,11 @@ static int look(struct discover *d, struct cat_process *p, struct cat_copy *c, u
 	err = layout_find(c->elf, threads, l.n, cat_process_read, p, &r);
 	if (err)
 		return err;
-	c->is_ambiguous = r.outcome == LAYOUT_AMBIGUOUS;
+	c->is_ambiguous = r.outcome == LAYOUT_AMBIGUOUS && !c->is_confirmed && !c->is_unfit;
 	c->candidates = r.candidates;
-	if (r.outcome == LAYOUT_FOUND || (r.outcome == LAYOUT_BY_SYMBOL && !c->wire.valid))
-		return use_layout(d, &l, c, &r, ts);
-	return 0;
+	if (is_better(c, &r) || (r.outcome == LAYOUT_BY_SYMBOL && !c->wire.valid && !c->is_unfit))
+		err = use_layout(d, &l, c, &r, ts);
+	return err ? err : ask_threads(d, &l, c, ts);
 }
 
 /* At every copy whose runtime is not confirmed and whose time has come. */
@@ -164,7 +275,7 @@ static int look_at_copies(struct discover *d, struct cat_process *p, u64 ts, u64
 	for (u32 i = 0; i < p->n_copies && !err; i++) {
 		struct cat_copy *c = &p->copies[i];
 
-		if ((!c->is_confirmed || c->is_partial) && c->is_mapped && !c->refused && now >= c->next_look_ns)
+		if ((!c->is_confirmed || c->is_partial || is_open(c)) && c->is_mapped && !c->refused && now >= c->next_look_ns)
 			err = look(d, p, c, ts);
 	}
 	return err;

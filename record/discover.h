@@ -19,6 +19,7 @@ struct discover {
 	struct catalog *cat;
 	struct kernel_side *kernel;
 	bool no_lists; /* tasks that are alive are not asked for */
+	bool is_quiet; /* the caller says itself what is not usable */
 	bool want_snapshot; /* a runtime was found, or found elsewhere than thought, or mappings became known that stacks had missed: threads may be
 			       waiting since before */
 	struct snapshot_row *rows; /* of snapshots, not written yet; by time */

@@ -23,19 +23,16 @@ enum context_state {
 	CONTEXT_BY_SYMBOL,
 	CONTEXT_AMBIGUOUS,
 	CONTEXT_REFUSED,
+	CONTEXT_UNFIT,
 	CONTEXT_NONE,
 	CONTEXT_NOT_LOOKED,
 	CONTEXT_STATES,
 };
 
 static const char *const context_names[] = {
-	[CONTEXT_FOUND] = "found",
-	[CONTEXT_PARTIAL] = "partial",
-	[CONTEXT_BY_SYMBOL] = "by_symbol",
-	[CONTEXT_AMBIGUOUS] = "ambiguous",
-	[CONTEXT_REFUSED] = "refused",
-	[CONTEXT_NONE] = "none",
-	[CONTEXT_NOT_LOOKED] = "not_looked_at",
+	[CONTEXT_FOUND] = "found",	   [CONTEXT_PARTIAL] = "partial",	   [CONTEXT_BY_SYMBOL] = "by_symbol",
+	[CONTEXT_AMBIGUOUS] = "ambiguous", [CONTEXT_REFUSED] = "refused",	   [CONTEXT_UNFIT] = "not_usable",
+	[CONTEXT_NONE] = "none",	   [CONTEXT_NOT_LOOKED] = "not_looked_at",
 };
 
 static enum context_state context_of(const struct doctor_copy *c)
@@ -46,6 +43,8 @@ static enum context_state context_of(const struct doctor_copy *c)
 		return CONTEXT_NOT_LOOKED;
 	if (l->refused)
 		return CONTEXT_REFUSED;
+	if (l->is_unfit)
+		return CONTEXT_UNFIT;
 	if (l->is_confirmed)
 		return l->is_partial ? CONTEXT_PARTIAL : CONTEXT_FOUND;
 	if (l->is_ambiguous)
@@ -104,6 +103,9 @@ static void print_context(FILE *out, const struct doctor_copy *c)
 		break;
 	case CONTEXT_REFUSED:
 		fprintf(out, "not usable: %s\n", l->refused);
+		break;
+	case CONTEXT_UNFIT:
+		fprintf(out, "%s\n", REFUSAL_UNFIT);
 		break;
 	case CONTEXT_NONE:
 		fprintf(out, "not found: no thread looks as if it were in a runtime of this copy\n");

@@ -159,7 +159,8 @@ static bool is_settled(const struct cat_process *p)
 	for (u32 i = 0; i < p->n_copies; i++) {
 		const struct cat_copy *c = &p->copies[i];
 
-		if (c->is_mapped && !c->refused && (!c->is_confirmed || c->is_partial) &&
+		if (c->is_mapped && !c->refused && !c->is_unfit &&
+		    (!c->is_confirmed || c->is_partial || !(c->witness.fit[0] || c->witness.fit[1])) &&
 		    (c->elf->n_symbols || c->elf->names_tokio))
 			return false;
 	}
@@ -171,7 +172,7 @@ static int find_runtimes(struct doctor_target *t, struct kernel_side *kernel)
 {
 	const struct fmt_sink sink = {.write = write_nothing, .sync = sync_nothing};
 	const struct catalog_opts co = {.stext = 0};
-	struct discover d = {.kernel = kernel};
+	struct discover d = {.kernel = kernel, .is_quiet = true};
 	const u8 uuid[16] = {0};
 	u64 began = clock_ns(CLOCK_MONOTONIC);
 	int err = fmt_writer_new_to(&sink, uuid, 1, &t->w);

@@ -46,7 +46,7 @@ static bool is_split(const struct layout_row *row)
 	return !row->size;
 }
 
-/* What of a Context is read: where, how many bytes. */
+/* What of a Context or a Core is read: where, how many bytes. */
 struct field {
 	u16 off, n;
 };
@@ -56,21 +56,28 @@ static bool overlap(struct field a, struct field b)
 	return a.off < b.off + b.n && b.off < a.off + a.n;
 }
 
-bool layout_row_is_sound(const struct layout_row *row)
+static bool are_apart(const struct field *f, u32 n, u32 size)
 {
-	const struct field f[] = {{row->sched, 8},   {row->id, 8},     {row->id_tag, 8}, {row->budget, 2},
-				  {row->runtime, 1}, {row->handle, 8}, {row->rng, 8}};
-
-	for (u32 i = 0; i < ARRAY_SIZE(f) && !is_split(row); i++) {
+	for (u32 i = 0; i < n; i++) {
 		if (f[i].off == WIRE_NO_FIELD)
 			continue;
-		if (f[i].off + f[i].n > row->size)
+		if (f[i].off + f[i].n > size)
 			return false;
 		for (u32 k = 0; k < i; k++)
 			if (f[k].off != WIRE_NO_FIELD && overlap(f[i], f[k]))
 				return false;
 	}
 	return true;
+}
+
+bool layout_row_is_sound(const struct layout_row *row)
+{
+	const struct field context[] = {{row->sched, 8},   {row->id, 8},     {row->id_tag, 8}, {row->budget, 2},
+					{row->runtime, 1}, {row->handle, 8}, {row->rng, 8}},
+			   core[] = {{row->park, 8}, {row->lifo, 8}, {row->queue, 8}, {row->tick_mt, 4}};
+
+	return (is_split(row) || are_apart(context, ARRAY_SIZE(context), row->size)) &&
+	       are_apart(core, ARRAY_SIZE(core), LAYOUT_MAX_CORE);
 }
 
 /*
@@ -126,6 +133,11 @@ static bool compatible(const struct layout_vote *a, const struct layout_vote *b)
 		if (a->at[i] != b->at[i] && a->at[i] != WIRE_NOWHERE && b->at[i] != WIRE_NOWHERE)
 			return false;
 	return a->row == b->row;
+}
+
+bool layout_reads_alike(const struct layout_row *a, const struct layout_row *b)
+{
+	return reads_alike(a, b, true);
 }
 
 static int most_threads_first(const void *a, const void *b)
@@ -223,7 +235,8 @@ static bool others_may_differ(const struct layout_scan *s, const struct layout_v
 	bool mt = rows[v->row].flavor_tag || v->at[LAYOUT_MT] != WIRE_NOWHERE;
 
 	for (u32 i = 0; i < s->n_votes; i++)
-		if (s->votes[i].threads == v->threads && !reads_alike(&rows[s->votes[i].row], &rows[v->row], mt))
+		if (s->votes[i].threads == v->threads && !rows[s->votes[i].row].is_unstable &&
+		    !reads_alike(&rows[s->votes[i].row], &rows[v->row], mt))
 			return true;
 	return false;
 }
@@ -260,6 +273,7 @@ static void take(const struct layout_scan *s, const struct layout_vote *v, enum 
 	ret->row = &rows[v->row];
 	memcpy(ret->at, v->at, sizeof(ret->at));
 	ret->threads = v->threads;
+	ret->with_mt_core = v->with_mt_core;
 	ret->symbol_agrees = s->e->n_symbols > 0;
 	ret->is_partial = is_partial(s->e, v) || others_may_differ(s, v);
 }
@@ -279,7 +293,8 @@ static int vote_by_symbols(struct layout_scan *s)
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct layout_vote v = {.row = i, .at = {WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE, WIRE_NOWHERE}};
 
-		if (!s->use[i] || is_old != is_split(&rows[i]) || (!is_old && (!context || context->size != rows[i].symbol_size)))
+		if (!s->use[i] || rows[i].is_unstable || is_old != is_split(&rows[i]) ||
+		    (!is_old && (!context || context->size != rows[i].symbol_size)))
 			continue;
 		if ((has_slots && !has_place(&rows[i], LAYOUT_CT)) || (has_mt && !has_place(&rows[i], LAYOUT_MT)) ||
 		    (!has_slots && has_place(&rows[i], LAYOUT_CT)))
@@ -306,6 +321,19 @@ static void drop_weaker_votes(struct layout_scan *s)
 			s->votes[i].threads = 0;
 }
 
+/* Nearly all builds are stable ones, and a worker without its core fits both: the others' rows count only where they fit threads that no such row does. */
+static void drop_unstable_votes(struct layout_scan *s)
+{
+	u32 most = 0;
+
+	for (u32 i = 0; i < s->n_votes; i++)
+		if (!rows[s->votes[i].row].is_unstable)
+			most = (u32)max_u64(most, s->votes[i].threads);
+	for (u32 i = 0; i < s->n_votes; i++)
+		if (rows[s->votes[i].row].is_unstable && s->votes[i].threads <= most)
+			s->votes[i].threads = 0;
+}
+
 static int decide(struct layout_scan *s, struct layout_result *ret)
 {
 	struct layout_vote *best;
@@ -321,6 +349,7 @@ static int decide(struct layout_scan *s, struct layout_result *ret)
 		    !has_place(row, LAYOUT_MT)) /* of a build without the multi-thread scheduler */
 			s->votes[i].threads = 0;
 	}
+	drop_unstable_votes(s);
 	ret->candidates = best_vote(s, &best);
 	if (best) {
 		take(s, best, ret->candidates == 1 && is_whole(s, best) ? LAYOUT_FOUND : LAYOUT_AMBIGUOUS, ret);
@@ -334,9 +363,21 @@ static int decide(struct layout_scan *s, struct layout_result *ret)
 		return err;
 	if (best_vote(s, &best) == 1) {
 		take(s, best, LAYOUT_BY_SYMBOL, ret);
-		ret->threads = 0;
+		ret->threads = ret->with_mt_core = 0;
 	}
 	return 0;
+}
+
+static bool has_tls(const struct tokio_elf *e)
+{
+	return e->tls_memsz && e->tls_align <= 1 << 16;
+}
+
+static int make_block(struct layout_scan *s)
+{
+	s->size = min_u64(tokio_elf_tls_size(s->e), MAX_TLS);
+	s->tls = malloc(s->size + 1);
+	return s->tls ? 0 : -ENOMEM;
 }
 
 int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx,
@@ -348,12 +389,11 @@ int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, 
 	*ret = (struct layout_result){.outcome = LAYOUT_NONE};
 	for (u32 i = 0; i < LAYOUT_PLACES; i++)
 		ret->at[i] = WIRE_NOWHERE;
-	if (!e->tls_memsz || e->tls_align > 1 << 16)
+	if (!has_tls(e))
 		return 0;
-	s.size = min_u64(tokio_elf_tls_size(e), MAX_TLS);
-	s.tls = malloc(s.size + 1);
-	if (!s.tls)
-		return -ENOMEM;
+	err = make_block(&s);
+	if (err)
+		return err;
 	choose_rows(&s);
 	err = layout_scan_threads(&s);
 	if (!err)
@@ -361,4 +401,60 @@ int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, 
 	free(s.tls);
 	free(s.votes);
 	return err;
+}
+
+/* ---- whether it stays so ---- */
+
+int layout_ask(const struct tokio_elf *e, const struct layout_row *row, const s32 *at, const struct layout_thread *threads, u32 n,
+	       layout_read_fn read, void *ctx, struct layout_word *ret)
+{
+	struct layout_scan s = {.e = e, .threads = threads, .n = n, .read = read, .ctx = ctx};
+	int err;
+
+	memset(ret, 0, n * sizeof(*ret));
+	if (!has_tls(e))
+		return 0;
+	err = make_block(&s);
+	if (err)
+		return err;
+	for (u32 i = 0; i < n; i++)
+		ret[i] = layout_scan_ask(&s, row, at, &threads[i]);
+	free(s.tls);
+	return 0;
+}
+
+static bool has_anothers_task(const struct layout_word *words, u32 n, u32 i)
+{
+	for (u32 k = 0; k < n && words[i].task; k++)
+		if (k != i && words[k].task == words[i].task && words[k].what == LAYOUT_SAYS_FITS)
+			return true;
+	return false;
+}
+
+void layout_hear(struct layout_witness *w, const struct layout_word *words, u32 n)
+{
+	u32 misfit[2] = {0};
+
+	for (u32 i = 0; i < n; i++) {
+		if (words[i].what == LAYOUT_SAYS_NOTHING)
+			continue;
+		if (words[i].what == LAYOUT_SAYS_MISFIT || has_anothers_task(words, n, i))
+			misfit[words[i].mt]++;
+		else
+			w->fit[words[i].mt]++;
+	}
+	for (u32 mt = 0; mt < 2; mt++) {
+		w->misfit[mt] += misfit[mt];
+		w->looks[mt] += misfit[mt] != 0;
+	}
+}
+
+bool layout_is_refuted(const struct layout_witness *w)
+{
+	enum { NEED_LOOKS = 4, NEED_THREADS = 4, TIMES = 4 };
+
+	for (u32 mt = 0; mt < 2; mt++)
+		if (w->looks[mt] >= NEED_LOOKS && w->misfit[mt] >= NEED_THREADS && w->misfit[mt] > (u64)TIMES * w->fit[mt])
+			return true;
+	return false;
 }

@@ -24,7 +24,8 @@ struct layout_row {
 	struct {
 		u32 first, last; /* LAYOUT_VERSION, both included; 0 not used */
 	} ranges[LAYOUT_RANGES];
-	u16 rustc_last; /* 1.x, the newest compiler of those tried that gave this row */
+	bool is_unstable; /* of builds with --cfg tokio_unstable only: live threads show it, symbols do not */
+	u16 rustc_last;	  /* 1.x, the newest compiler of those tried that gave this row */
 	/* tokio::runtime::context::Context, and the symbol that holds it at value_at; size 0: there is none (before 1.22) */
 	u16 size, symbol_size, value_at;
 	u16 sched; /* since 1.29 */
@@ -46,8 +47,9 @@ struct layout_row {
 const struct layout_row *layout_rows(u32 *ret_n);
 
 /*
- * Whether the fields of a Context lie within it and apart. One that does not is not used: live threads prove where the scheduler's context and the id are, but a
- * budget or a runtime's byte that is read elsewhere can look like that of a thread that is always idle.
+ * Whether the fields of a Context lie within it and apart, and those of a Core apart. One that does not is not used: live threads prove where the scheduler's context
+ * and the id are, but a budget or a runtime's byte that is read elsewhere can look like that of a thread that is always idle, and an empty LIFO slot like a park that
+ * is taken out.
  */
 bool layout_row_is_sound(const struct layout_row *row);
 
@@ -56,6 +58,8 @@ u32 layout_version_number(const char *text);
 
 /* Of Worker, from its Arc, in every row that has one. */
 enum { LAYOUT_WORKER_HANDLE = 16, LAYOUT_WORKER_INDEX = 24, LAYOUT_MAX_WORKERS = 4096 };
+
+#define LAYOUT_MAX_CORE 1024 /* bytes into a Core that a row may point */
 
 /* Of bytes that were read from a target. */
 static inline u64 layout_u64(const u8 *p, u64 off)
@@ -92,6 +96,7 @@ struct layout_result {
 	const struct layout_row *row;
 	s32 at[LAYOUT_PLACES]; /* bytes from the TLS base, as in struct wire_layout; WIRE_NOWHERE */
 	u32 threads;	       /* on which it was seen */
+	u32 with_mt_core;      /* of these: multi-thread workers with their core */
 	u32 candidates;	       /* readings that had the most votes */
 	bool symbol_agrees;    /* the symbol was there and names the same place */
 	bool is_partial; /* before 1.29: a place is not known, for no thread was seen in that scheduler; a later look may show it */
@@ -103,6 +108,41 @@ struct layout_result {
  */
 int layout_find(const struct tokio_elf *e, const struct layout_thread *threads, u32 n, layout_read_fn read, void *ctx,
 		struct layout_result *ret) __must_check;
+
+/*
+ * What one thread says of a reading. It must sleep, and not have run since its memory was read: then nothing of it is half done. mt: it is in a multi-thread
+ * scheduler. A thread that is in no runtime says nothing, nor does a worker whose core is out of its place.
+ */
+struct layout_word {
+	enum { LAYOUT_SAYS_NOTHING, LAYOUT_SAYS_FITS, LAYOUT_SAYS_MISFIT } what;
+	bool mt;
+	u64 task; /* of a worker that fits: the id of what it runs, or its own; 0 none is kept */
+};
+
+/*
+ * Asks n threads about a row at its places; by the symbols (without them, by the row) a thread is in a runtime when what is there points into its own stack. row NULL:
+ * no reading is known, whoever is in a runtime contradicts. ret: n words. 0 or -ENOMEM.
+ */
+int layout_ask(const struct tokio_elf *e, const struct layout_row *row, const s32 *at, const struct layout_thread *threads, u32 n,
+	       layout_read_fn read, void *ctx, struct layout_word *ret) __must_check;
+
+/* What threads have said of a reading, look for look; index 0 of current-thread schedulers, 1 of multi-thread ones. All zero is the start. */
+struct layout_witness {
+	u32 fit[2], misfit[2];
+	u32 looks[2]; /* that had a misfit */
+};
+
+/*
+ * Takes in what one look has heard of n threads; a word that does not count (the thread ran meanwhile) is LAYOUT_SAYS_NOTHING. Two workers with one task's id do not fit:
+ * a task is on one thread at a time, and a parked worker has an id of its own.
+ */
+void layout_hear(struct layout_witness *w, const struct layout_word *words, u32 n);
+
+/* Whether a reading is refuted: again and again, in one flavor, and by many more threads than it fits. */
+bool layout_is_refuted(const struct layout_witness *w);
+
+/* Whether two rows at the same places read the same of every thread. Ticks are only first guesses. */
+bool layout_reads_alike(const struct layout_row *a, const struct layout_row *b);
 
 /* Fills the places and offsets of *l from a result that has a row. */
 void layout_to_wire(const struct layout_result *r, struct wire_layout *l);

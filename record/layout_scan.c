@@ -14,7 +14,7 @@
 #define MAX_TASK_ID (1ULL << 40)
 #define MAX_QUEUED  256
 #define MAX_REFS    (1ULL << 32)
-enum { NOT_ENTERED = WIRE_NOT_ENTERED, ENTERED_BLOCKING_OK = 1, FULL_BUDGET = 128, QUEUE_HEAD = 24, CORE_BYTES = 40 };
+enum { NOT_ENTERED = WIRE_NOT_ENTERED, ENTERED_BLOCKING_OK = 1, FULL_BUDGET = 128, QUEUE_HEAD = 24 };
 
 /* What the scheduler's context that a thread is in says. */
 struct sched_seen {
@@ -45,6 +45,11 @@ static bool is_arc(const struct layout_scan *s, u64 addr)
 	       refs[0] < MAX_REFS && refs[1] && refs[1] < MAX_REFS;
 }
 
+static bool read_u64(const struct layout_scan *s, u64 addr, u16 off, u64 *ret)
+{
+	return off <= LAYOUT_MAX_CORE && s->read(s->ctx, addr + off, ret, sizeof(*ret)) == 0;
+}
+
 static bool queue_fits(const struct layout_scan *s, const struct layout_row *row, u64 queue)
 {
 	u64 q[2];
@@ -58,16 +63,14 @@ static bool queue_fits(const struct layout_scan *s, const struct layout_row *row
 
 static bool mt_core_fits(const struct layout_scan *s, const struct layout_row *row, u64 core, struct sched_seen *seen)
 {
-	u8 c[CORE_BYTES];
-	u64 park;
+	u64 park, queue, lifo;
 
-	if (row->park > CORE_BYTES - 8 || row->queue > CORE_BYTES - 8 || s->read(s->ctx, core, c, sizeof(c)) < 0)
+	if (!read_u64(s, core, row->park, &park) || !read_u64(s, core, row->queue, &queue))
 		return false;
-	park = layout_u64(c, row->park);
 	seen->parked = !park;
-	if (!null_or_readable(s, park) || !queue_fits(s, row, layout_u64(c, row->queue)))
+	if (!null_or_readable(s, park) || !queue_fits(s, row, queue))
 		return false;
-	return row->lifo > CORE_BYTES - 8 || null_or_readable(s, layout_u64(c, row->lifo));
+	return row->lifo == NO || (read_u64(s, core, row->lifo, &lifo) && null_or_readable(s, lifo));
 }
 
 static bool mt_fits(const struct layout_scan *s, const struct layout_row *row, const u64 *c, struct sched_seen *seen)
@@ -298,6 +301,92 @@ int layout_scan_threads(struct layout_scan *s)
 	for (u32 i = 0; i < s->n && !err; i++)
 		err = scan_thread(s, &s->threads[i]);
 	return err;
+}
+
+/* ---- what a thread says of a reading ---- */
+
+static bool is_in_stack(const struct layout_thread *t, u64 addr)
+{
+	return addr % 8 == 0 && addr > t->sp && addr < t->stack_end;
+}
+
+/* The first pointer into the thread's own stack in that part of its block; 0 none. */
+static u64 stack_pointer_in(const struct layout_scan *s, const struct layout_thread *t, s64 from, u64 n)
+{
+	u64 start = (u64)((s64)s->size + from);
+
+	if (from >= 0 || (u64)-from > s->size)
+		return 0;
+	for (u64 off = start; off + 8 <= start + n && off + 8 <= s->size; off += 8)
+		if (is_in_stack(t, layout_u64(s->tls, off)))
+			return layout_u64(s->tls, off);
+	return 0;
+}
+
+/*
+ * Where the thread keeps the scheduler's context that it is in, be the row right or wrong; 0: it is in none. A row that names its place tells first, then all that
+ * the symbols cover, which hold no other such pointer.
+ */
+static u64 entered(const struct layout_scan *s, const struct layout_row *row, const s32 *at, const struct layout_thread *t,
+		   enum layout_place *ret)
+{
+	static const enum layout_place places[] = {LAYOUT_CT, LAYOUT_MT, LAYOUT_CONTEXT};
+	u64 found = 0;
+
+	for (u32 i = 0; i < ARRAY_SIZE(places) && !found; i++) {
+		*ret = places[i];
+		if (row && at[places[i]] != WIRE_NOWHERE && places[i] == LAYOUT_CONTEXT && row->sched != NO)
+			found = stack_pointer_in(s, t, at[LAYOUT_CONTEXT] + row->sched, 8);
+		if (row && at[places[i]] != WIRE_NOWHERE && !found)
+			found = stack_pointer_in(s, t, at[places[i]], places[i] == LAYOUT_CONTEXT ? row->size : 8);
+		for (u32 k = 0; k < s->e->n_symbols && !found; k++)
+			if (s->e->symbols[k].place == places[i])
+				found = stack_pointer_in(s, t, -(s64)tokio_elf_tls_back(s->e, s->e->symbols[k].value),
+							 s->e->symbols[k].size);
+	}
+	return found;
+}
+
+/* Whether all that a row reads of the thread makes sense; *seen is what scheduler that is. */
+static bool reading_fits(const struct layout_scan *s, const struct layout_row *row, const s32 *at, u64 sched,
+			 enum layout_place place, struct sched_seen *seen)
+{
+	s64 context = at[LAYOUT_CONTEXT] == WIRE_NOWHERE ? -1 : (s64)s->size + at[LAYOUT_CONTEXT];
+	bool fits;
+
+	if (row->size && (context < 0 || (u64)context + row->size > s->size))
+		return false;
+	if (row->sched != NO) {
+		if (layout_u64(s->tls, (u64)context + row->sched) != sched)
+			return false;
+		fits = (row->flavor_tag && sched_fits(s, row, sched, true, seen)) || sched_fits(s, row, sched, false, seen);
+	} else {
+		fits = (place == LAYOUT_CT || row->mt_owner != NO) && sched_fits(s, row, sched, place == LAYOUT_MT, seen);
+	}
+	return fits && (!row->size || fields_fit(s, row, s->tls + context, seen));
+}
+
+struct layout_word layout_scan_ask(struct layout_scan *s, const struct layout_row *row, const s32 *at,
+				   const struct layout_thread *t)
+{
+	struct layout_word w = {0};
+	struct sched_seen seen = {0};
+	enum layout_place place;
+	u64 sched, tag;
+
+	if (!read_block(s, t))
+		return w;
+	sched = entered(s, row, at, t, &place);
+	if (!sched || s->read(s->ctx, sched, &tag, sizeof(tag)) < 0)
+		return w;
+	w.mt = place == LAYOUT_MT || (place == LAYOUT_CONTEXT && row && row->flavor_tag && tag == 1);
+	if (!row || !reading_fits(s, row, at, sched, place, &seen))
+		w.what = LAYOUT_SAYS_MISFIT;
+	else if (seen.has_core)
+		w.what = LAYOUT_SAYS_FITS;
+	if (w.what == LAYOUT_SAYS_FITS && w.mt && row->id != NO && row->size)
+		w.task = layout_u64(s->tls, (u64)((s64)s->size + at[LAYOUT_CONTEXT] + row->id));
+	return w;
 }
 
 /* ---- before 1.22 ---- */

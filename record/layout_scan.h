@@ -34,6 +34,10 @@ bool layout_symbol_allows(const struct tokio_elf *e, const struct layout_row *ro
 /* Looks at all threads; fills votes. 0 or -ENOMEM. */
 int layout_scan_threads(struct layout_scan *s) __must_check;
 
+/* What one thread says of a row at these places; as layout_ask(). */
+struct layout_word layout_scan_ask(struct layout_scan *s, const struct layout_row *row, const s32 *at,
+				   const struct layout_thread *t);
+
 /*
  * Before 1.22: finds the thread-locals of budget and runtime for the schedulers' places in v, by what they must be on threads that are parked, run a task or
  * are in no runtime. Returns whether there is exactly one place for each; else v is unchanged.

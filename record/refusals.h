@@ -25,6 +25,10 @@
 	"Tokio's context fits several places in the target's memory equally well; ascope does not guess: the capture has threads " \
 	"and stacks, but cannot say what runs in a task"
 
+#define REFUSAL_UNFIT                                                                                                            \
+	"runtime context not usable: the target's threads contradict the layout that its Tokio's version and symbols call for; " \
+	"the capture has threads and stacks, but cannot say what runs in a task"
+
 #define REFUSAL_NO_RUNTIME                                                                                                       \
 	"no Tokio runtime was found in the target: the capture has threads and stacks, but no runtime context, and --blocking "  \
 	"will be empty"

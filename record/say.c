@@ -10,7 +10,7 @@
 #include "record/refusals.h"
 
 struct runtime_count {
-	u32 found, ambiguous, stripped, stripped_other;
+	u32 found, ambiguous, unfit, stripped, stripped_other;
 };
 
 static void count_runtime(void *ctx, struct cat_process *p)
@@ -22,6 +22,7 @@ static void count_runtime(void *ctx, struct cat_process *p)
 	for (u32 i = 0; i < p->n_copies; i++) {
 		c->found += p->copies[i].is_confirmed;
 		c->ambiguous += p->copies[i].is_ambiguous;
+		c->unfit += p->copies[i].is_unfit;
 	}
 }
 
@@ -32,7 +33,7 @@ void say_what_was_found(struct catalog *cat)
 	catalog_each_image(cat, count_runtime, &c);
 	if (!c.found && c.ambiguous)
 		log_warn("%s", REFUSAL_AMBIGUOUS);
-	else if (!c.found)
+	else if (!c.found && !c.unfit) /* that was said when it was found out */
 		log_warn("%s", REFUSAL_NO_RUNTIME);
 	if (c.stripped || (!c.found && c.stripped_other)) /* not of the shell that started it */
 		log_info(

@@ -41,7 +41,6 @@ TICK = 4 * MS  # a running thread's cpu time in /proc is up to one tick old (CON
 EDGE = 50 * US
 LATE = 1 * MS
 STEAL_READING = 20 * MS  # two ticks of /proc/stat, in which time stolen is read before and after
-LAUNCH_TASKS = 4  # of a runtime with four workers: the first ids
 MARGIN = MS // 10  # as in score.py: how well a wait's own length is known from run delay and cpu time
 OFF = """SELECT t.tid, o.ts, o.dur, o.ts_waking, o.state, o.role, o.poll_id FROM offcpu AS o JOIN thread AS t ON t.id = o.thread_id
 ORDER BY t.tid, o.ts"""
@@ -83,7 +82,8 @@ class Capture:
             self.off.setdefault(row["tid"], []).append(row)
         self.polls = ascope.query(path, POLLS)
         proven = [row["tick_from"] for row in ascope.query(path, "SELECT tick_from FROM runtime")]
-        self.tick_from = max(proven) if proven and None not in proven else None  # from here on polls are told apart by tick
+        # from here on polls are told apart by tick; a tick that lies where the table has it is good from before the first record on
+        self.tick_from = max(self.start, *proven) if proven and None not in proven else None
 
 
 def end_of(row):
@@ -367,6 +367,9 @@ def hooks_of(ascope, program, folder, seconds, flavor):
     capture = Capture(ascope, path)
     if capture.tick_from is None:
         return ["the tick was not proven"], []
+    found = ascope.query(path, "SELECT DISTINCT found_by FROM runtime")
+    if found != [{"found_by": "symbol+scan"}]:
+        return [f"the runtime was found by {found}"], []
     judged = JudgedByHooks(capture)
     for poll in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
         judged.add(poll)
@@ -429,10 +432,6 @@ class JudgedByHooks:
         wrong, compared = self.wrong, len(self.errors)
         false = [row for of_thread in self.rows.values() for row in of_thread
                  if row["off_cpu"] >= MS and row["id"] not in self.used and row["task_id"] is not None and row["ts"] >= self.capture.tick_from]
-        if flavor == "multi_thread":
-            # In a tokio_unstable build a multi-thread Core has its park elsewhere (1.54.1: at 208, not 8), which no layout of ascope knows: parked
-            # workers look as if inside their own (launch) task. Such builds are not supported; of what Tokio did poll, each has its row.
-            false = [row for row in false if row["task_id"] > LAUNCH_TASKS]
         wrong += [f"Tokio polled nothing then: {row}" for row in false]
         self.errors.sort()
         notes = [f"{compared} polls of 1 ms and more off the cpu; |off cpu - Tokio's|: median {quantile(self.errors, 0.5) / US:.0f} us, "

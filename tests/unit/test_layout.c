@@ -99,7 +99,7 @@ static void put_core(struct fake_memory *m, const struct layout_row *row, u32 i,
 {
 	u64 core = heap_of(i) + 0x100, queue = heap_of(i) + 0x600;
 
-	for (u32 k = 0; k < 32; k++)
+	for (u32 k = 0; k < 48; k++)
 		fake_put(m, core + k * 8, 0x9e3779b97f4a7c15ULL * (k + 1) | 1);
 	if (!is_mt(st)) {
 		fake_put(m, core + row->tick_ct, 0xaaaaaaaa00001234ULL);
@@ -312,10 +312,12 @@ static void the_table(void **state)
 			    r->tick_ct < 1024);
 		assert_int_equal(r->flavor_tag, r->sched != NO && has_mt(r));
 		if (has_mt(r)) {
-			assert_true(r->mt_core % 8 == 0 && r->mt_core < 32 && r->mt_core >= 8 && r->park <= 32 && r->queue <= 32);
+			assert_true(r->mt_core % 8 == 0 && r->mt_core < 32 && r->mt_core >= 8);
+			assert_true(r->is_unstable ? r->park <= LAYOUT_MAX_CORE && r->queue <= LAYOUT_MAX_CORE
+						   : r->park <= 32 && r->queue <= 32);
 			assert_int_equal(r->worker_handle, LAYOUT_WORKER_HANDLE);
 			assert_int_equal(r->worker_index, LAYOUT_WORKER_INDEX);
-			assert_true(r->tick_mt % 4 == 0 && r->tick_mt <= 120);
+			assert_true(r->tick_mt % 4 == 0 && (r->is_unstable || r->tick_mt <= 120));
 		}
 	}
 }
@@ -335,7 +337,7 @@ static void the_versions(void **state)
 		if (!has_mt(&rows[i]) || rows[i].lifo != NO)
 			continue;
 		stealable++;
-		assert_int_equal(rows[i].park, 0);
+		assert_true(rows[i].is_unstable || !rows[i].park);
 		assert_false(rows[i].plain_queue);
 		assert_int_equal(rows[i].ranges[0].first, LAYOUT_VERSION(51, 0));
 		assert_int_equal(rows[i].ranges[0].last, LAYOUT_VERSION(51, 1));
@@ -931,6 +933,145 @@ static int setup(void **state)
 	return *state ? 0 : -1;
 }
 
+/* ---- what threads say of a reading ---- */
+
+static struct layout_word word_of(const struct tokio_elf *e, const struct layout_row *row, struct fake_memory *m,
+				  const struct layout_thread *t)
+{
+	struct layout_result truth = truth_of(row);
+	struct layout_word w;
+
+	assert_int_equal(layout_ask(e, row, truth.at, t, 1, fake_read, m, &w), 0);
+	return w;
+}
+
+/* No thread contradicts the right row, whatever it does, with symbols and without. */
+static void nobody_contradicts_what_is_right(void **state)
+{
+	u32 n;
+	const struct layout_row *rows = layout_rows(&n);
+
+	for (u32 k = 0; k < 2 * n; k++) {
+		const struct layout_row *row = &rows[k / 2];
+		struct tokio_elf e = k % 2 ? with_symbols(row, true) : stripped_of(row, true);
+
+		for (enum state st = has_mt(row) ? PARKED : CURRENT_POLL; st < STATES; st++) {
+			struct fake_memory *m = fresh(state);
+			struct layout_thread t = tokio_thread(m, row, 0, st);
+			struct layout_word w = word_of(&e, row, m, &t);
+
+			assert_int_equal(w.what, st == BLOCK_IN_PLACE ? LAYOUT_SAYS_NOTHING : LAYOUT_SAYS_FITS);
+			assert_int_equal(w.mt, is_mt(st));
+			t = plain_thread(m, 1);
+			assert_int_equal(word_of(&e, row, m, &t).what, LAYOUT_SAYS_NOTHING);
+		}
+	}
+}
+
+/* A field of the Core, of the scheduler's context or of Context elsewhere: parked workers say so, and where no row is known all that are inside. */
+static void threads_contradict_what_is_wrong(void **state)
+{
+	u32 n, asked = 0;
+	const struct layout_row *rows = layout_rows(&n);
+
+	for (u32 k = 0; k < n; k++) {
+		struct layout_row wrong[] = {rows[k], rows[k], rows[k], rows[k], rows[k]};
+		struct tokio_elf e = with_symbols(&rows[k], true);
+		struct fake_memory *m = fresh(state);
+		struct layout_thread t;
+		struct layout_word w;
+
+		if (!has_mt(&rows[k]))
+			continue;
+		wrong[0].park += 8;
+		wrong[1].queue += 8;
+		wrong[2].mt_core -= 8;
+		wrong[3].mt_owner = rows[k].mt_core;
+		wrong[4].handle += 8; /* nothing of it is read before 1.22 */
+		t = tokio_thread(m, &rows[k], 0, PARKED);
+		for (u32 i = 0; i < ARRAY_SIZE(wrong) - is_split(&rows[k]); i++, asked++) {
+			w = word_of(&e, &wrong[i], m, &t);
+			assert_int_equal(w.what, LAYOUT_SAYS_MISFIT);
+			assert_true(w.mt);
+		}
+		assert_int_equal(layout_ask(&e, NULL, NULL, &t, 1, fake_read, m, &w), 0);
+		assert_int_equal(w.what, LAYOUT_SAYS_MISFIT);
+	}
+	assert_true(asked > 50);
+}
+
+static struct layout_witness heard(const struct layout_word *words, u32 n, u32 looks)
+{
+	struct layout_witness w = {0};
+
+	for (u32 i = 0; i < looks; i++)
+		layout_hear(&w, words, n);
+	return w;
+}
+
+/* Not one look, not few threads, not a flavor by the other's word. */
+static void what_refutes_a_reading(void **state)
+{
+	const struct layout_word fits = {.what = LAYOUT_SAYS_FITS, .mt = true}, misfit = {.what = LAYOUT_SAYS_MISFIT, .mt = true},
+				 none = {.mt = true}, other = {.what = LAYOUT_SAYS_FITS};
+	const struct layout_word one_of_five[] = {fits, fits, misfit, fits, fits}, all[] = {misfit, none, misfit},
+				 mixed[] = {other, other, misfit};
+	struct layout_word twins[] = {fits, fits};
+	struct layout_witness w;
+
+	(void)state;
+	w = heard(one_of_five, 5, 1000);
+	assert_false(layout_is_refuted(&w));
+	w = heard(all, 3, 3);
+	assert_false(layout_is_refuted(&w));
+	w = heard(all, 3, 4);
+	assert_true(layout_is_refuted(&w));
+	w = heard(mixed, 3, 4);
+	assert_true(layout_is_refuted(&w));
+	w = heard(&misfit, 1, 4);
+	layout_hear(&w, &fits, 1);
+	assert_false(layout_is_refuted(&w));
+	w = heard(&none, 1, 100);
+	assert_false(layout_is_refuted(&w));
+	twins[0].task = 7;
+	twins[1].task = 8;
+	w = heard(twins, 2, 10);
+	assert_false(layout_is_refuted(&w));
+	twins[1].task = 7; /* on two threads at a time */
+	w = heard(twins, 2, 10);
+	assert_true(layout_is_refuted(&w));
+}
+
+/* A tokio_unstable build is told by its workers alone, and one that has its core out of its place does not tell it from a stable one. */
+static void unstable_builds(void **state)
+{
+	u32 n, met = 0;
+	const struct layout_row *rows = layout_rows(&n);
+
+	for (u32 k = 0; k < n; k++) {
+		struct tokio_elf e = with_symbols(&rows[k], true);
+		struct fake_memory *m = fresh(state);
+		struct layout_thread t[2];
+		struct layout_result r;
+
+		if (!rows[k].is_unstable)
+			continue;
+		t[0] = tokio_thread(m, &rows[k], 0, BLOCK_IN_PLACE);
+		t[1] = plain_thread(m, 1);
+		find(&e, t, 2, m, &r);
+		assert_int_equal(r.outcome, LAYOUT_FOUND);
+		assert_false(r.row->is_unstable);
+		assert_int_equal(r.with_mt_core, 0);
+		t[1] = tokio_thread(m, &rows[k], 1, PARKED);
+		find(&e, t, 2, m, &r);
+		assert_int_equal(r.outcome, LAYOUT_FOUND);
+		met += r.row->is_unstable; /* else its workers are as a stable build's, but for the tick */
+		assert_int_equal(r.with_mt_core, 1);
+		assert_true(layout_reads_alike(r.row, &rows[k]));
+	}
+	assert_true(met > 4);
+}
+
 static int teardown(void **state)
 {
 	free(*state);
@@ -964,6 +1105,10 @@ int main(void)
 		cmocka_unit_test(a_runtime_within_block_in_place),
 		cmocka_unit_test(faults),
 		cmocka_unit_test(owners_that_make_no_sense),
+		cmocka_unit_test(nobody_contradicts_what_is_right),
+		cmocka_unit_test(threads_contradict_what_is_wrong),
+		cmocka_unit_test(what_refutes_a_reading),
+		cmocka_unit_test(unstable_builds),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
