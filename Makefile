@@ -260,6 +260,7 @@ $(OUT)/long_capture: $(OUT)/obj/tests/bench/long_capture.o $(OUT)/libascope.a
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 include tests/live/unwind/oracle.mk
+include tests/live/wrong_rows.mk
 include tests/reliability/reliability.mk
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

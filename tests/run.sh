@@ -84,6 +84,7 @@ for group in "$@"; do
 		single 'live: the bars of accuracy themselves' tests/accuracy/accuracy.py --self-test
 		tap live tests/live/run.sh all
 		tap live tests/live/copies.py
+		tap live tests/live/wrong_rows.py
 		tap live tests/live/embed.py
 		tap live tests/live/markers.py
 		tap live tests/live/task_lists.py
