@@ -3,6 +3,7 @@
 #include "report/load_events.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "report/load_wake.h"
