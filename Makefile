@@ -18,7 +18,8 @@ GIT_ID  := $(shell git describe --always --dirty 2>/dev/null)
 Q   := $(if $(filter 1,$(V)),,@)
 msg  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(patsubst $(OUT)/%,%,$(2)))
 
-WARN := -Wall -Wextra -Wshadow -Wvla -Wwrite-strings -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wformat=2
+WARN := -Wall -Wextra -Wshadow -Wvla -Wwrite-strings -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wformat=2 \
+  -Werror=incompatible-pointer-types -Werror=implicit-function-declaration -Werror=int-conversion
 # only gcc knows this one
 WARN += $(if $(findstring clang,$(CC)),,-Wstack-usage=16384)
 WARN += $(if $(filter 1,$(WERROR)),-Werror)

@@ -17,6 +17,7 @@
 
 #define LOOK_FIRST (10 * NSEC_PER_MSEC)
 #define LOOK_MAX   (5 * NSEC_PER_SEC)
+#define LOOK_AGAIN (20 * NSEC_PER_SEC) /* at a copy that is confirmed but open: a program may never run a worker */
 enum { MAX_SCAN_THREADS = 512, MAX_CORE_RECORDS = 500000 };
 
 /* Tables are built, and maps read, in the main loop: so much of a turn at most (one process more), for the ring must be drained. */
@@ -244,11 +245,13 @@ static int look(struct discover *d, struct cat_process *p, struct cat_copy *c, u
 	_cleanup_free_ struct layout_word *words = calloc(MAX_SCAN_THREADS, sizeof(*words));
 	struct thread_list l = {.p = p, .copy = c, .threads = threads, .sleepers = sleepers, .words = words};
 	struct layout_result r;
+	u64 max;
 	int err;
 
 	if (!threads || !sleepers || !words)
 		return -ENOMEM;
-	c->look_interval_ns = c->look_interval_ns ? min_u64(c->look_interval_ns * 2, LOOK_MAX) : LOOK_FIRST;
+	max = c->is_confirmed && !c->is_partial ? LOOK_AGAIN : LOOK_MAX;
+	c->look_interval_ns = c->look_interval_ns ? min_u64(c->look_interval_ns * 2, max) : LOOK_FIRST;
 	c->next_look_ns = ts + c->look_interval_ns;
 	if (copies_place(p, c, &l.where) < 0)
 		return 0; /* it is being loaded, or gone */
