@@ -117,3 +117,8 @@ int file_read_all(const char *path, struct buf *ret, size_t max)
 	*end = '\0';
 	return 0;
 }
+
+int memstream_close(FILE *f, char *const *text)
+{
+	return fclose(f) == 0 && *text ? 0 : -ENOMEM;
+}

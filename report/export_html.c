@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fdio.h"
 #include "report/export.h"
 #include "report/html.h"
 #include "report/html_blocks.h"
@@ -196,15 +197,14 @@ static int put_text(struct html_export *x, const char *id, view_fn *view)
 	_cleanup_free_ char *text = NULL;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
-	int r;
+	int r, closed;
 
 	if (!f)
 		return -ENOMEM;
 	r = view(x->db, &x->view, f);
-	if (fclose(f) != 0 && r == 0)
-		r = -ENOMEM;
-	if (r < 0)
-		return r;
+	closed = memstream_close(f, &text);
+	if (r < 0 || closed < 0)
+		return r < 0 ? r : closed;
 	(void)fprintf(x->out, "<pre id=\"%s\">", id);
 	html_text(x->out, text);
 	(void)fputs("</pre>\n", x->out);

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/buf.h"
+#include "base/fdio.h"
 #include "base/json.h"
 #include "report/export_stacks.h"
 
@@ -37,7 +38,7 @@ int json_inner(const char *text, char **ret)
 		return -ENOMEM;
 	json_init(&j, out, false);
 	json_string(&j, text ? text : "");
-	if (fclose(out) != 0 || n < 2)
+	if (memstream_close(out, &quoted) < 0 || n < 2)
 		return -ENOMEM;
 	*ret = strndup(quoted + 1, n - 2);
 	return *ret ? 0 : -ENOMEM;

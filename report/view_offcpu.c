@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fdio.h"
 #include "base/human.h"
 #include "base/strtab.h"
 #include "report/offcpu_stats.h"
@@ -435,13 +436,13 @@ static int stack_as_text(const struct offcpu_view *v, struct vstack_loader *l, c
 	char *text = NULL;
 	size_t n = 0;
 	FILE *out = open_memstream(&text, &n);
-	int r;
+	int r, closed;
 
 	if (!out)
 		return -ENOMEM;
 	r = print_stack(v, l, x, out);
-	if (fclose(out) != 0 && r == 0)
-		r = -ENOMEM;
+	closed = memstream_close(out, &text);
+	r = r < 0 ? r : closed;
 	if (r < 0)
 		free(text);
 	else

@@ -137,11 +137,34 @@ static void files(void **state)
 	assert_int_equal(b.len, 10);
 }
 
+static void memstream_without_a_text(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+	char *none = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	(void)state;
+	assert_non_null(f);
+	assert_true(fputs("whole", f) >= 0);
+	assert_int_equal(memstream_close(f, &text), 0);
+	assert_string_equal(text, "whole");
+	free(TAKE_PTR(text));
+	f = open_memstream(&text, &n);
+	assert_non_null(f);
+	assert_int_equal(memstream_close(f, &none), -ENOMEM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(read_all_and_maximum), cmocka_unit_test(the_bufs_own_maximum), cmocka_unit_test(pread_full),
-		cmocka_unit_test(write_errors),		cmocka_unit_test(through_a_pipe),	cmocka_unit_test(files),
+		cmocka_unit_test(read_all_and_maximum),
+		cmocka_unit_test(the_bufs_own_maximum),
+		cmocka_unit_test(pread_full),
+		cmocka_unit_test(write_errors),
+		cmocka_unit_test(through_a_pipe),
+		cmocka_unit_test(files),
+		cmocka_unit_test(memstream_without_a_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
