@@ -282,13 +282,9 @@ def forked_stacks(work):
 
 def untouched_stack(work):
     """a forked child whose outer stack pages are not mapped: cut with the reason, or whole, never wrong"""
-    for number in range(3):  # the kernel may map pages around the one that is touched, and then nothing is cut
-        folder = pathlib.Path(work) / str(number)
-        folder.mkdir()
-        seen = forked_stacks(folder)
-        if "fault" in seen:
-            return ", ".join(f"{status} {n}" for status, n in seen.items())
-    raise Failure(f"none was cut, so this proves nothing: {seen}")
+    seen = forked_stacks(work)
+    check(seen.get("fault", 0) > 20, f"hardly one was cut, so this proves nothing: {seen}")
+    return ", ".join(f"{status} {n}" for status, n in seen.items())
 
 
 def same_place_other_callers(work):
