@@ -8,12 +8,12 @@ PERIOD = 1_000_000_000 // 499
 JITTER = MS // 2  # of a sample's instant: a timer interrupt is late now and then, later in a virtual machine
 MANY = 5_000  # injected polls from which on 0.999 can be told from 1
 QUIET_SECONDS = 60
-COUNTS = ["must", "found", "may", "matched", "false", "delayed", "ignored", "placed", "placed_right", "band", "band_found", "disturbed", "excused"]
+COUNTS = ["must", "found", "may", "matched", "false", "delayed", "ignored", "placed", "placed_right", "band", "band_found"]
 
 
 def add(runs, part):
     """The sum of all runs' scores of one part, 'off' or 'cpu'."""
-    total = {count: sum(run[part].get(count, 0) for run in runs) for count in COUNTS}
+    total = {count: sum(run[part][count] for run in runs) for count in COUNTS}
     total["errors"] = sorted(error for run in runs for error in run[part]["errors"])
     total["mended"] = sorted(error for run in runs for error in run[part].get("mended", []))
     total["wrong"] = {}
@@ -123,10 +123,6 @@ def table(runs):
     if mended:
         text += (f"\nRows with a switch-in that the kernel did not report and ascope derived, counted apart: {len(mended)}, error median "
                  f"{time_text(quantile(mended, 0.5))}, worst {time_text(quantile(mended, 1))}.\n")
-    off = add(runs, "off")
-    if off["disturbed"] + cpu["disturbed"]:
-        text += (f"\nThe host stopped the machine during {off['disturbed'] + cpu['disturbed']} entries or rows; {off['excused'] + cpu['excused']} entries need not be "
-                 "reported for that (tests/live/host_stalls.c).\n")
     return text + f"\nComputations of 10 ms to 10 ms + 2 periods, which may be reported: {cpu['band_found']} of {cpu['band']} were.\n"
 
 

@@ -153,7 +153,6 @@ def score_dict(result):
     """What bars.py needs of a Score; errors in ns."""
     return {"must": result.must, "found": result.found, "may": result.may, "matched": result.matched, "false": len(result.false),
             "errors": sorted(result.errors), "mended": sorted(result.mended), "delayed": result.delayed, "ignored": result.ignored, "placed": result.placed,
-            "disturbed": result.disturbed, "excused": result.excused,
             "placed_right": result.placed_right, "band": result.band, "band_found": result.band_found,
             "wrong": {check: len(found) for check, found in result.wrong.items() if found}, "details": list(result.details())}
 
@@ -181,23 +180,23 @@ def measure(ascope, binary, scenario, folder, *, build, seconds, turns, names=Tr
             fixture.leave()
     finally:
         watcher.end()
-    steal, stalls = stolen() - steal, score.Stalls(watcher.pairs)
+    steal = stolen() - steal
     rows = ascope.query(capture, POLLS, target)
     derived = mark_derived(ascope, capture, rows)
     (facts,) = ascope.query(capture, "SELECT ts_start, ts_end, verdict, verdict_why FROM capture", target)
     runtimes = ascope.query(capture, "SELECT flavor, workers FROM runtime", target)
     losses = {row["cause"]: row["count"] for row in ascope.query(capture, "SELECT cause, count FROM loss", target)}
     entries, window = score.read_truth(folder / "truth"), (facts["ts_start"], facts["ts_end"])
-    off = score.score(name, entries, rows, window, score.Rules(min=score.THRESHOLD if kind == "coarse" else score.MS, only="waits", names=names, stalls=stalls))
+    off = score.score(name, entries, rows, window, score.Rules(min=score.THRESHOLD if kind == "coarse" else score.MS, only="waits", names=names))
     explain(ascope, capture, off)
-    cpu = score.score(name, entries, rows, window, score.Rules(only="computes", names=names, stalls=stalls))
+    cpu = score.score(name, entries, rows, window, score.Rules(only="computes", names=names))
     explain(ascope, capture, cpu)
     if quiet:  # what it logs are no blocks: they excuse a row, and are asked for nothing
         for result in (off, cpu):
             result.must = result.found = result.matched = result.placed = result.placed_right = result.band = result.band_found = 0
             result.missed, result.errors, result.mended, result.wrong = [], [], [], {check: [] for check in result.wrong}
     run = {"scenario": name, "build": build, "quiet": quiet, "seconds": seconds, "verdict": facts["verdict"], "losses": losses, "stolen": steal, "derived": derived,
-           "why": facts["verdict_why"], "disturbed": disturbance(stalls, steal), "off": score_dict(off), "cpu": score_dict(cpu), "complaints": []}
+           "why": facts["verdict_why"], "disturbed": long_stall(score.Stalls(watcher.pairs)) or taken(steal), "off": score_dict(off), "cpu": score_dict(cpu), "complaints": []}
     if flavor != "any" and flavor not in [row["flavor"] for row in runtimes]:
         run["complaints"].append(f"runtimes found: {runtimes}, {flavor} wanted")  # else that nothing blocked is worth nothing
     if not quiet and off.must + cpu.must == 0:
@@ -205,9 +204,9 @@ def measure(ascope, binary, scenario, folder, *, build, seconds, turns, names=Tr
     return run
 
 
-def disturbance(stalls, steal):
-    """What the host did to a run, for people, or ""."""
-    return long_stall(stalls) or (f"the host took {steal // score.MS} ms of cpu time" if steal >= STOLEN else "")
+def taken(steal):
+    """Of ns that the host took, for people, or "": two ticks of /proc/stat, of which one may have been before it, are none."""
+    return f"the host took {steal // score.MS} ms of cpu time" if steal >= STOLEN else ""
 
 
 def disagrees(run):
@@ -218,13 +217,14 @@ def disagrees(run):
 def undisturbed(record, folder, quiet_only):
     """
     A run; one that disagrees is repeated, as any live test (tap.py), while the host stopped the machine so long that a short poll may have seemed long.
-    quiet_only: of the others every run counts, for figures that are quoted.
+    quiet_only: of figures that are quoted only quiet runs are, and when the host says itself that it took so much.
     """
     for number in range(1, TRIES + 1):
         empty = folder / str(number)
         empty.mkdir()
         run = record(empty)
-        if not (run["disturbed"] and disagrees(run) and (run["quiet"] or not quiet_only)):
+        why = run["disturbed"] if not quiet_only else run["quiet"] and taken(run["stolen"])
+        if not why or not disagrees(run):
             break
-        print(f"{run['scenario']}: disagrees, and {run['disturbed']}{': repeated' if number < TRIES else ''}", flush=True)
+        print(f"{run['scenario']}: disagrees, and {why}{': repeated' if number < TRIES else ''}", flush=True)
     return run

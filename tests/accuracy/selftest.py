@@ -80,10 +80,10 @@ class Bars(unittest.TestCase):
         return len(runs) - len(left), counted
 
     def test_a_quiet_run_is_repeated_when_the_host_took_time(self):
-        taken = {"scenario": "idle", "quiet": True, "cpu": part(false=1), "disturbed": "the host stopped it"}
+        taken = {"scenario": "idle", "quiet": True, "cpu": part(false=1), "stolen": measure.STOLEN}
         self.assertEqual(self.repeats([run(**taken), run(), run()])[0], 2)
         self.assertEqual(self.repeats([run(**taken)] * 4), (3, run(**taken)))
-        self.assertEqual(self.repeats([run(**{**taken, "disturbed": ""}), run()])[0], 1)
+        self.assertEqual(self.repeats([run(**{**taken, "stolen": measure.STOLEN - 1, "disturbed": "the host stopped it"}), run()])[0], 1)
         self.assertEqual(self.repeats([run(**{**taken, "quiet": False}), run()])[0], 1)
         self.assertEqual(self.repeats([run(**{**taken, "cpu": part()}), run()])[0], 1)
 
