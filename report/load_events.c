@@ -3,7 +3,6 @@
 #include "report/load_events.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/array.h"
 #include "report/load_wake.h"
@@ -401,7 +400,13 @@ union any_event {
 	struct fmt_task_wake task_wake;
 };
 
-_Static_assert(offsetof(struct fmt_sample, tick) - offsetof(struct fmt_sample, ctx_status) == 7 * sizeof(u64), "context columns");
+#define ZERO_COLUMN(name, ...) record_->name = 0;
+/* The columns that every record of a thread's context has. */
+#define FORGET_CONTEXT(record)                                                                                                   \
+	do {                                                                                                                     \
+		__typeof__(record) *record_ = &(record);                                                                         \
+		FMT_CTX_COLS(ZERO_COLUMN)                                                                                        \
+	} while (0)
 
 /* What a record says of the runtime, where the recorder found later that it was read at the wrong places. The rest of it stands. */
 static void drop_void(struct event_loader *el, u32 kind, union any_event *e)
@@ -411,19 +416,19 @@ static void drop_void(struct event_loader *el, u32 kind, union any_event *e)
 	switch (kind) {
 	case FMT_SWITCH_OUT:
 		if (runtime_set_is_void(el->runtimes, e->out.context, process, ts)) {
-			memset(&e->out.ctx_status, 0, 8 * sizeof(u64));
+			FORGET_CONTEXT(e->out);
 			e->out.lifo = e->out.queued = e->out.inject = 0;
 		}
 		break;
 	case FMT_SAMPLE:
 		if (runtime_set_is_void(el->runtimes, e->sample.context, process, ts)) {
-			memset(&e->sample.ctx_status, 0, 8 * sizeof(u64));
+			FORGET_CONTEXT(e->sample);
 			e->sample.lifo = e->sample.queued = e->sample.inject = 0;
 		}
 		break;
 	case FMT_SNAPSHOT:
 		if (runtime_set_is_void(el->runtimes, e->snapshot.context, process, ts))
-			memset(&e->snapshot.ctx_status, 0, 8 * sizeof(u64));
+			FORGET_CONTEXT(e->snapshot);
 		break;
 	case FMT_WAKING:
 		if (e->waking.waker_context && runtime_set_is_void(el->runtimes, e->waking.waker_context, process, ts))

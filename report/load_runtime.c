@@ -198,7 +198,6 @@ int runtime_set_write(struct runtime_set *rs, sqlite3 *db, u64 ts_start)
 			rs->runtimes[rs->contexts[slot].runtime_id - 1].is_there = true;
 	for (u32 i = 0; i < rs->n_runtimes && !err; i++) {
 		const struct runtime_info *r = &rs->runtimes[i];
-
 		const struct fmt_layout *l = dict_table_find(&rs->d->layouts, r->layout, NULL);
 		const struct dict_process *p = dict_table_find(&rs->d->processes, r->process, NULL);
 		const struct fmt_module *m = dict_table_find(&rs->d->modules, l->module, NULL);
